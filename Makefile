@@ -1,0 +1,67 @@
+# postshake: every target sets up what it needs in .venv by itself.
+#
+#   make demo     watch a client step up over a real TLS 1.3 connection
+#   make test     every test (peers that are not installed are skipped)
+#   make lint     ruff and mypy --strict
+#   make bench    speed against the floor of primitives and against ssl
+#   make format   let ruff rewrite the layout
+#   make clean    remove .venv, caches and builds
+#
+# make test ARGS="-k reauth -n 0" passes ARGS to pytest; PYTHON=... chooses the
+# interpreter.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))
+
+# The first that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
+	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
+ARGS ?=
+
+.PHONY: demo test lint bench format clean
+.NOTPARALLEL:
+
+demo: $(VENV)/.package
+	@$(BIN)/python -m postshake demo
+
+test: $(VENV)/.group-test
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(VENV)/.group-lint
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+bench: $(VENV)/.group-test
+	@$(BIN)/python -m benches $(ARGS)
+
+format: $(VENV)/.group-lint
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps, so that the second time costs nothing. A failed step leaves none.
+
+$(VENV)/.made:
+	@python='$(PYTHON)'; "$${python:-false}" -c '$(USABLE)' >/dev/null 2>&1 || { \
+	    echo "postshake needs Python 3.11 or newer with the modules venv and ensurepip;"; \
+	    echo "$${python:-no python3 found here} does not do."; \
+	    echo "Debian, Ubuntu: apt-get install python3-venv. Elsewhere: https://www.python.org/downloads/"; \
+	    echo "Another interpreter: make PYTHON=/path/to/python3"; exit 1; } >&2
+	"$(PYTHON)" -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.made
+	$(PIP) install -e .
+	@touch $@
+
+# Dependency groups need pip 25.1, which may be newer than what ensurepip brought.
+$(VENV)/.group-%: pyproject.toml $(VENV)/.made
+	$(PIP) install "pip>=25.1"
+	$(PIP) install --group $* -e .
+	@touch $@

@@ -1,0 +1,33 @@
+"""TLS 1.3 post-handshake authentication for Python."""
+
+from __future__ import annotations
+
+from .config import AuthRequest, ClientAuth, ClientConfig, Refusal, ServerConfig
+from .connection import Connection, State
+from .errors import PostshakeError, ReauthUnavailable, TLSError, TruncationError, UsageError
+from .events import Outcome, ReauthCompleted, ReauthRequested
+from .pki.credential import Credential
+from .pki.identity import Identity
+from .pki.trust import ChainVerifier, TrustStore
+
+__all__ = [
+    "AuthRequest",
+    "ChainVerifier",
+    "ClientAuth",
+    "ClientConfig",
+    "Connection",
+    "Credential",
+    "Identity",
+    "Outcome",
+    "PostshakeError",
+    "ReauthCompleted",
+    "ReauthRequested",
+    "ReauthUnavailable",
+    "Refusal",
+    "ServerConfig",
+    "State",
+    "TLSError",
+    "TruncationError",
+    "TrustStore",
+    "UsageError",
+]

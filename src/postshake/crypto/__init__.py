@@ -1,0 +1,1 @@
+"""Keys and numbers: what TLS computes, without knowing a single message."""

@@ -1,0 +1,1 @@
+"""Pumps between a Connection and a transport."""

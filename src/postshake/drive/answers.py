@@ -1,0 +1,66 @@
+"""Answers to a connection's questions, found the usual way.
+
+An owner that wants nothing special gives each question to `find_answer` and the
+result back to the connection. What it runs is the owner's: signers, verifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Any
+
+from ..constants import Role
+from ..errors import CertificateError, UsageError
+from ..pki.choose import choose_credential, choose_server_credential
+from ..questions import ChooseCredential, JudgePeer, Refused, Sign, Subject
+
+__all__ = ["find_answer", "find_answer_now"]
+
+
+def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
+    """Return the answer, or what to await for it.
+
+    A verifier's CertificateError becomes `Refused`, which is an answer too. Other
+    exceptions are the owner's to give to `Connection.answer`.
+    """
+    match subject:
+        case Sign(signer, scheme, data):
+            return signer.sign(scheme, data)
+        case JudgePeer(peer, verifier):
+            try:
+                verdict = verifier.verify(peer)
+            except CertificateError as error:
+                return Refused(error)
+            return _refusing(verdict) if isawaitable(verdict) else verdict
+        case ChooseCredential(Role.server, credentials, wanted, server_name):
+            return choose_server_credential(credentials, server_name, wanted.signature_algorithms)
+        case ChooseCredential(_, credentials, wanted):
+            return choose_credential(credentials, wanted)
+    raise UsageError(f"nobody here can answer {type(subject).__name__}")
+
+
+async def _refusing(verdict: Awaitable[object]) -> object:
+    try:
+        return await verdict
+    except CertificateError as error:
+        return Refused(error)
+
+
+def find_answer_now(subject: Subject[Any]) -> object:
+    """Return the answer at once; what only an event loop can find is an error.
+
+    Returns:
+        The answer, or the exception that stood in its way.
+    """
+    try:
+        answer = find_answer(subject)
+        if isawaitable(answer):
+            if hasattr(answer, "close"):
+                answer.close()
+            raise UsageError(
+                f"{type(subject).__name__} has an asynchronous answer, and this driver blocks"
+            )
+    except Exception as error:
+        return error
+    return answer

@@ -1,0 +1,273 @@
+"""Every exception that postshake raises; the class decides the alert.
+
+A ``TLSError`` ends the connection, and the engine sends its ``alert`` once. A
+``UsageError`` is our caller's fault: nothing was sent and the connection is
+unharmed. Messages say who, what, expected and got.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .constants import AlertDescription, Role
+
+__all__ = [
+    "AccessDenied",
+    "AlertReceived",
+    "BadCertificate",
+    "BadRecordMac",
+    "CertificateError",
+    "CertificateExpired",
+    "CertificateNotYetValid",
+    "CertificateRequired",
+    "CertificateRevoked",
+    "CertificateUnknown",
+    "DecodeError",
+    "DecryptError",
+    "IdentityChanged",
+    "IllegalParameter",
+    "InternalError",
+    "MissingExtension",
+    "NameMismatch",
+    "NegotiationError",
+    "NoApplicationProtocol",
+    "PeerError",
+    "PostshakeError",
+    "ReauthUnavailable",
+    "RecordOverflow",
+    "TLSError",
+    "TooMuch",
+    "TruncationError",
+    "UnexpectedMessage",
+    "UnknownCA",
+    "UnrecognizedName",
+    "UnsupportedCertificate",
+    "UnsupportedExtension",
+    "UnsupportedVersion",
+    "UsageError",
+    "WeakKey",
+    "WrongPurpose",
+]
+
+
+class PostshakeError(Exception):
+    """Anything that goes wrong in postshake."""
+
+
+class TLSError(PostshakeError):
+    """The connection cannot go on.
+
+    Args:
+        message: what was expected and what was got, for a person.
+        section: where the broken rule stands, such as ``"4.6.2"``.
+    """
+
+    alert: ClassVar[AlertDescription | None] = AlertDescription.internal_error
+    """The alert that tells the peer; None where none is sent."""
+
+    blames_peer: ClassVar[bool] = True
+    """Whether the message is about what the peer did."""
+
+    def __init__(self, message: str, *, section: str | None = None) -> None:
+        super().__init__(message)
+        self.section = section
+        self.peer: Role | None = None
+        """Which end the peer was; set by the connection that failed."""
+
+    def __str__(self) -> str:
+        text = str(self.args[0])
+        if self.peer is not None and self.blames_peer:
+            text = f"{self.peer.name}: {text}"
+        return f"{text} (§{self.section})" if self.section else text
+
+
+class PeerError(TLSError):
+    """The peer broke the protocol."""
+
+
+class DecodeError(PeerError):
+    """A message could not be read: a length is wrong, or bytes are left over."""
+
+    alert = AlertDescription.decode_error
+
+
+class UnexpectedMessage(PeerError):
+    """A record or message that is not allowed now."""
+
+    alert = AlertDescription.unexpected_message
+
+
+class IllegalParameter(PeerError):
+    """A readable value that is not allowed there."""
+
+    alert = AlertDescription.illegal_parameter
+
+
+class MissingExtension(PeerError):
+    """An extension that must be there is not."""
+
+    alert = AlertDescription.missing_extension
+
+
+class UnsupportedExtension(PeerError):
+    """An extension where it must not stand, or that nobody asked for."""
+
+    alert = AlertDescription.unsupported_extension
+
+
+class BadRecordMac(PeerError):
+    """A record did not authenticate."""
+
+    alert = AlertDescription.bad_record_mac
+
+
+class RecordOverflow(PeerError):
+    """A record longer than allowed."""
+
+    alert = AlertDescription.record_overflow
+
+
+class DecryptError(PeerError):
+    """A signature, a Finished or a binder is wrong."""
+
+    alert = AlertDescription.decrypt_error
+
+
+class TooMuch(PeerError):
+    """The peer exceeded a limit of ours: a flood, or something too large."""
+
+    alert = AlertDescription.unexpected_message
+
+
+class NegotiationError(TLSError):
+    """The two ends have nothing in common."""
+
+    alert = AlertDescription.handshake_failure
+
+
+class UnsupportedVersion(NegotiationError):
+    """No protocol version in common."""
+
+    alert = AlertDescription.protocol_version
+
+
+class NoApplicationProtocol(NegotiationError):
+    """No ALPN protocol in common."""
+
+    alert = AlertDescription.no_application_protocol
+
+
+class UnrecognizedName(NegotiationError):
+    """The server does not serve the name that was asked for."""
+
+    alert = AlertDescription.unrecognized_name
+
+
+class CertificateError(TLSError):
+    """The peer's certificate was not accepted."""
+
+    alert = AlertDescription.bad_certificate
+
+
+class BadCertificate(CertificateError):
+    """A certificate is damaged, badly signed, or against the rules."""
+
+
+class UnsupportedCertificate(CertificateError):
+    """A certificate of a kind that we cannot use."""
+
+    alert = AlertDescription.unsupported_certificate
+
+
+class WrongPurpose(UnsupportedCertificate):
+    """The certificate is not meant for this use."""
+
+
+class CertificateRevoked(CertificateError):
+    """The certificate was revoked."""
+
+    alert = AlertDescription.certificate_revoked
+
+
+class CertificateExpired(CertificateError):
+    """A certificate of the chain is past its validity."""
+
+    alert = AlertDescription.certificate_expired
+
+
+class CertificateNotYetValid(CertificateError):
+    """A certificate of the chain is not valid yet."""
+
+    alert = AlertDescription.certificate_expired
+
+
+class CertificateUnknown(CertificateError):
+    """The certificate was refused for some other reason."""
+
+    alert = AlertDescription.certificate_unknown
+
+
+class UnknownCA(CertificateError):
+    """The chain does not lead to a trusted authority."""
+
+    alert = AlertDescription.unknown_ca
+
+
+class AccessDenied(CertificateError):
+    """The certificate is valid, and access was refused all the same."""
+
+    alert = AlertDescription.access_denied
+
+
+class NameMismatch(CertificateError):
+    """The certificate is for another name."""
+
+
+class WeakKey(CertificateError):
+    """A key or signature of the chain is too weak."""
+
+
+class CertificateRequired(CertificateError):
+    """No certificate was given where one is required."""
+
+    alert = AlertDescription.certificate_required
+
+
+class IdentityChanged(CertificateError):
+    """The peer showed another certificate than before in this connection."""
+
+    alert = AlertDescription.insufficient_security
+
+
+class AlertReceived(TLSError):
+    """The peer ended the connection with an alert; none is sent back."""
+
+    alert = None
+    blames_peer = False
+
+    def __init__(self, received: int, *, peer: Role | None = None) -> None:
+        try:
+            name = AlertDescription(received).name
+        except ValueError:
+            name = f"alert {received}"
+        super().__init__(f"the {peer.name if peer else 'peer'} sent the fatal alert {name}")
+        self.received = received
+        """The alert's number."""
+
+
+class InternalError(TLSError):
+    """A fault of postshake itself, or of a callback given to it."""
+
+    blames_peer = False
+
+
+class UsageError(PostshakeError):
+    """A call that makes no sense now; the connection is unharmed."""
+
+
+class ReauthUnavailable(UsageError):
+    """Post-handshake authentication cannot be had on this connection now."""
+
+
+class TruncationError(PostshakeError):
+    """The stream ended without close_notify: data may be missing (§6.1)."""

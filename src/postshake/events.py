@@ -1,0 +1,193 @@
+"""What a Connection tells its owner, in the order in which it happened.
+
+Application data is not an event: it goes straight to the plaintext queue. Order
+between the two is kept by ``position``, the number of application data bytes
+that had been received when the event happened. An owner that has read
+``connection.read_position`` bytes has everything that came before an event with
+that position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .constants import NamedGroup, ProtocolVersion
+from .crypto.suites import Suite
+from .errors import CertificateError
+from .pki.credential import Credential
+from .pki.identity import Identity
+from .wire.auth import CertificateRequest
+
+__all__ = [
+    "Direction",
+    "Established",
+    "Event",
+    "HandshakeCompleted",
+    "Outcome",
+    "PeerClosed",
+    "PeerKeyUpdated",
+    "ReauthAnswered",
+    "ReauthCompleted",
+    "ReauthRequested",
+    "Ticket",
+    "TicketReceived",
+    "TraceEntry",
+]
+
+
+class Direction(Enum):
+    """Which way a message went, seen from our end."""
+
+    sent = "sent"
+    received = "received"
+
+
+@dataclass(frozen=True, slots=True)
+class Established:
+    """What the handshake settled. It never changes afterwards."""
+
+    version: ProtocolVersion
+    """The protocol version in use."""
+    suite: Suite
+    """The cipher suite."""
+    group: NamedGroup
+    """The group of the key exchange."""
+    server_name: str | None
+    """The name that the client asked for (SNI), or None."""
+    alpn_protocol: bytes | None
+    """The application protocol agreed on (ALPN), or None."""
+    post_handshake_auth: bool
+    """Whether the client offered post_handshake_auth (§4.2.6)."""
+    our_credential: Credential | None
+    """What we authenticated with in the handshake, or None."""
+    client_random: bytes
+    """ClientHello.random, by which a key log names this connection."""
+    hello_retry_request: bool = False
+    """Whether the server asked for another ClientHello (§4.1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A session ticket as the server sent it (§4.6.1)."""
+
+    ticket: bytes = field(repr=False)
+    """The opaque ticket."""
+    psk: bytes = field(repr=False)
+    """The pre-shared key that belongs to it."""
+    lifetime: int
+    """Seconds from `received_at` for which it may be used."""
+    age_add: int = field(repr=False)
+    """Added to the ticket's age on the wire."""
+    received_at: float
+    """Wall-clock time, in seconds since the epoch."""
+    max_early_data_size: int
+    """Bytes of 0-RTT data that the server allows, 0 for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; `position` tells where in the received data."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeCompleted(Event):
+    """The handshake is done; application data may flow."""
+
+    established: Established
+
+
+@dataclass(frozen=True, slots=True)
+class ReauthRequested(Event):
+    """Client: the server asks us to authenticate (§4.6.2).
+
+    Answer with `Connection.answer_auth(context, credential)`, whenever and in
+    whatever order you like; None declines.
+    """
+
+    request: CertificateRequest = field(repr=False)
+    """The message itself."""
+    context: bytes
+    """Names this request in this connection."""
+    authorities: tuple[bytes, ...]
+    """DER names of the authorities that the server accepts; empty for any."""
+    signature_algorithms: tuple[int, ...]
+    """Schemes that the signature may have, the server's favourite first."""
+    signature_algorithms_cert: tuple[int, ...] | None
+    """Schemes for the chain's signatures, None where the server said nothing."""
+    oid_filters: tuple[tuple[bytes, bytes], ...]
+    """What the certificate's extensions must hold (§4.2.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReauthAnswered(Event):
+    """Client: our answer is on its way. Whether it was accepted TLS never says."""
+
+    context: bytes
+    credential: Credential | None
+    """What we answered with; None if we declined."""
+
+
+class Outcome(Enum):
+    """How one request for authentication ended."""
+
+    AUTHENTICATED = "authenticated"
+    DECLINED = "declined"
+    """The client has no certificate to show, or does not want to."""
+    REFUSED = "refused"
+    """The client proved its key; its certificate was not accepted."""
+    EXPIRED = "expired"
+    """No answer before the deadline. A late one is read and ignored."""
+    CANCELLED = "cancelled"
+    """We no longer want to know. A late answer is read and ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReauthCompleted(Event):
+    """Server: one request is settled.
+
+    Data received before `position` is from whoever the client was before.
+    """
+
+    context: bytes
+    outcome: Outcome
+    identity: Identity | None = None
+    """Who the client proved to be; only with `Outcome.AUTHENTICATED`."""
+    error: CertificateError | None = None
+    """Why there is no identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketReceived(Event):
+    """Client: the server sent a session ticket (§4.6.1)."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class PeerKeyUpdated(Event):
+    """The peer changed the keys it sends with (§4.6.3)."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerClosed(Event):
+    """The peer sent close_notify: it will send no more, we still may (§6.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One message as a connection's trace shows it; it holds no secret."""
+
+    direction: Direction
+    what: str
+    """The message's name, such as ``CertificateRequest``."""
+    size: int
+    """Its length in bytes before protection."""
+    epoch: str
+    """Under which keys: ``plaintext``, ``handshake``, ``application 0`` …"""
+    detail: str = ""
+    """What else a person wants to know, such as a request's context."""

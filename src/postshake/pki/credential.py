@@ -1,0 +1,320 @@
+"""Who we are: a certificate chain, and something that can sign for its key.
+
+A Credential never needs the private key itself: any Signer will do, one that asks
+a token, an agent or a key service included, and its ``sign`` may be a coroutine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, cast
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from ..constants import SignatureScheme
+from ..crypto import signatures
+from ..errors import UsageError
+from .facts import RSASSA_PSS, describe, load_certificate, load_certificates
+
+__all__ = ["Credential", "LocalSigner", "Password", "Signer"]
+
+Password = bytes | str | Callable[[], bytes | str] | None
+"""A password, or who to ask for it; asked only when a key turns out to be encrypted."""
+
+
+class Signer(Protocol):
+    """What can sign with the private key that belongs to a certificate."""
+
+    @property
+    def public_key(self) -> PublicKeyTypes:
+        """The public half."""
+        ...
+
+    @property
+    def schemes(self) -> tuple[SignatureScheme, ...]:
+        """What it can sign with, best first."""
+        ...
+
+    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes | Awaitable[bytes]:
+        """Sign the data, hashing it as the scheme says."""
+        ...
+
+
+class LocalSigner:
+    """A private key held in this process.
+
+    Args:
+        private_key: a private key of ``cryptography``.
+        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS.
+    """
+
+    __slots__ = ("_private_key", "public_key", "schemes")
+
+    def __init__(self, private_key: PrivateKeyTypes, *, pss_key: bool = False) -> None:
+        self._private_key = private_key
+        self.public_key: PublicKeyTypes = private_key.public_key()
+        self.schemes: tuple[SignatureScheme, ...] = signatures.schemes_for(
+            self.public_key, pss_key=pss_key
+        )
+
+    def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+        """Sign the data with this key (§4.4.3)."""
+        return signatures.sign(scheme, self._private_key, data)
+
+    def __repr__(self) -> str:
+        return f"LocalSigner({type(self.public_key).__name__})"
+
+
+@dataclass(frozen=True, repr=False)
+class Credential:
+    """A certificate chain and the Signer for its leaf (§4.4.2).
+
+    Raises:
+        UsageError: a certificate cannot be read, or the key is another's.
+    """
+
+    chain: tuple[bytes, ...]
+    """DER certificates, our own first, each certified by the next."""
+    signer: Signer
+    ocsp_response: bytes | None = None
+    """DER, sent to peers that ask for it (RFC 6066 section 8)."""
+    signed_certificate_timestamps: bytes | None = None
+    """A SignedCertificateTimestampList (RFC 6962 section 3.3)."""
+
+    def __post_init__(self) -> None:
+        if not self.chain:
+            raise UsageError("a credential needs at least one certificate")
+        for index, der in enumerate(self.chain):
+            try:
+                certificate = load_certificate(der)
+                if index == 0:
+                    leaf_key = certificate.public_key()
+                    _ = certificate.subject, certificate.issuer, certificate.extensions
+            except (
+                ValueError,
+                TypeError,
+                UnsupportedAlgorithm,
+                x509.DuplicateExtension,
+                x509.UnsupportedGeneralNameType,
+            ) as error:
+                raise UsageError(
+                    f"certificate {index} of the chain cannot be read: {error}"
+                ) from error
+        if not _same_key(leaf_key, self.signer.public_key):
+            raise UsageError(f"the key is not that of the certificate {describe(self.leaf)}")
+        if not self.signer.schemes:
+            raise UsageError(
+                f"a {type(leaf_key).__name__} like that of the certificate "
+                f"{describe(self.leaf)} cannot sign in TLS 1.3"
+            )
+
+    @cached_property
+    def leaf(self) -> x509.Certificate:
+        """Our own certificate."""
+        return x509.load_der_x509_certificate(self.chain[0])
+
+    @cached_property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """The whole chain, parsed."""
+        return (self.leaf, *map(x509.load_der_x509_certificate, self.chain[1:]))
+
+    @cached_property
+    def pss_key(self) -> bool:
+        """Whether the certificate restricts its RSA key to RSASSA-PSS."""
+        return self.leaf.public_key_algorithm_oid == RSASSA_PSS
+
+    @cached_property
+    def schemes(self) -> tuple[SignatureScheme, ...]:
+        """What the signer can do and the certificate allows, best first (§4.2.3)."""
+        key = self.leaf.public_key()
+        return tuple(
+            scheme
+            for scheme in self.signer.schemes
+            if signatures.fits(scheme, key, pss_key=self.pss_key)
+        )
+
+    @classmethod
+    def from_objects(
+        cls,
+        certificates: Iterable[x509.Certificate],
+        private_key: PrivateKeyTypes | Signer,
+        *,
+        ocsp_response: bytes | None = None,
+        signed_certificate_timestamps: bytes | None = None,
+    ) -> Credential:
+        """Make a credential of parsed certificates, in any order, and a key or Signer.
+
+        Raises:
+            UsageError: none of the certificates is for the key.
+        """
+        given = list(certificates)
+        if not given:
+            raise UsageError("no certificate given")
+        signer: Signer | None = None if _is_private_key(private_key) else cast(Signer, private_key)
+        public_key = (
+            signer.public_key if signer else cast(PrivateKeyTypes, private_key).public_key()
+        )
+        ordered = _ordered(given, public_key)
+        if signer is None:
+            pss_key = ordered[0].public_key_algorithm_oid == RSASSA_PSS
+            signer = LocalSigner(cast(PrivateKeyTypes, private_key), pss_key=pss_key)
+        return cls(
+            tuple(certificate.public_bytes(Encoding.DER) for certificate in ordered),
+            signer,
+            ocsp_response,
+            signed_certificate_timestamps,
+        )
+
+    @classmethod
+    def from_pem(
+        cls,
+        certificates: bytes | str,
+        private_key: bytes | str,
+        password: Password = None,
+    ) -> Credential:
+        """Make a credential of PEM text; other blocks in it are passed over.
+
+        Raises:
+            UsageError: something cannot be read, or the two do not belong together.
+        """
+        return cls.from_objects(
+            _load_certificates(_octets(certificates), "the certificate text"),
+            _load_key(_octets(private_key), password, "the key text"),
+        )
+
+    @classmethod
+    def from_files(
+        cls,
+        cert_path: str | os.PathLike[str],
+        key_path: str | os.PathLike[str] | None = None,
+        password: Password = None,
+    ) -> Credential:
+        """Read PEM or DER files; without ``key_path`` the key is in the first one too.
+
+        Raises:
+            UsageError: a file cannot be read, or the two do not belong together.
+        """
+        data = _read(cert_path)
+        found = _load_certificates(data, os.fspath(cert_path))
+        if key_path is None:
+            return cls.from_objects(found, _load_key(data, password, os.fspath(cert_path)))
+        key = _load_key(_read(key_path), password, os.fspath(key_path))
+        try:
+            return cls.from_objects(found, key)
+        except UsageError as error:
+            raise UsageError(f"{os.fspath(cert_path)}, {os.fspath(key_path)}: {error}") from error
+
+    @classmethod
+    def from_pkcs12(
+        cls, source: bytes | str | os.PathLike[str], password: Password = None
+    ) -> Credential:
+        """Read a PKCS #12 file, or its bytes.
+
+        Raises:
+            UsageError: it cannot be read, or holds no key or no certificate.
+        """
+        where = "the PKCS #12 data" if isinstance(source, bytes) else os.fspath(source)
+        data = source if isinstance(source, bytes) else _read(source)
+        try:
+            key, leaf, others = pkcs12.load_key_and_certificates(data, _ask(password))
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise UsageError(f"{where}: damaged, or the password is wrong") from error
+        if key is None:
+            raise UsageError(f"{where}: holds no private key")
+        return cls.from_objects([*([leaf] if leaf else []), *others], key)
+
+    def __repr__(self) -> str:
+        return (
+            f"Credential(subject={self.leaf.subject.rfc4514_string()!r}, "
+            f"certificates={len(self.chain)}, signer={self.signer!r})"
+        )
+
+
+def _ordered(given: list[x509.Certificate], public_key: PublicKeyTypes) -> list[x509.Certificate]:
+    """The key's certificate first, then its issuers as far as they are there, then the rest."""
+    for leaf in given:
+        try:
+            if _same_key(leaf.public_key(), public_key):
+                break
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+    else:
+        raise UsageError(f"the key is not that of the certificate {describe(given[0])}")
+    rest = [certificate for certificate in given if certificate is not leaf]
+    ordered = [leaf]
+    while ordered[-1].issuer != ordered[-1].subject:
+        issuers = [other for other in rest if other.subject == ordered[-1].issuer]
+        if not issuers:
+            break
+        ordered.append(issuers[0])
+        rest.remove(issuers[0])
+    return ordered + rest
+
+
+def _same_key(one: PublicKeyTypes, other: PublicKeyTypes) -> bool:
+    try:
+        return one == other or _spki(one) == _spki(other)
+    except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm):
+        return False
+
+
+def _spki(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _is_private_key(candidate: object) -> bool:
+    return hasattr(candidate, "private_bytes") or not hasattr(candidate, "schemes")
+
+
+def _load_certificates(data: bytes, where: str) -> list[x509.Certificate]:
+    try:
+        return load_certificates(data)
+    except ValueError as error:
+        raise UsageError(f"{where}: no certificate that can be read: {error}") from error
+
+
+def _load_key(data: bytes, password: Password, where: str) -> PrivateKeyTypes:
+    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
+    try:
+        return load(data, None)
+    except TypeError:
+        pass  # encrypted
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"{where}: no private key that can be read") from error
+    secret = _ask(password)
+    if secret is None:
+        raise UsageError(f"{where}: the private key is encrypted and no password was given")
+    try:
+        return load(data, secret)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UsageError(f"{where}: the private key is damaged, or the password wrong") from None
+
+
+def _ask(password: Password) -> bytes | None:
+    if callable(password):
+        password = password()
+    return password.encode() if isinstance(password, str) else password
+
+
+def _read(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{os.fspath(path)}: {error.strerror or error}") from error
+
+
+def _octets(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else text

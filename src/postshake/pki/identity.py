@@ -1,0 +1,142 @@
+"""Who the peer proved to be."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+__all__ = ["Identity"]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """Who the peer proved to be, with which certificate, when (§4.4.2).
+
+    An Identity is made only after Finished. It is replaced whole by the next
+    one and never edited.
+    """
+
+    chain: tuple[bytes, ...]
+    """The certificates as the peer sent them, DER, leaf first."""
+    verified_chain: tuple[bytes, ...] = ()
+    """Leaf to trust anchor, DER; empty when no chain was verified."""
+    proven_at: float = 0.0
+    """When, in seconds since the epoch."""
+    certificate_request_context: bytes = b""
+    """The request that this answered; empty in the main handshake."""
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The peer's own certificate, parsed anew at each use."""
+        return x509.load_der_x509_certificate(self.chain[0])
+
+    @property
+    def subject(self) -> str:
+        """The subject as RFC 4514 writes it; empty when there is none that can be read."""
+        try:
+            return self.certificate.subject.rfc4514_string()
+        except (ValueError, TypeError):  # only in what was not verified
+            return ""
+
+    @property
+    def common_name(self) -> str | None:
+        """The subject's most specific common name."""
+        try:
+            found = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        except (ValueError, TypeError):
+            return None
+        return _text(found[-1].value) if found else None
+
+    @property
+    def subject_alt_names(self) -> tuple[tuple[str, str], ...]:
+        """Alternative names as (type, value) pairs, types named as in ``ssl``."""
+        try:
+            extension = self.certificate.extensions.get_extension_for_class(
+                x509.SubjectAlternativeName
+            )
+        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+            return ()
+        except x509.UnsupportedGeneralNameType:
+            return ()
+        return tuple(_alternative_name(name) for name in extension.value)
+
+    @property
+    def issuer(self) -> str:
+        """The issuer as RFC 4514 writes it; empty when it cannot be read."""
+        try:
+            return self.certificate.issuer.rfc4514_string()
+        except (ValueError, TypeError):
+            return ""
+
+    @property
+    def serial_number(self) -> int:
+        """The certificate's serial number."""
+        return self.certificate.serial_number
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the peer's certificate, in hexadecimal."""
+        return hashlib.sha256(self.chain[0]).hexdigest()
+
+    @property
+    def not_before(self) -> datetime:
+        """Start of the certificate's validity, UTC."""
+        return self.certificate.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """End of the certificate's validity, UTC."""
+        return self.certificate.not_valid_after_utc
+
+    @property
+    def verified(self) -> bool:
+        """Whether the chain was verified up to a trust anchor."""
+        return bool(self.verified_chain)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give all of it as plain values that JSON can hold."""
+        return {
+            "subject": self.subject,
+            "common_name": self.common_name,
+            "subject_alt_names": [list(pair) for pair in self.subject_alt_names],
+            "issuer": self.issuer,
+            "serial_number": f"{self.serial_number:x}",
+            "fingerprint": self.fingerprint,
+            "not_before": self.not_before.isoformat(),
+            "not_after": self.not_after.isoformat(),
+            "proven_at": datetime.fromtimestamp(self.proven_at, UTC).isoformat(),
+            "verified": self.verified,
+            "certificate_request_context": self.certificate_request_context.hex(),
+        }
+
+    def __repr__(self) -> str:
+        return f"Identity(subject={self.subject!r}, fingerprint='{self.fingerprint[:8]}…')"
+
+
+def _alternative_name(name: x509.GeneralName) -> tuple[str, str]:
+    match name:
+        case x509.DNSName():
+            return "DNS", name.value
+        case x509.IPAddress():
+            return "IP Address", str(name.value)
+        case x509.RFC822Name():
+            return "email", name.value
+        case x509.UniformResourceIdentifier():
+            return "URI", name.value
+        case x509.DirectoryName():
+            return "DirName", name.value.rfc4514_string()
+        case x509.RegisteredID():
+            return "Registered ID", name.value.dotted_string
+        case x509.OtherName():
+            return "othername", f"{name.type_id.dotted_string}:{name.value.hex()}"
+        case _:
+            return "unknown", str(name.value)
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.hex()

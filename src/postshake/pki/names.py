@@ -1,0 +1,124 @@
+"""Server names, and whether a certificate is for one (RFC 9525).
+
+Only subjectAltName counts: dNSName for names, iPAddress for addresses. The common
+name is never looked at. A wildcard is the whole left-most label, stands for exactly
+one label, and needs two labels to its right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from cryptography import x509
+
+from ..errors import BadCertificate, NameMismatch, UsageError
+
+__all__ = [
+    "check_host",
+    "matches_host",
+    "matches_names",
+    "normalize_server_name",
+    "sni_host_name",
+]
+
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_SHOWN = 8
+
+
+def check_host(certificate: x509.Certificate, server_name: str) -> None:
+    """Raise unless the certificate is for this server (RFC 9525 section 6).
+
+    Raises:
+        NameMismatch: it is for other names, or for none.
+        BadCertificate: its names cannot be read.
+        UsageError: the server name is not one.
+    """
+    names = _alternative_names(certificate)
+    if not matches_names(names, server_name):
+        raise name_mismatch(names, server_name)
+
+
+def matches_host(certificate: x509.Certificate, hostname: str) -> bool:
+    """Whether the certificate is for this DNS name or IP address (RFC 9525 section 6)."""
+    try:
+        return matches_names(_alternative_names(certificate), hostname)
+    except BadCertificate:
+        return False
+
+
+def matches_names(names: Iterable[x509.GeneralName], hostname: str) -> bool:
+    """Whether one of these alternative names covers the host (RFC 9525 section 6)."""
+    host, is_ip = normalize_server_name(hostname)
+    if is_ip:
+        address = ipaddress.ip_address(host)
+        return any(isinstance(name, x509.IPAddress) and name.value == address for name in names)
+    _, _, parent = host.partition(".")
+    wildcard = "*." + parent if "." in parent else None
+    for name in names:
+        if isinstance(name, x509.DNSName):
+            pattern = name.value.lower()
+            if pattern in (host, wildcard):
+                return True
+    return False
+
+
+def name_mismatch(names: Iterable[x509.GeneralName], server_name: str) -> NameMismatch:
+    """Say what was expected and what the certificate is for."""
+    held = [str(name.value) for name in names if isinstance(name, (x509.DNSName, x509.IPAddress))]
+    shown = ", ".join(map(ascii, held[:_SHOWN])) or "no host"
+    if len(held) > _SHOWN:
+        shown += f" and {len(held) - _SHOWN} more"
+    return NameMismatch(f"expected a certificate for {server_name!r}, got one for {shown}")
+
+
+def normalize_server_name(name: str) -> tuple[str, bool]:
+    """Bring a host name to the form that is compared; whether it is an IP address.
+
+    DNS names come back in lower case, as A-labels, without the final dot; addresses
+    in their shortest form, without brackets or zone.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if ":" in name or name[-1:].isdigit():  # no DNS name ends in a label of digits
+        literal = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+        try:
+            return str(ipaddress.ip_address(literal.partition("%")[0])), True
+        except ValueError:
+            pass
+    host = name
+    if not host.isascii():
+        if len(host) > 253:  # the codec's cost grows with the square
+            raise UsageError(f"server name too long: {len(host)} characters, at most 253")
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise UsageError(f"not a server name: {name!r}") from error
+    host = host.lower().removesuffix(".")
+    labels = host.split(".")
+    if (
+        not host
+        or len(host) > 253
+        or any(not 0 < len(label) < 64 or not _ALLOWED.issuperset(label) for label in labels)
+        or labels[-1].isdigit()
+    ):
+        raise UsageError(f"neither a DNS name nor an IP address: {name[:300]!r}")
+    return host, False
+
+
+def sni_host_name(server_name: str) -> str | None:
+    """Give the name for the server_name extension, None for addresses (RFC 6066 section 3)."""
+    host, is_ip = normalize_server_name(server_name)
+    return None if is_ip else host
+
+
+def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | tuple[()]:
+    try:
+        extensions = certificate.extensions
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise BadCertificate(f"the certificate's extensions cannot be read: {error}") from error
+    for extension in extensions:
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            return extension.value
+    return ()

@@ -1,0 +1,186 @@
+"""Trust anchors: whom we believe without proof."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ..errors import UsageError
+from .der import NormalName, normal_name
+from .facts import Facts, load_certificates
+
+__all__ = ["TrustStore"]
+
+_SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Alpine, Arch, Gentoo
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
+    "/etc/pki/tls/certs/ca-bundle.crt",  # older RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # macOS, the BSDs
+    "/usr/local/share/certs/ca-root-nss.crt",  # FreeBSD
+)
+
+
+class TrustStore:
+    """An immutable set of trust anchors, in the order given.
+
+    Any certificate may be an anchor, a peer's own one included: that one is then
+    accepted as it stands, and certifies others only if it is a CA's.
+
+    Args:
+        certificates: DER certificates.
+
+    Raises:
+        UsageError: one of them cannot be read.
+    """
+
+    __slots__ = ("_by_der", "_by_name", "_by_normal_name", "key")
+
+    def __init__(self, certificates: Iterable[bytes] = ()) -> None:
+        self._by_der: dict[bytes, Facts] = {}
+        self._by_name: dict[bytes, list[Facts]] = {}
+        self._by_normal_name: dict[NormalName, list[Facts]] | None = None
+        for index, der in enumerate(certificates):
+            if der in self._by_der:
+                continue
+            try:
+                anchor = Facts(der)
+            except ValueError as error:
+                raise UsageError(f"trust anchor {index} cannot be read: {error}") from error
+            self._by_der[der] = anchor
+            self._by_name.setdefault(anchor.fields.subject, []).append(anchor)
+        digest = hashlib.sha256()
+        for der in sorted(self._by_der):
+            digest.update(hashlib.sha256(der).digest())
+        self.key: bytes = digest.digest()
+        """Equal for equal sets of anchors."""
+
+    @classmethod
+    def from_certificates(cls, certificates: Iterable[x509.Certificate]) -> TrustStore:
+        """Trust these parsed certificates."""
+        return cls(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+
+    @classmethod
+    def from_pem(cls, text: bytes | str) -> TrustStore:
+        """Trust every certificate in the PEM text.
+
+        Raises:
+            UsageError: there is none, or one cannot be read.
+        """
+        data = text.encode() if isinstance(text, str) else text
+        return cls.from_certificates(_load(data, "the PEM text"))
+
+    @classmethod
+    def from_files(cls, *paths: str | os.PathLike[str]) -> TrustStore:
+        """Trust every certificate in these PEM or DER files, and in directories of them.
+
+        Files of a directory that hold no certificate are passed over.
+
+        Raises:
+            UsageError: a file cannot be read, or nothing was found.
+        """
+        found: list[x509.Certificate] = []
+        for path in map(Path, paths):
+            try:
+                if path.is_dir():
+                    for entry in sorted(path.iterdir()):
+                        if entry.is_file():
+                            found += _load_if_any(entry.read_bytes())
+                else:
+                    found += _load(path.read_bytes(), str(path))
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror or error}") from error
+        if not found:
+            raise UsageError(f"no certificate in {', '.join(map(str, paths)) or 'no file'}")
+        return cls.from_certificates(found)
+
+    @classmethod
+    def system(cls) -> TrustStore:
+        """Trust what this system trusts.
+
+        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded; then the places where
+        systems keep their bundle are tried, and last the ``certifi`` package.
+
+        Raises:
+            UsageError: nothing was found.
+        """
+        named = [
+            os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
+        ]
+        if named:
+            return cls.from_files(*named)
+        for path in _SYSTEM_BUNDLES:
+            if Path(path).is_file():
+                return cls.from_files(path)
+        try:
+            certifi = import_module("certifi")
+        except ImportError:
+            raise UsageError(
+                "no trusted roots found on this system: name a file, or install certifi"
+            ) from None
+        return cls.from_files(str(certifi.where()))
+
+    @property
+    def anchors(self) -> tuple[x509.Certificate, ...]:
+        """The anchors, parsed."""
+        return tuple(facts.certificate for facts in self._by_der.values())
+
+    def names(self) -> tuple[bytes, ...]:
+        """Give the anchors' subjects, DER, as certificate_authorities lists them (§4.2.4)."""
+        return tuple(self._by_name)
+
+    def find(self, der: bytes) -> Facts | None:
+        """The anchor that is exactly this certificate."""
+        return self._by_der.get(der)
+
+    def named(self, subject: bytes) -> list[Facts]:
+        """Anchors with this subject (DER), compared as RFC 5280 section 7.1 says."""
+        found = self._by_name.get(subject)
+        if found is not None:
+            return found
+        if self._by_normal_name is None:
+            index: dict[NormalName, list[Facts]] = {}
+            for raw, anchors in self._by_name.items():
+                name = normal_name(raw)
+                if name is not None:
+                    index.setdefault(name, []).extend(anchors)
+            self._by_normal_name = index
+        wanted = normal_name(subject)
+        return self._by_normal_name.get(wanted, []) if wanted is not None else []
+
+    def __len__(self) -> int:
+        return len(self._by_der)
+
+    def __contains__(self, certificate: object) -> bool:
+        if isinstance(certificate, x509.Certificate):
+            certificate = certificate.public_bytes(Encoding.DER)
+        return certificate in self._by_der
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, TrustStore) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"TrustStore({len(self)} anchors)"
+
+
+def _load(data: bytes, where: str) -> list[x509.Certificate]:
+    try:
+        return load_certificates(data)
+    except ValueError as error:
+        raise UsageError(f"{where}: no certificate that can be read: {error}") from error
+
+
+def _load_if_any(data: bytes) -> list[x509.Certificate]:
+    try:
+        return _load(data, "")
+    except UsageError:
+        return []

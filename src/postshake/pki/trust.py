@@ -1,0 +1,157 @@
+"""Whether a peer's certificate is to be believed.
+
+A Verifier is asked once per authentication, before Finished is accepted as proof.
+ChainVerifier is the default: a path to a trust anchor, good for the peer's role and,
+for servers, for the name. It does not look at revocation lists.
+
+A path that was verified is remembered while each of its certificates is valid, under
+the exact bytes that were presented: nothing else that the verdict depends on can
+change, as trust store and settings are fixed. Refusals are never remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..constants import Role
+from ..errors import BadCertificate, CertificateRequired
+from .facts import Facts
+from .names import matches_names, name_mismatch, normalize_server_name
+from .path import PathSearch
+from .store import TrustStore
+
+__all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChain:
+    """What a Verifier is asked about."""
+
+    certificates: tuple[bytes, ...]
+    """As the peer sent them: DER, its own first."""
+    role: Role
+    """Which end the peer is."""
+    server_name: str | None
+    """The server that we meant to reach; None when it is not to be checked."""
+    ocsp_response: bytes | None
+    """As stapled by the peer."""
+    at: float
+    """The time of asking, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedChain:
+    """A path that was verified."""
+
+    certificates: tuple[bytes, ...]
+    """DER, the peer's own first, the trust anchor last; one alone when it is both."""
+
+
+class Verifier(Protocol):
+    """Who decides whether a peer is believed."""
+
+    def verify(self, peer: PeerChain) -> VerifiedChain | Awaitable[VerifiedChain]:
+        """Return the verified path, at once or later.
+
+        Raises:
+            CertificateError: the peer is refused; the subclass decides the alert.
+        """
+        ...
+
+
+class ChainVerifier:
+    """Believe who can show a path to a trust anchor (RFC 5280 section 6).
+
+    Safe to share between connections and threads.
+
+    Args:
+        trust: the anchors.
+        max_depth: most certificates between the peer's own and the anchor.
+        minimum_rsa_bits: shortest RSA key accepted anywhere in the path.
+        cache_size: how many verified chains are remembered; 0 for none.
+    """
+
+    __slots__ = ("_cache", "cache_size", "max_depth", "minimum_rsa_bits", "trust")
+
+    def __init__(
+        self,
+        trust: TrustStore,
+        *,
+        max_depth: int = 8,
+        minimum_rsa_bits: int = 2048,
+        cache_size: int = 256,
+    ) -> None:
+        self.trust = trust
+        self.max_depth = max_depth
+        self.minimum_rsa_bits = minimum_rsa_bits
+        self.cache_size = cache_size
+        self._cache: dict[_Key, _Remembered] = {}
+
+    def verify(self, peer: PeerChain) -> VerifiedChain:
+        """Find a path from the peer's certificate to an anchor (§4.4.2).
+
+        Raises:
+            CertificateError: there is none; the subclass says why.
+            UsageError: ``peer.server_name`` is no server name.
+        """
+        key = (peer.certificates, peer.role, peer.server_name)
+        remembered = self._cache.pop(key, None)
+        if remembered is not None and remembered.since <= peer.at < remembered.until:
+            self._cache[key] = remembered  # last in line to be forgotten
+            return remembered.chain
+        if not peer.certificates:
+            raise CertificateRequired("expected a certificate, got none")
+        path = self._find_path(peer)
+        chain = VerifiedChain(tuple(facts.der for facts in path))
+        self._remember(
+            key,
+            _Remembered(
+                chain,
+                max(facts.not_before for facts in path),
+                min(facts.not_after for facts in path) + 1,
+            ),
+        )
+        return chain
+
+    def forget(self) -> None:
+        """Forget every remembered path."""
+        self._cache.clear()
+
+    def _find_path(self, peer: PeerChain) -> list[Facts]:
+        host = None
+        if peer.role is Role.server and peer.server_name is not None:
+            host, _ = normalize_server_name(peer.server_name)  # a wrong one is our own fault
+        try:
+            leaf = Facts(peer.certificates[0])
+        except ValueError as error:
+            raise BadCertificate(f"the peer's certificate cannot be read: {error}") from error
+        search = PathSearch(self.trust, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits)
+        path = search.find(leaf, peer.certificates[1:])
+        if host is not None and not matches_names(leaf.alternative_names, host):
+            raise name_mismatch(leaf.alternative_names, host)
+        return path
+
+    def _remember(self, key: _Key, remembered: _Remembered) -> None:
+        # Other threads may be here too: each call on the dict is atomic, and losing
+        # a race costs one more verification.
+        if self.cache_size < 1:
+            return
+        if len(self._cache) >= self.cache_size:
+            for oldest in list(self._cache)[: len(self._cache) - self.cache_size + 1]:
+                self._cache.pop(oldest, None)
+        self._cache[key] = remembered
+
+    def __repr__(self) -> str:
+        return f"ChainVerifier({self.trust!r}, remembered={len(self._cache)})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    chain: VerifiedChain
+    since: float
+    until: float
+
+
+_Key = tuple[tuple[bytes, ...], Role, str | None]

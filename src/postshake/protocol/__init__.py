@@ -1,0 +1,1 @@
+"""The conversations: what is said in which order, and what each word proves."""

@@ -1,0 +1,284 @@
+"""The certificate block: Certificate, CertificateVerify, Finished (§4.4).
+
+The same three messages prove a server in its flight, a client in the main
+handshake, and a client that answers a request later. They differ in the context
+string, the transcript, and the secret that keys the Finished; all three come in
+as arguments, so nothing here knows which of the cases it serves.
+
+Each ``check_`` function returns a token that cannot be had without the check,
+and the results of conversations require these tokens: a skipped check does not
+type-check.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+
+from ..constants import Role, SignatureScheme, name_of
+from ..crypto.schedule import finished_mac
+from ..crypto.signatures import fits, verify
+from ..errors import (
+    BadCertificate,
+    DecodeError,
+    DecryptError,
+    IllegalParameter,
+    InternalError,
+    TooMuch,
+    UnsupportedExtension,
+)
+from ..pki.choose import Wanted, choose_scheme
+from ..pki.credential import Credential
+from ..pki.identity import Identity
+from ..pki.trust import VerifiedChain
+from ..questions import Sign
+from ..record.limits import Limits
+from ..wire.auth import (
+    Certificate,
+    CertificateEntry,
+    CertificateRequest,
+    CertificateVerify,
+    Finished,
+)
+from ..wire.auth_extensions import (
+    CertificateStatus,
+    SignedCertificateTimestamps,
+    StatusRequest,
+)
+from ..wire.extensions import Extension, Extensions
+from .flow import Flow, ask
+from .link import Flight
+
+__all__ = [
+    "FinishedProof",
+    "SignedChain",
+    "add_certificate",
+    "certificate_entries",
+    "check_certificate",
+    "check_finished",
+    "check_signature",
+    "identify",
+    "sign_transcript",
+    "signed_content",
+]
+
+CONTEXT_STRINGS = {
+    Role.server: b"TLS 1.3, server CertificateVerify",
+    Role.client: b"TLS 1.3, client CertificateVerify",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedChain:
+    """Proof: the peer holds the private key of this chain's leaf (§4.4.3)."""
+
+    certificates: tuple[bytes, ...]
+    """DER, leaf first, as presented. Whether anyone trusts them is not said."""
+    leaf: x509.Certificate
+    scheme: SignatureScheme
+    ocsp_response: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedProof:
+    """Proof: the peer has the traffic key and saw the same transcript (§4.4.4)."""
+
+
+def certificate_entries(
+    credential: Credential, requested: Extensions
+) -> tuple[CertificateEntry, ...]:
+    """Return the entries of our Certificate message (§4.4.2).
+
+    Args:
+        credential: what we authenticate with.
+        requested: the extensions of the message that asks for it, since entries
+            may only carry what was asked for.
+    """
+    extensions: list[Extension] = []
+    asked = {extension.extension_type for extension in requested}
+    if credential.ocsp_response is not None and StatusRequest.extension_type in asked:
+        extensions.append(CertificateStatus(credential.ocsp_response))
+    timestamps = credential.signed_certificate_timestamps
+    if timestamps and SignedCertificateTimestamps.extension_type in asked:
+        extensions.append(SignedCertificateTimestamps(timestamps))
+    leaf, *issuers = credential.chain
+    return (
+        CertificateEntry(leaf, Extensions(tuple(extensions))),
+        *(CertificateEntry(issuer, Extensions()) for issuer in issuers),
+    )
+
+
+def add_certificate(
+    flight: Flight, request: CertificateRequest, wanted: Wanted, credential: Credential | None
+) -> Flow[Credential | None]:
+    """Add a client's Certificate, and its CertificateVerify (§4.4.2, §4.4.3).
+
+    Without a credential, or with one that can make none of the signatures that
+    the server takes, the Certificate is empty: that declines.
+
+    Returns:
+        The credential, if it was used.
+    """
+    context = request.certificate_request_context
+    schemes = credential.schemes if credential is not None else ()
+    scheme = choose_scheme(schemes, wanted.signature_algorithms)
+    if credential is None or scheme is None:
+        flight.add(Certificate(context, ()))
+        return None
+    flight.add(Certificate(context, certificate_entries(credential, request.extensions)))
+    flight.add((yield from sign_transcript(flight, Role.client, credential, scheme)))
+    return credential
+
+
+def sign_transcript(
+    flight: Flight, role: Role, credential: Credential, scheme: SignatureScheme
+) -> Flow[CertificateVerify]:
+    """Have the transcript so far signed by our credential (§4.4.3)."""
+    content = signed_content(role, flight.digest())
+    signature = yield from ask(Sign(credential.signer, scheme, content))
+    if not isinstance(signature, bytes):
+        raise InternalError(f"the signer returned {type(signature).__name__}, not bytes")
+    return CertificateVerify(scheme, signature)
+
+
+def signed_content(role: Role, digest: bytes) -> bytes:
+    """Return what a CertificateVerify signs (§4.4.3).
+
+    Args:
+        role: whose signature it is.
+        digest: the transcript's hash, through Certificate.
+    """
+    return b" " * 64 + CONTEXT_STRINGS[role] + b"\0" + digest
+
+
+def check_certificate(certificate: Certificate, requested: Extensions, limits: Limits) -> None:
+    """Check what can be checked before the signature is there (§4.4.2).
+
+    Args:
+        certificate: the peer's message.
+        requested: the extensions of our message that asked for it.
+        limits: how long a chain may be.
+
+    Raises:
+        UnsupportedExtension: an entry carries what we did not ask for.
+        TooMuch: the chain is longer than `limits` allow.
+    """
+    entries = certificate.certificate_list
+    if len(entries) > limits.certificate_entries:
+        raise TooMuch(
+            f"Certificate: expected at most {limits.certificate_entries} certificates, "
+            f"got {len(entries)}"
+        )
+    if not any(len(entry.extensions) for entry in entries):
+        return
+    asked = {extension.extension_type for extension in requested}
+    for number, entry in enumerate(entries):
+        for extension in entry.extensions:
+            if extension.extension_type not in asked:
+                raise UnsupportedExtension(
+                    f"Certificate: entry {number} carries extension "
+                    f"{extension.extension_type}, which nobody asked for",
+                    section="4.4.2",
+                )
+
+
+def check_signature(
+    certificate: Certificate,
+    verify_message: CertificateVerify,
+    role: Role,
+    offered: tuple[int, ...],
+    digest: bytes,
+) -> SignedChain:
+    """Check a CertificateVerify, and return the proof (§4.4.3).
+
+    Args:
+        certificate: the Certificate message before it.
+        verify_message: the message to check.
+        role: the signer's.
+        offered: the schemes that we said we accept.
+        digest: the transcript's hash, through Certificate.
+
+    Raises:
+        BadCertificate: the leaf cannot be read.
+        IllegalParameter: the scheme was not offered, or does not fit the key.
+        DecryptError: the signature is wrong.
+    """
+    leaf, pss_key, key = read_leaf(certificate)
+    scheme = verify_message.algorithm
+    name = name_of(SignatureScheme, scheme)
+    if scheme not in offered:
+        raise IllegalParameter(
+            f"CertificateVerify: expected one of the schemes that we offered, got {name}",
+            section="4.4.3",
+        )
+    if not fits(scheme, key, pss_key=pss_key):
+        raise IllegalParameter(
+            f"CertificateVerify: scheme {name} does not fit the certificate's {type(key).__name__}",
+            section="4.4.3",
+        )
+    verify(scheme, key, verify_message.signature, signed_content(role, digest))
+    first = certificate.certificate_list[0].extensions.get(CertificateStatus)
+    return SignedChain(
+        tuple(entry.cert_data for entry in certificate.certificate_list),
+        leaf,
+        SignatureScheme(scheme),
+        first.response if first is not None else None,
+    )
+
+
+def read_leaf(certificate: Certificate) -> tuple[x509.Certificate, bool, PublicKeyTypes]:
+    """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
+    try:
+        leaf = x509.load_der_x509_certificate(certificate.certificate_list[0].cert_data)
+        pss_key = leaf.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
+        return leaf, pss_key, leaf.public_key()
+    except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …
+        raise BadCertificate(f"Certificate: the leaf cannot be read: {error}") from error
+
+
+def check_finished(
+    finished: Finished, hash_name: str, base_key: bytes, digest: bytes
+) -> FinishedProof:
+    """Check a Finished, and return the proof (§4.4.4).
+
+    Args:
+        finished: the message.
+        hash_name: the cipher suite's hash.
+        base_key: the *current* traffic secret of the direction it came in.
+        digest: the transcript's hash, through the message before it.
+
+    Raises:
+        DecodeError: it has the wrong length.
+        DecryptError: it has the wrong value.
+    """
+    expected = finished_mac(hash_name, base_key, digest)
+    if len(finished.verify_data) != len(expected):
+        raise DecodeError(
+            f"Finished: expected {len(expected)} bytes of verify_data, "
+            f"got {len(finished.verify_data)}",
+            section="4.4.4",
+        )
+    if not hmac.compare_digest(finished.verify_data, expected):
+        raise DecryptError("Finished: verify_data does not match the transcript", section="4.4.4")
+    return FinishedProof()
+
+
+def identify(
+    signed: SignedChain,
+    proof: FinishedProof,
+    verified: VerifiedChain,
+    now: float,
+    context: bytes = b"",
+) -> Identity:
+    """Make the identity that a peer has proven: key, presence and trust are in hand."""
+    assert isinstance(proof, FinishedProof)
+    return Identity(
+        chain=signed.certificates,
+        verified_chain=verified.certificates,
+        proven_at=now,
+        certificate_request_context=context,
+    )

@@ -1,0 +1,66 @@
+"""The CertificateRequest, written and read (§4.3.2).
+
+The same message asks in the main handshake, where its context is empty, and
+afterwards, where the context tells one request from another.
+"""
+
+from __future__ import annotations
+
+from ..errors import MissingExtension
+from ..pki.choose import Wanted
+from ..wire.auth import CertificateRequest
+from ..wire.auth_extensions import (
+    CertificateAuthorities,
+    OidFilter,
+    OidFilters,
+    SignatureAlgorithms,
+    SignatureAlgorithmsCert,
+)
+from ..wire.extensions import Extension, Extensions
+
+__all__ = ["make_certificate_request", "wanted_by"]
+
+
+def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateRequest:
+    """Write a CertificateRequest.
+
+    Args:
+        context: empty in the main handshake, unique in the connection afterwards.
+        wanted: what the server accepts.
+    """
+    extensions: list[Extension] = [SignatureAlgorithms(wanted.signature_algorithms)]
+    schemes_cert = wanted.signature_algorithms_cert
+    if schemes_cert is not None and schemes_cert != wanted.signature_algorithms:
+        extensions.append(SignatureAlgorithmsCert(schemes_cert))
+    if wanted.authorities:
+        extensions.append(CertificateAuthorities(wanted.authorities))
+    if wanted.oid_filters:
+        extensions.append(OidFilters(tuple(OidFilter(*pair) for pair in wanted.oid_filters)))
+    return CertificateRequest(context, Extensions(tuple(extensions)))
+
+
+def wanted_by(request: CertificateRequest) -> Wanted:
+    """Read what a CertificateRequest asks for; what we do not know is ignored.
+
+    Raises:
+        MissingExtension: signature_algorithms is not there.
+    """
+    schemes = request.extensions.get(SignatureAlgorithms)
+    if schemes is None:
+        raise MissingExtension(
+            "CertificateRequest: expected signature_algorithms, got none", section="4.3.2"
+        )
+    schemes_cert = request.extensions.get(SignatureAlgorithmsCert)
+    authorities = request.extensions.get(CertificateAuthorities)
+    filters = request.extensions.get(OidFilters)
+    return Wanted(
+        authorities=authorities.authorities if authorities else (),
+        signature_algorithms=schemes.supported_signature_algorithms,
+        signature_algorithms_cert=(
+            schemes_cert.supported_signature_algorithms if schemes_cert else None
+        ),
+        oid_filters=tuple(
+            (item.certificate_extension_oid, item.certificate_extension_values)
+            for item in (filters.filters if filters else ())
+        ),
+    )

@@ -1,0 +1,394 @@
+"""The client's handshake, in the order of §2, figure 1."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..config import ClientConfig
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, name_of
+from ..crypto.groups import KeyShare
+from ..crypto.schedule import EarlySecret, HandshakeSecret, MasterSecret, finished_mac
+from ..crypto.suites import TLS13_SUITES, Suite
+from ..errors import (
+    DecodeError,
+    IllegalParameter,
+    MissingExtension,
+    UnexpectedMessage,
+    UnsupportedExtension,
+    UnsupportedVersion,
+)
+from ..events import Established
+from ..pki.credential import Credential
+from ..pki.identity import Identity
+from ..pki.trust import PeerChain
+from ..questions import ChooseCredential, JudgePeer, Refused
+from ..record.protection import Epoch
+from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
+from ..wire.exchange_extensions import Cookie, KeyShareServerHello, SupportedVersionsServerHello
+from ..wire.extensions import Extensions
+from ..wire.handshake import encode_handshake
+from ..wire.hello import (
+    DOWNGRADE_TLS11,
+    DOWNGRADE_TLS12,
+    ClientHello,
+    EncryptedExtensions,
+    ServerHello,
+)
+from ..wire.hello_extensions import (
+    ApplicationLayerProtocolNegotiation,
+    MaxFragmentLength,
+    RecordSizeLimit,
+)
+from .authenticate import (
+    FinishedProof,
+    SignedChain,
+    add_certificate,
+    check_certificate,
+    check_finished,
+    check_signature,
+    identify,
+)
+from .certificate_request import wanted_by
+from .flow import Flow, ask, expect, expect_one_of
+from .link import Flight, Link
+from .offer import FRAGMENT_LENGTHS, make_offer, renew_offer
+from .outcome import HandshakeOutcome, SessionSecrets
+from .transcript import Transcript
+
+__all__ = ["client_handshake"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hellos:
+    """What the exchange of hellos settled."""
+
+    client_hello: ClientHello
+    shares: Mapping[int, KeyShare] = field(repr=False)
+    server_hello: ServerHello
+    suite: Suite
+    transcript: Transcript
+    retried: bool
+
+    @property
+    def client_random(self) -> bytes:
+        """By which a key log names this connection."""
+        return self.client_hello.random
+
+
+def client_handshake(
+    link: Link, config: ClientConfig, server_name: str | None
+) -> Flow[HandshakeOutcome]:
+    """Shake hands as a client (§2).
+
+    Args:
+        link: the connection.
+        config: our policy.
+        server_name: whom we expect, for SNI and for the certificate; None for
+            anyone whom the verifier trusts.
+    """
+    hellos = yield from exchange_hellos(link, config, server_name)
+    group, secret = agree_on_keys(link, hellos)
+    alpn_protocol = yield from read_parameters(link, config, hellos)
+    request, signed, proof = yield from read_server_proof(link, config, hellos)
+    master, writing_secret = read_application_keys(link, hellos, secret)
+    exporter_master_secret = master.exporter_master_secret(hellos.transcript.digest())
+    link.log_secret("EXPORTER_SECRET", hellos.client_random, exporter_master_secret)
+    identity = yield from judge_server(config, server_name, signed, proof)
+    credential = yield from write_answer(link, config, hellos, request)
+    link.write_with(hellos.suite, writing_secret, Epoch.application)
+    return HandshakeOutcome(
+        Established(
+            version=ProtocolVersion.TLS13,
+            suite=hellos.suite,
+            group=group,
+            server_name=server_name,
+            alpn_protocol=alpn_protocol,
+            post_handshake_auth=config.post_handshake_auth,
+            our_credential=credential,
+            client_random=hellos.client_random,
+            hello_retry_request=hellos.retried,
+        ),
+        identity,
+        SessionSecrets(
+            hellos.suite,
+            exporter_master_secret,
+            master.resumption_master_secret(hellos.transcript.digest()),
+        ),
+        hellos.transcript,
+        proof,
+    )
+
+
+# --- §4.1: the hellos
+
+
+def exchange_hellos(link: Link, config: ClientConfig, server_name: str | None) -> Flow[Hellos]:
+    """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
+    offer = make_offer(config, server_name)
+    first_raw = encode_handshake(offer.hello)
+    link.layer.legacy_record_version = ProtocolVersion.TLS10  # §5.1: for old middleboxes
+    link.send_message(offer.hello)
+    link.layer.legacy_record_version = ProtocolVersion.TLS12
+    received = yield from expect_one_of(ServerHello)
+    hello = received.message
+    assert isinstance(hello, ServerHello)
+    suite = check_server_hello(config, offer.hello, hello)
+    if not hello.is_hello_retry_request:
+        transcript = Transcript(suite.hash_name, first_raw, received.raw)
+        _enter_compatibility(link, config)
+        return Hellos(offer.hello, offer.shares, hello, suite, transcript, retried=False)
+
+    digest = hashlib.new(suite.hash_name, first_raw).digest()
+    transcript = Transcript.after_retry(suite.hash_name, digest)
+    transcript.add(received.raw)
+    offer = renew_offer(config, offer, hello)
+    _enter_compatibility(link, config)
+    flight = Flight(transcript)
+    flight.add(offer.hello)
+    link.send(flight)
+    final = yield from expect(ServerHello, into=transcript)
+    if final.is_hello_retry_request:
+        raise UnexpectedMessage("expected ServerHello, got a second HelloRetryRequest")
+    check_server_hello(config, offer.hello, final)
+    if final.cipher_suite != suite.code:
+        raise IllegalParameter(
+            f"ServerHello: expected the suite of the HelloRetryRequest, {suite.code.name}, "
+            f"got {name_of(CipherSuite, final.cipher_suite)}",
+            section="4.1.4",
+        )
+    return Hellos(offer.hello, offer.shares, final, suite, transcript, retried=True)
+
+
+def _enter_compatibility(link: Link, config: ClientConfig) -> None:
+    # §D.4: before our second flight, whether that is a hello or not
+    if config.middlebox_compatibility:
+        link.send_change_cipher_spec()
+
+
+def check_server_hello(config: ClientConfig, offered: ClientHello, hello: ServerHello) -> Suite:
+    """Hold a ServerHello or HelloRetryRequest against our offer (§4.1.3).
+
+    Returns:
+        The cipher suite that it chose.
+    """
+    version = hello.extensions.get(SupportedVersionsServerHello)
+    if version is None:
+        refuse_old_version(hello)
+    elif version.selected_version != ProtocolVersion.TLS13:
+        raise IllegalParameter(
+            f"ServerHello: expected TLS 1.3 in supported_versions, "
+            f"got 0x{version.selected_version:04x}",
+            section="4.2.1",
+        )
+    _require_equal("legacy_version", ProtocolVersion.TLS12, hello.legacy_version)
+    _require_equal(
+        "legacy_session_id_echo", offered.legacy_session_id, hello.legacy_session_id_echo
+    )
+    _require_equal("legacy_compression_method", 0, hello.legacy_compression_method)
+    if hello.cipher_suite not in config.cipher_suites:
+        raise IllegalParameter(
+            "ServerHello: expected a cipher suite of ours, "
+            f"got {name_of(CipherSuite, hello.cipher_suite)}",
+            section="4.1.3",
+        )
+    answered = hello.extensions
+    check_answers(
+        offered, answered, "HelloRetryRequest" if hello.is_hello_retry_request else "ServerHello"
+    )
+    return TLS13_SUITES[hello.cipher_suite]
+
+
+def refuse_old_version(hello: ServerHello) -> None:
+    """Refuse a server that chose TLS 1.2 or older, with the reason (§4.1.3)."""
+    if hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11):
+        raise IllegalParameter(
+            "ServerHello: an older version, from a server that can do TLS 1.3: "
+            "someone tampered with our ClientHello",
+            section="4.1.3",
+        )
+    raise UnsupportedVersion(
+        f"expected TLS 1.3, got {name_of(ProtocolVersion, hello.legacy_version)}", section="4.2.1"
+    )
+
+
+def _require_equal(field_name: str, expected: int | bytes, got: int | bytes) -> None:
+    if expected != got:
+        raise IllegalParameter(
+            f"ServerHello.{field_name}: expected {expected!r}, got {got!r}", section="4.1.3"
+        )
+
+
+def check_answers(offered: ClientHello, answered: Extensions, message: str) -> None:
+    """Refuse answers to extensions that we did not send (§4.2)."""
+    sent = {extension.extension_type for extension in offered.extensions}
+    for extension in answered:
+        unasked = isinstance(extension, Cookie)  # the one that a server may begin
+        if extension.extension_type not in sent and not unasked:
+            raise UnsupportedExtension(
+                f"{message}: extension {extension.extension_type} answers none of ours",
+                section="4.2",
+            )
+
+
+# --- §7.1: the keys
+
+
+def agree_on_keys(link: Link, hellos: Hellos) -> tuple[NamedGroup, HandshakeSecret]:
+    """Complete the key exchange and protect what follows (§4.2.8, §7.1)."""
+    answer = hellos.server_hello.extensions.get(KeyShareServerHello)
+    if answer is None:
+        raise MissingExtension("ServerHello: expected key_share, got none", section="4.2.8")
+    entry = answer.server_share
+    share = hellos.shares.get(entry.group)
+    if share is None:
+        raise IllegalParameter(
+            "ServerHello: expected a key share for a group of ours, "
+            f"got {name_of(NamedGroup, entry.group)}",
+            section="4.2.8",
+        )
+    secret = EarlySecret(hellos.suite.hash_name).with_shared_secret(
+        share.complete(entry.key_exchange)
+    )
+    digest = hellos.transcript.digest()
+    reading = secret.server_handshake_traffic_secret(digest)
+    writing = secret.client_handshake_traffic_secret(digest)
+    link.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos.client_random, reading)
+    link.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos.client_random, writing)
+    link.read_with(hellos.suite, reading, Epoch.handshake)
+    link.write_with(hellos.suite, writing, Epoch.handshake)
+    return NamedGroup(entry.group), secret
+
+
+def read_application_keys(
+    link: Link, hellos: Hellos, secret: HandshakeSecret
+) -> tuple[MasterSecret, bytes]:
+    """Read under application keys from here on; return the secret to write with."""
+    master = secret.master()
+    digest = hellos.transcript.digest()
+    reading = master.server_application_traffic_secret_0(digest)
+    writing = master.client_application_traffic_secret_0(digest)
+    link.log_secret("SERVER_TRAFFIC_SECRET_0", hellos.client_random, reading)
+    link.log_secret("CLIENT_TRAFFIC_SECRET_0", hellos.client_random, writing)
+    link.read_with(hellos.suite, reading, Epoch.application)
+    return master, writing
+
+
+# --- §4.3: the server's parameters
+
+
+def read_parameters(link: Link, config: ClientConfig, hellos: Hellos) -> Flow[bytes | None]:
+    """Read EncryptedExtensions (§4.3.1); return the application protocol."""
+    message = yield from expect(EncryptedExtensions, into=hellos.transcript)
+    extensions = message.extensions
+    check_answers(hellos.client_hello, extensions, "EncryptedExtensions")
+    size_limit = extensions.get(RecordSizeLimit)
+    fragment = extensions.get(MaxFragmentLength)
+    if size_limit is not None and fragment is not None:
+        raise IllegalParameter(
+            "EncryptedExtensions: both record_size_limit and max_fragment_length",
+            section="RFC 8449, 5",
+        )
+    if size_limit is not None:
+        link.limit_records(sent=size_limit.limit, received=config.record_size_limit)
+    if fragment is not None:
+        length = FRAGMENT_LENGTHS.get(fragment.code)
+        if length is None or length != config.max_fragment_length:
+            raise IllegalParameter(
+                f"EncryptedExtensions: expected max_fragment_length "
+                f"{config.max_fragment_length}, got {length}",
+                section="RFC 6066, 4",
+            )
+        link.limit_records(sent=length + 1, received=length + 1)
+    protocols = extensions.get(ApplicationLayerProtocolNegotiation)
+    if protocols is None:
+        return None
+    names = protocols.protocol_name_list
+    if len(names) != 1 or names[0] not in config.alpn_protocols:
+        raise IllegalParameter(
+            f"EncryptedExtensions: expected one of our application protocols, got {names!r}",
+            section="RFC 7301, 3.1",
+        )
+    return names[0]
+
+
+# --- §4.4: who the server is
+
+
+def read_server_proof(
+    link: Link, config: ClientConfig, hellos: Hellos
+) -> Flow[tuple[CertificateRequest | None, SignedChain, FinishedProof]]:
+    """Read the server's flight through Finished, and check that it proves the key."""
+    transcript = hellos.transcript
+    request: CertificateRequest | None = None
+    received = yield from expect_one_of(CertificateRequest, Certificate)
+    transcript.add(received.raw)
+    if isinstance(received.message, CertificateRequest):
+        request = received.message
+        if request.certificate_request_context:
+            raise IllegalParameter(
+                "CertificateRequest: expected an empty context in the handshake, "
+                f"got {len(request.certificate_request_context)} bytes",
+                section="4.3.2",
+            )
+        certificate = yield from expect(Certificate, into=transcript)
+    else:
+        assert isinstance(received.message, Certificate)
+        certificate = received.message
+    check_server_certificate(certificate)
+    check_certificate(certificate, hellos.client_hello.extensions, config.limits)
+    digest = transcript.digest()
+    verify = yield from expect(CertificateVerify, into=transcript)
+    signed = check_signature(certificate, verify, Role.server, config.signature_algorithms, digest)
+    digest = transcript.digest()
+    finished = yield from expect(Finished, into=transcript)
+    secret = link.reading_secret
+    proof = check_finished(finished, hellos.suite.hash_name, secret, digest)
+    return request, signed, proof
+
+
+def check_server_certificate(certificate: Certificate) -> None:
+    """Check what only a server's Certificate must be (§4.4.2)."""
+    if certificate.certificate_request_context:
+        raise IllegalParameter(
+            "Certificate: expected an empty context from a server, "
+            f"got {len(certificate.certificate_request_context)} bytes",
+            section="4.4.2",
+        )
+    if not certificate.certificate_list:
+        raise DecodeError(
+            "Certificate: expected a server's certificates, got none", section="4.4.2.4"
+        )
+
+
+def judge_server(
+    config: ClientConfig, server_name: str | None, signed: SignedChain, proof: FinishedProof
+) -> Flow[Identity]:
+    """Ask whether the server is the one that we want; its key is proven by now."""
+    assert config.verifier is not None  # ClientConfig sees to it
+    now = config.wall_clock()
+    peer = PeerChain(signed.certificates, Role.server, server_name, signed.ocsp_response, now)
+    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    if isinstance(verdict, Refused):
+        raise verdict.error
+    return identify(signed, proof, verdict, now)
+
+
+# --- §4.4, from our side
+
+
+def write_answer(
+    link: Link, config: ClientConfig, hellos: Hellos, request: CertificateRequest | None
+) -> Flow[Credential | None]:
+    """Send our second flight: a certificate if we were asked and have one, Finished."""
+    flight = Flight(hellos.transcript)
+    credential: Credential | None = None
+    if request is not None:
+        wanted = wanted_by(request)
+        credential = yield from ask(ChooseCredential(Role.client, config.credentials, wanted, None))
+        credential = yield from add_certificate(flight, request, wanted, credential)
+    secret = link.writing_secret
+    flight.add(Finished(finished_mac(hellos.suite.hash_name, secret, flight.digest())))
+    link.send(flight)
+    return credential

@@ -1,0 +1,67 @@
+"""KeyUpdate: fresh traffic keys while the connection lives (§4.6.3)."""
+
+from __future__ import annotations
+
+from ..constants import KeyUpdateRequest
+from ..events import PeerKeyUpdated
+from ..record.limits import RateLimit
+from ..wire.later import KeyUpdate
+from .desk import Desk
+from .flow import Received
+from .link import Link
+
+__all__ = ["KeyUpdates"]
+
+
+class KeyUpdates:
+    """Both directions' key updates on one connection.
+
+    A requested update is answered at the end of the input that asked for it,
+    and once however often that input asked: an update is only owed before our
+    next application data, and a peer that floods us gets no flood back.
+    """
+
+    def __init__(self, link: Link, desk: Desk) -> None:
+        self._link = link
+        self._desk = desk
+        self._owed = False
+        self._asked = False  # and not yet answered: RFC 9846 forbids a second request
+        limits = link.config.limits
+        self._rate = RateLimit(
+            limits.key_updates, limits.key_update_window, link.config.clock, "KeyUpdate messages"
+        )
+
+    def take(self, received: Received) -> None:
+        """Move on to the peer's next keys.
+
+        Raises:
+            UnexpectedMessage: the record goes on after the message (§5.1).
+            TooMuch: a flood.
+        """
+        message = received.message
+        assert isinstance(message, KeyUpdate)
+        self._rate.hit()
+        self._link.reassembly.check_aligned()
+        self._link.layer.update_read()
+        if message.request_update == KeyUpdateRequest.update_requested:
+            self._owed = True
+        else:
+            self._asked = False
+        self._desk.emit(PeerKeyUpdated(self._desk.position, self._link.inbound.generation))
+
+    def send(self, request_peer: bool = False) -> None:
+        """Move on to our next keys, and tell the peer; ask for the same if wished."""
+        ask = request_peer and not self._asked
+        self._asked = self._asked or ask
+        self._owed = False
+        self._link.send_message(
+            KeyUpdate(
+                KeyUpdateRequest.update_requested if ask else KeyUpdateRequest.update_not_requested
+            )
+        )
+        self._link.layer.update_write()
+
+    def pay(self) -> None:
+        """Send the update that the peer asked for, if one is owed."""
+        if self._owed:
+            self.send()

@@ -1,0 +1,152 @@
+"""What a conversation may do to its connection: send messages, change keys."""
+
+from __future__ import annotations
+
+from ..config import Config
+from ..constants import ContentType, Role
+from ..crypto.suites import Suite
+from ..errors import InternalError
+from ..events import Direction, TraceEntry
+from ..record.deframer import MAX_PLAINTEXT
+from ..record.layer import RecordLayer
+from ..record.protection import Epoch, Inbound, Outbound
+from ..record.reassembly import Reassembly
+from ..wire.handshake import Handshake, encode_handshake
+from .transcript import Transcript
+
+__all__ = ["Flight", "Link", "trace_epoch"]
+
+
+class Flight:
+    """Messages that leave together; each enters the transcript as it is added."""
+
+    __slots__ = ("messages", "parts", "transcript")
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.messages: list[Handshake] = []
+        self.parts: list[bytes] = []
+
+    def add(self, message: Handshake) -> None:
+        """Append a message to the flight and to the transcript."""
+        raw = encode_handshake(message)
+        self.transcript.add(raw)
+        self.messages.append(message)
+        self.parts.append(raw)
+
+    def digest(self) -> bytes:
+        """Return the hash of the transcript so far."""
+        return self.transcript.digest()
+
+
+class Link:
+    """A conversation's hold on the connection it belongs to."""
+
+    __slots__ = ("config", "layer", "reassembly", "role")
+
+    def __init__(
+        self, role: Role, config: Config, layer: RecordLayer, reassembly: Reassembly
+    ) -> None:
+        self.role = role
+        self.config = config
+        self.layer = layer
+        self.reassembly = reassembly
+
+    @property
+    def inbound(self) -> Inbound:
+        """The protection of what we receive."""
+        return self.layer.inbound
+
+    @property
+    def outbound(self) -> Outbound:
+        """The protection of what we send."""
+        return self.layer.outbound
+
+    @property
+    def reading_secret(self) -> bytes:
+        """The traffic secret, of the current generation, of what we receive."""
+        return _present(self.layer.inbound)
+
+    @property
+    def writing_secret(self) -> bytes:
+        """The traffic secret, of the current generation, of what we send."""
+        return _present(self.layer.outbound)
+
+    def send(self, flight: Flight) -> None:
+        """Queue a flight as one unbroken run of bytes, in as few records as it fits."""
+        if self.config.trace is not None:
+            for message, raw in zip(flight.messages, flight.parts, strict=True):
+                self.trace(Direction.sent, message, len(raw))
+        self.layer.send(ContentType.handshake, b"".join(flight.parts))
+        flight.parts.clear()
+        flight.messages.clear()
+
+    def send_message(self, message: Handshake) -> None:
+        """Queue one message that belongs to no transcript."""
+        raw = encode_handshake(message)
+        if self.config.trace is not None:
+            self.trace(Direction.sent, message, len(raw))
+        self.layer.send(ContentType.handshake, raw)
+
+    def send_change_cipher_spec(self) -> None:
+        """Queue the record that makes TLS 1.3 look like TLS 1.2 (§D.4)."""
+        if self.config.trace is not None:
+            self.config.trace(TraceEntry(Direction.sent, "ChangeCipherSpec", 1, "plaintext"))
+        self.layer.send_change_cipher_spec()
+
+    def write_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
+        """Protect what we send from here on with these keys."""
+        self.layer.write_with(suite, traffic_secret, epoch)
+
+    def read_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
+        """Expect these keys on what we receive from here on.
+
+        Raises:
+            UnexpectedMessage: handshake bytes were left over before the change (§5.1).
+        """
+        self.reassembly.check_aligned()
+        self.layer.read_with(suite, traffic_secret, epoch)
+
+    def limit_records(self, *, sent: int, received: int | None) -> None:
+        """Keep protected records within what was negotiated (RFC 8449 section 4).
+
+        Args:
+            sent: the peer's limit, in bytes of content, padding and content type.
+            received: ours; None for the protocol's own.
+        """
+        self.layer.max_fragment_out = min(sent - 1, MAX_PLAINTEXT)
+        if received is not None:
+            self.layer.max_plaintext_in = received - 1
+
+    def log_secret(self, label: str, client_random: bytes, secret: bytes) -> None:
+        """Give one secret to the key log, if there is one (SSLKEYLOGFILE)."""
+        if self.config.keylog is not None:
+            self.config.keylog(f"{label} {client_random.hex()} {secret.hex()}")
+
+    def trace(self, direction: Direction, message: Handshake, size: int) -> None:
+        """Show a message to the trace; call it only where there is one."""
+        assert self.config.trace is not None
+        protection = self.inbound if direction is Direction.received else self.outbound
+        context = getattr(message, "certificate_request_context", b"")
+        self.config.trace(
+            TraceEntry(
+                direction,
+                type(message).__name__,
+                size,
+                trace_epoch(protection),
+                f"context {context[:4].hex()}…" if context else "",
+            )
+        )
+
+
+def _present(protection: Inbound | Outbound) -> bytes:
+    if protection.traffic_secret is None:
+        raise InternalError("a traffic secret is needed before there is one")
+    return protection.traffic_secret
+
+
+def trace_epoch(protection: Inbound | Outbound) -> str:
+    """Name the keys in use for a person: ``handshake``, ``application 1``."""
+    if protection.epoch is Epoch.application:
+        return f"application {protection.generation}"
+    return protection.epoch.name

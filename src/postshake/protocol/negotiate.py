@@ -1,0 +1,45 @@
+"""What two ends agree on: pure choices from what each has (§4.1.1).
+
+The server chooses, by its own order of preference. None means that nothing is in
+common; what that costs is the caller's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ..constants import NamedGroup
+
+__all__ = ["choose_alpn", "choose_first", "choose_group"]
+
+
+def choose_first(ours: Sequence[int], theirs: Collection[int]) -> int | None:
+    """Return the first of ours that they have too."""
+    return next((code for code in ours if code in theirs), None)
+
+
+def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[int]) -> int | None:
+    """Return the group to use (§4.2.8).
+
+    A group with a key share saves a round trip and is taken before a group that
+    we like better, unless ours is in a class of its own: a hybrid with a
+    post-quantum part is worth the round trip.
+
+    Args:
+        ours: our groups, favourites first.
+        theirs: the client's supported_groups.
+        shared: the groups for which the client sent key shares.
+    """
+    favourite = choose_first(ours, theirs)
+    if favourite is None or favourite in shared or favourite in POST_QUANTUM:
+        return favourite
+    return choose_first(ours, [group for group in theirs if group in shared]) or favourite
+
+
+POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768})
+"""Groups that a future quantum computer does not break."""
+
+
+def choose_alpn(ours: Sequence[bytes], theirs: Collection[bytes]) -> bytes | None:
+    """Return the first of our application protocols that they have too."""
+    return next((protocol for protocol in ours if protocol in theirs), None)

@@ -1,0 +1,141 @@
+"""The ClientHello, first and second (§4.1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ..config import ClientConfig
+from ..constants import (
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+    name_of,
+)
+from ..crypto.groups import KeyShare, generate_share
+from ..errors import IllegalParameter
+from ..pki.names import normalize_server_name
+from ..wire.auth_extensions import (
+    CertificateAuthorities,
+    PostHandshakeAuth,
+    SignatureAlgorithms,
+    SignatureAlgorithmsCert,
+)
+from ..wire.exchange_extensions import (
+    Cookie,
+    KeyShareClientHello,
+    KeyShareEntry,
+    KeyShareHelloRetryRequest,
+    PskKeyExchangeModes,
+    SupportedGroups,
+    SupportedVersionsClientHello,
+)
+from ..wire.extensions import Extension, Extensions
+from ..wire.hello import ClientHello, ServerHello
+from ..wire.hello_extensions import (
+    ApplicationLayerProtocolNegotiation,
+    MaxFragmentLength,
+    RecordSizeLimit,
+    ServerName,
+)
+
+__all__ = ["FRAGMENT_LENGTHS", "Offer", "make_offer", "renew_offer"]
+
+FRAGMENT_LENGTHS = {1: 512, 2: 1024, 3: 2048, 4: 4096}
+"""RFC 6066 section 4: code to bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A ClientHello, and the private halves of its key shares."""
+
+    hello: ClientHello
+    shares: dict[int, KeyShare] = field(repr=False)
+
+
+def make_offer(config: ClientConfig, server_name: str | None) -> Offer:
+    """Write the first ClientHello (§4.1.2)."""
+    shares: dict[int, KeyShare] = {
+        group: generate_share(group, config.random) for group in config.groups[: config.key_shares]
+    }
+    session_id = config.random(32) if config.middlebox_compatibility else b""
+    hello = ClientHello(
+        random=config.random(32),
+        legacy_session_id=session_id,
+        cipher_suites=config.cipher_suites,
+        extensions=Extensions(tuple(_extensions(config, server_name, shares))),
+    )
+    return Offer(hello, shares)
+
+
+def _extensions(
+    config: ClientConfig, server_name: str | None, shares: dict[int, KeyShare]
+) -> list[Extension]:
+    extensions: list[Extension] = []
+    if server_name is not None:
+        host_name, is_address = normalize_server_name(server_name)
+        if not is_address:  # RFC 6066 section 3: no literal addresses
+            extensions.append(ServerName(host_name))
+    extensions += [
+        SupportedVersionsClientHello((ProtocolVersion.TLS13,)),
+        SupportedGroups(config.groups),
+        KeyShareClientHello(_entries(shares)),
+        SignatureAlgorithms(config.signature_algorithms),
+    ]
+    if config.signature_algorithms_cert != config.signature_algorithms:
+        extensions.append(SignatureAlgorithmsCert(config.signature_algorithms_cert))
+    # without it a server sends no tickets (§4.2.9)
+    extensions.append(PskKeyExchangeModes((PskKeyExchangeMode.psk_dhe_ke,)))
+    if config.alpn_protocols:
+        extensions.append(ApplicationLayerProtocolNegotiation(config.alpn_protocols))
+    if config.post_handshake_auth:
+        extensions.append(PostHandshakeAuth())
+    if config.certificate_authorities:
+        extensions.append(CertificateAuthorities(config.certificate_authorities))
+    if config.record_size_limit is not None:
+        extensions.append(RecordSizeLimit(config.record_size_limit))
+    if config.max_fragment_length is not None:
+        codes = {length: code for code, length in FRAGMENT_LENGTHS.items()}
+        extensions.append(MaxFragmentLength(codes[config.max_fragment_length]))
+    return extensions
+
+
+def _entries(shares: dict[int, KeyShare]) -> tuple[KeyShareEntry, ...]:
+    return tuple(KeyShareEntry(group, share.public) for group, share in shares.items())
+
+
+def renew_offer(config: ClientConfig, offer: Offer, retry: ServerHello) -> Offer:
+    """Write the second ClientHello, as a HelloRetryRequest asks (§4.1.4).
+
+    Raises:
+        IllegalParameter: it asks for nothing, or for what it may not ask for.
+    """
+    selected = retry.extensions.get(KeyShareHelloRetryRequest)
+    cookie = retry.extensions.get(Cookie)
+    if selected is None and cookie is None:
+        raise IllegalParameter(
+            "HelloRetryRequest: expected a group or a cookie, got nothing to change",
+            section="4.1.4",
+        )
+    shares = offer.shares
+    if selected is not None:
+        group = selected.selected_group
+        name = name_of(NamedGroup, group)
+        if group not in config.groups:
+            raise IllegalParameter(
+                f"HelloRetryRequest: asks for {name}, which we did not offer", section="4.2.8"
+            )
+        if group in shares:
+            raise IllegalParameter(
+                f"HelloRetryRequest: asks for {name}, for which it has a key share",
+                section="4.2.8",
+            )
+        shares = {group: generate_share(group, config.random)}
+    extensions: list[Extension] = [
+        KeyShareClientHello(_entries(shares))
+        if isinstance(extension, KeyShareClientHello)
+        else extension
+        for extension in offer.hello.extensions
+    ]
+    if cookie is not None:
+        extensions.append(cookie)
+    return Offer(replace(offer.hello, extensions=Extensions(tuple(extensions))), shares)

@@ -1,0 +1,36 @@
+"""What a finished handshake leaves behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..crypto.suites import Suite
+from ..events import Established
+from ..pki.identity import Identity
+from .authenticate import FinishedProof
+from .transcript import Transcript
+
+__all__ = ["HandshakeOutcome", "SessionSecrets"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSecrets:
+    """The secrets that outlive the handshake (§7.1). Reauth changes none of them."""
+
+    suite: Suite
+    exporter_master_secret: bytes = field(repr=False)
+    resumption_master_secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeOutcome:
+    """All that a handshake's flow returns; its temporaries go with its frame."""
+
+    established: Established
+    identity: Identity | None
+    """Whom the peer proved to be in the handshake."""
+    secrets: SessionSecrets
+    transcript: Transcript
+    """ClientHello through client Finished: what requests fork from (§4.4.1)."""
+    proof: FinishedProof
+    """That the peer took part in this very handshake."""

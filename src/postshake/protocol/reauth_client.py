@@ -1,0 +1,112 @@
+"""The requests that a client receives, and the answers that it owes (§4.6.2).
+
+How one answer is written stands in `reauth`; here is which requests are open.
+"""
+
+from __future__ import annotations
+
+from ..config import ClientConfig
+from ..errors import IllegalParameter, TooMuch, UnexpectedMessage, UsageError
+from ..events import Established, ReauthAnswered, ReauthRequested
+from ..pki.credential import Credential
+from ..record.limits import RateLimit
+from ..wire.auth import CertificateRequest
+from .certificate_request import wanted_by
+from .desk import Desk
+from .flow import Conversation, Received
+from .link import Flight, Link
+from .reauth import write_answer
+from .transcript import Transcript
+
+__all__ = ["ReauthClient"]
+
+
+class ReauthClient:
+    """The requests that a client has received on one connection."""
+
+    def __init__(
+        self,
+        link: Link,
+        config: ClientConfig,
+        established: Established,
+        transcript: Transcript,
+        desk: Desk,
+    ) -> None:
+        self._link = link
+        self._config = config
+        self._established = established
+        self._transcript = transcript
+        self._desk = desk
+        self._pending: dict[bytes, tuple[CertificateRequest, Transcript]] = {}
+        limits = config.limits
+        self._rate = RateLimit(
+            limits.requests_per_window, limits.request_window, config.clock, "CertificateRequest"
+        )
+
+    @property
+    def pending_requests(self) -> tuple[bytes, ...]:
+        """Contexts of the requests that we owe an answer, oldest first."""
+        return tuple(self._pending)
+
+    def take_request(self, received: Received) -> None:
+        """Note a CertificateRequest, and tell the owner (§4.6.2)."""
+        request = received.message
+        assert isinstance(request, CertificateRequest)
+        if not self._config.post_handshake_auth:
+            raise UnexpectedMessage(
+                "CertificateRequest, and we did not offer post_handshake_auth", section="4.6.2"
+            )
+        protocol = self._established.alpn_protocol
+        if protocol in self._config.reauth_forbidden_alpn:
+            raise UnexpectedMessage(
+                f"CertificateRequest, which {protocol!r} forbids", section="RFC 9113, 9.2.3"
+            )
+        self._rate.hit()
+        context = request.certificate_request_context
+        if context in self._pending:
+            raise IllegalParameter(
+                "CertificateRequest: the context of a request that is still open", section="4.3.2"
+            )
+        if len(self._pending) >= self._config.limits.pending_requests:
+            raise TooMuch(
+                f"CertificateRequest: {len(self._pending)} are unanswered, which is the limit"
+            )
+        wanted = wanted_by(request)
+        transcript = self._transcript.fork()
+        transcript.add(received.raw)
+        self._pending[context] = request, transcript
+        self._desk.emit(
+            ReauthRequested(
+                self._desk.position,
+                request,
+                context,
+                wanted.authorities,
+                wanted.signature_algorithms,
+                wanted.signature_algorithms_cert,
+                wanted.oid_filters,
+            )
+        )
+
+    def answer(self, context: bytes, credential: Credential | None) -> None:
+        """Begin to answer a request; None declines.
+
+        The answer leaves when its signature is there. If signing fails, nothing
+        was sent and the request is open as before.
+        """
+        entry = self._pending.pop(context, None)
+        if entry is None:
+            raise UsageError("this context names no request that is open")
+        request, transcript = entry
+
+        def send(result: tuple[Flight, Credential | None]) -> None:
+            flight, used = result
+            self._link.send(flight)
+            self._desk.emit(ReauthAnswered(self._desk.position, context, used))
+
+        def put_back(error: BaseException) -> None:
+            self._pending[context] = entry
+
+        # a fork, so that a second try starts where this one did
+        flow = write_answer(request, transcript.fork(), credential, self._link)
+        name = f"answer to reauth {context[:4].hex()}"
+        self._desk.begin(Conversation(name, flow, send, put_back))

@@ -1,0 +1,236 @@
+"""The requests that a server makes: sent, answered, expired, settled (§4.6.2).
+
+How one answer is read stands in `reauth`; here is what becomes of it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import replace
+
+from ..config import AuthRequest, Refusal, ServerConfig
+from ..errors import (
+    CertificateError,
+    CertificateRequired,
+    IdentityChanged,
+    IllegalParameter,
+    ReauthUnavailable,
+    UnexpectedMessage,
+    UnknownCA,
+    UsageError,
+)
+from ..events import Established, Outcome, ReauthCompleted
+from ..pki.choose import Wanted, check_oid_filters, leads_to
+from ..pki.trust import VerifiedChain
+from ..questions import Refused, Verdict
+from ..wire.auth import Certificate
+from .authenticate import identify
+from .certificate_request import make_certificate_request
+from .desk import Desk
+from .flow import Conversation, Received
+from .link import Flight, Link
+from .reauth import Answer, Authenticated, Declined, OpenRequest, read_answer
+from .transcript import Transcript
+
+__all__ = ["ReauthServer"]
+
+CONTEXT_LENGTH = 32  # §4.3.2: unpredictable; OpenSSL's length
+
+
+class ReauthServer:
+    """The requests that a server has made on one connection."""
+
+    def __init__(
+        self,
+        link: Link,
+        config: ServerConfig,
+        established: Established,
+        transcript: Transcript,
+        desk: Desk,
+    ) -> None:
+        self._link = link
+        self._config = config
+        self._established = established
+        self._transcript = transcript
+        self._desk = desk
+        self._open: dict[bytes, OpenRequest] = {}
+        self._deadlines: list[tuple[float, bytes]] = []
+        self._spent: set[bytes] = set()
+        self._asked = False
+
+    @property
+    def open_requests(self) -> tuple[bytes, ...]:
+        """Contexts of the requests that are not settled, oldest first."""
+        return tuple(context for context, request in self._open.items() if not request.settled)
+
+    def request(self, policy: AuthRequest) -> bytes:
+        """Send a CertificateRequest, and return its context (§4.6.2)."""
+        self._check_available()
+        verifier = policy.verifier or self._config.verifier
+        if verifier is None:
+            raise UsageError("nobody is there to judge the answer: give a verifier")
+        context = self._new_context(policy.context)
+        wanted = Wanted(
+            authorities=policy.authorities,
+            signature_algorithms=_or_default(
+                policy.signature_algorithms, self._config.signature_algorithms
+            ),
+            signature_algorithms_cert=_or_default(
+                policy.signature_algorithms_cert, self._config.signature_algorithms_cert
+            ),
+            oid_filters=policy.oid_filters,
+        )
+        message = make_certificate_request(context, wanted)
+        flight = Flight(self._transcript.fork())
+        flight.add(message)
+        request = OpenRequest(context, policy, message, wanted, flight.transcript, verifier)
+        request.conversation = Conversation(
+            f"reauth {context[:4].hex()}",
+            read_answer(request, self._link, self._config, lambda: self._desk.peer_identity),
+            lambda answer: self._settle(request, answer),
+        )
+        request.conversation.begin()
+        self._open[context] = request
+        self._asked = True
+        if policy.within is not None:
+            deadline = self._config.clock() + policy.within
+            heapq.heappush(self._deadlines, (deadline, context))
+        self._link.send(flight)
+        return context
+
+    def _check_available(self) -> None:
+        if not self._established.post_handshake_auth:
+            raise ReauthUnavailable("the client did not offer post_handshake_auth (§4.2.6)")
+        protocol = self._established.alpn_protocol
+        if protocol in self._config.reauth_forbidden_alpn:
+            raise ReauthUnavailable(
+                f"the application protocol {protocol!r} forbids it (RFC 9113 section 9.2.3)"
+            )
+        if len(self._open) >= self._config.limits.outstanding_requests:
+            raise ReauthUnavailable(
+                f"{len(self._open)} requests are unanswered, which is the limit"
+            )
+
+    def _new_context(self, wish: bytes | None) -> bytes:
+        """Return a context that this connection has not seen (§4.3.2)."""
+        if wish is None:
+            return self._config.random(CONTEXT_LENGTH)
+        if not 1 <= len(wish) <= 255:
+            raise UsageError(f"a context has 1 to 255 bytes, not {len(wish)} (§4.3.2)")
+        if wish in self._spent or wish in self._open:
+            raise UsageError("this context was used before in this connection (§4.3.2)")
+        self._spent.add(wish)
+        return wish
+
+    def take_certificate(self, received: Received) -> Conversation[Answer]:
+        """Give a Certificate to the conversation that its context names (§4.4.2).
+
+        Returns:
+            The conversation, which now reads until its Finished.
+        """
+        certificate = received.message
+        assert isinstance(certificate, Certificate)
+        if not self._asked:
+            raise UnexpectedMessage("Certificate, and nobody asked for one", section="4.6.2")
+        context = certificate.certificate_request_context
+        request = self._open.get(context)
+        if request is None or request.answered:
+            raise IllegalParameter(
+                f"Certificate: its context of {len(context)} bytes names no unanswered request",
+                section="4.4.2",
+            )
+        request.answered = True
+        assert request.conversation is not None
+        request.conversation.take(received)
+        return request.conversation
+
+    def _settle(self, request: OpenRequest, answer: Answer) -> None:
+        """Draw the conclusion from a complete answer."""
+        del self._open[request.context]
+        if request.settled:
+            return
+        if isinstance(answer, Declined):
+            error = CertificateRequired("asked for a certificate, got none", section="4.4.2.4")
+            self._conclude(request, Outcome.DECLINED, error)
+            return
+        verdict = self._accept(request, answer)
+        if isinstance(verdict, Refused):
+            self._conclude(request, Outcome.REFUSED, verdict.error)
+            return
+        request.settled = True
+        identity = identify(answer.signed, answer.proof, verdict, answer.at, request.context)
+        self._desk.commit_identity(identity)
+        self._desk.emit(
+            ReauthCompleted(self._desk.position, request.context, Outcome.AUTHENTICATED, identity)
+        )
+
+    def _accept(self, request: OpenRequest, answer: Authenticated) -> Verdict:
+        """Add to the owner's verdict what the request itself demands."""
+        verdict = answer.verdict
+        if isinstance(verdict, Refused):
+            return verdict
+        assert isinstance(verdict, VerifiedChain)
+        wanted = request.wanted
+        if wanted.authorities and not leads_to(verdict.certificates, wanted.authorities):
+            return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
+        try:
+            check_oid_filters(answer.signed.leaf, wanted.oid_filters)
+        except CertificateError as error:
+            return Refused(error)
+        previous = self._desk.peer_identity
+        if (
+            previous is not None
+            and previous.chain[0] != answer.signed.certificates[0]
+            and not self._config.allow_identity_change
+        ):
+            return Refused(
+                IdentityChanged("another certificate than before, and the policy forbids that")
+            )
+        return verdict
+
+    def _conclude(self, request: OpenRequest, outcome: Outcome, error: CertificateError) -> None:
+        """Report that a request brought no identity; end the connection if it says so."""
+        request.settled = True
+        self._desk.emit(ReauthCompleted(self._desk.position, request.context, outcome, None, error))
+        harmless = outcome is Outcome.CANCELLED or (
+            outcome is Outcome.DECLINED and not request.policy.required
+        )
+        if request.policy.on_refusal is Refusal.CLOSE and not harmless:
+            raise error
+
+    def cancel(self, context: bytes) -> None:
+        """Lose interest in a request; a late answer is read and dropped."""
+        request = self._open.get(context)
+        if request is None or request.settled:
+            raise UsageError("this context names no open request")
+        self._conclude(request, Outcome.CANCELLED, CertificateRequired("cancelled"))
+
+    def amend(self, context: bytes, required: bool, on_refusal: Refusal) -> None:
+        """Change what a missing or refused certificate means for an open request."""
+        request = self._open.get(context)
+        if request is None or request.settled:
+            raise UsageError("this context names no open request")
+        request.policy = replace(request.policy, required=required, on_refusal=on_refusal)
+
+    def next_deadline(self) -> float | None:
+        """Return when the next request expires, on the configuration's clock."""
+        while self._deadlines:
+            deadline, context = self._deadlines[0]
+            request = self._open.get(context)
+            if request is not None and not request.settled:
+                return deadline
+            heapq.heappop(self._deadlines)
+        return None
+
+    def expire(self) -> None:
+        """Settle the requests whose time is up."""
+        now = self._config.clock()
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            _, context = heapq.heappop(self._deadlines)
+            request = self._open[context]
+            error = CertificateRequired(f"no answer within {request.policy.within} seconds")
+            self._conclude(request, Outcome.EXPIRED, error)
+
+
+def _or_default(wish: tuple[int, ...] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    return default if wish is None else wish

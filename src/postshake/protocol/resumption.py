@@ -1,0 +1,61 @@
+"""Session tickets, as a client keeps them (§4.6.1)."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..crypto.schedule import resumption_psk
+from ..errors import IllegalParameter
+from ..events import Ticket, TicketReceived
+from ..record.limits import Budget
+from ..wire.exchange_extensions import EarlyDataTicket
+from ..wire.later import NewSessionTicket
+from .desk import Desk
+from .flow import Received
+from .link import Link
+from .outcome import SessionSecrets
+
+__all__ = ["TicketStore"]
+
+MAX_LIFETIME = 7 * 24 * 3600  # §4.6.1: seven days
+
+
+class TicketStore:
+    """The tickets that a client received on one connection, newest last."""
+
+    def __init__(self, link: Link, secrets: SessionSecrets, desk: Desk) -> None:
+        limits = link.config.limits
+        self.tickets: deque[Ticket] = deque(maxlen=limits.tickets)
+        self._link = link
+        self._secrets = secrets
+        self._desk = desk
+        self._budget = Budget(limits.tickets_per_connection, "NewSessionTicket messages")
+
+    def take(self, received: Received) -> None:
+        """Keep a ticket, and tell the owner; a lifetime of 0 means to drop it."""
+        message = received.message
+        assert isinstance(message, NewSessionTicket)
+        self._budget.spend()
+        if message.ticket_lifetime > MAX_LIFETIME:
+            raise IllegalParameter(
+                f"NewSessionTicket: expected a lifetime of at most {MAX_LIFETIME} seconds, "
+                f"got {message.ticket_lifetime}",
+                section="4.6.1",
+            )
+        if message.ticket_lifetime == 0:
+            return
+        early_data = message.extensions.get(EarlyDataTicket)
+        ticket = Ticket(
+            ticket=message.ticket,
+            psk=resumption_psk(
+                self._secrets.suite.hash_name,
+                self._secrets.resumption_master_secret,
+                message.ticket_nonce,
+            ),
+            lifetime=message.ticket_lifetime,
+            age_add=message.ticket_age_add,
+            received_at=self._link.config.wall_clock(),
+            max_early_data_size=early_data.max_early_data_size if early_data else 0,
+        )
+        self.tickets.append(ticket)
+        self._desk.emit(TicketReceived(self._desk.position, ticket))

@@ -1,0 +1,97 @@
+"""What a Connection asks its owner, since only the owner may run other code.
+
+A conversation that needs a signature, a verdict or a choice stops and asks. The
+owner fetches the question with `Connection.next_question()`, finds the answer at
+once or after any wait, and gives it to `Connection.answer()`. Nothing is matched
+by value: a question is named by its id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+from .constants import Role, SignatureScheme
+from .errors import CertificateError
+from .pki.choose import Wanted
+from .pki.credential import Credential, Signer
+from .pki.identity import Identity
+from .pki.trust import PeerChain, VerifiedChain, Verifier
+
+__all__ = [
+    "ChooseCredential",
+    "JudgePeer",
+    "Question",
+    "Refused",
+    "Sign",
+    "Subject",
+    "Verdict",
+]
+
+A = TypeVar("A")
+
+
+class Subject(Generic[A]):
+    """What a question is about; ``A`` is the type of its answer."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A subject and the id to answer it by."""
+
+    id: int
+    subject: Subject[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Sign(Subject[bytes]):
+    """Sign `data` with the credential's key; the answer is the signature."""
+
+    signer: Signer
+    scheme: SignatureScheme
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The verdict that a peer's certificate is not accepted."""
+
+    error: CertificateError
+    """Why; its class decides the alert, if one is sent."""
+
+
+Verdict: TypeAlias = VerifiedChain | Refused
+"""The answer to JudgePeer. An exception given instead means that no verdict was
+reached, and ends the connection with internal_error."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePeer(Subject[Verdict]):
+    """Decide whether the peer's chain is acceptable.
+
+    The peer has proven already that it holds the leaf's key.
+    """
+
+    peer: PeerChain
+    verifier: Verifier
+    """Whom the configuration, or the request, names for this."""
+    context: bytes
+    """The request's context; empty in the main handshake."""
+    previous: Identity | None
+    """Whom the peer proved to be earlier in this connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseCredential(Subject["Credential | None"]):
+    """Choose what to authenticate with in the main handshake; None for nothing."""
+
+    role: Role
+    """Ours."""
+    credentials: tuple[Credential, ...]
+    """Those of the configuration."""
+    wanted: Wanted
+    """What the peer said it accepts."""
+    server_name: str | None
+    """The name that the client asked for, on a server."""

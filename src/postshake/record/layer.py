@@ -1,0 +1,337 @@
+"""Both directions of a connection, and the bytes between (§5).
+
+`RecordLayer` takes bytes from the transport and gives opened records; it takes
+content and gives bytes. What is allowed as a record is judged here, what a
+message means is not. `next_record` is the path that all application data
+takes: its first lines are the whole of it, and everything rarer is elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..constants import ContentType, Role
+from ..crypto.suites import Suite
+from ..errors import (
+    BadRecordMac,
+    InternalError,
+    RecordOverflow,
+    TLSError,
+    TooMuch,
+    UnexpectedMessage,
+)
+from .deframer import MAX_PLAINTEXT, Deframer
+from .limits import Budget, Limits
+from .protection import Epoch, Inbound, Outbound
+
+__all__ = ["PaddingPolicy", "RecordLayer"]
+
+PaddingPolicy = Callable[[int, int], int]
+"""Content type and length of a fragment -> how many zeros to add (§5.4)."""
+
+_CHANGE_CIPHER_SPEC = int(ContentType.change_cipher_spec)
+_ALERT = int(ContentType.alert)
+_HANDSHAKE = int(ContentType.handshake)
+_APPLICATION_DATA = int(ContentType.application_data)
+_CHANGE_CIPHER_SPEC_RECORD = bytes.fromhex("140303000101")  # §D.4: version, one byte of 1
+_OVERHEAD = 17  # content type and tag, at least
+
+
+class RecordLayer:
+    """The records of one connection, sans I/O.
+
+    After a `TLSError` from `next_record` no record is ever given again: the
+    call repeats the error, and further input is forgotten. Sending still
+    works, for the alert.
+    """
+
+    __slots__ = (
+        "_ccs_budget",
+        "_deframer",
+        "_empty_limit",
+        "_empty_records",
+        "_failure",
+        "_output",
+        "_padding",
+        "ccs_allowed",
+        "inbound",
+        "max_fragment_out",
+        "outbound",
+        "role",
+        "skip_early_data",
+    )
+
+    def __init__(self, *, limits: Limits, role: Role, padding: PaddingPolicy | None = None) -> None:
+        self.role = role
+        """Which end we are."""
+        self.inbound = Inbound()
+        self.outbound = Outbound()
+        self.max_fragment_out = MAX_PLAINTEXT
+        """The most content and padding that we put into a record.
+
+        A record_size_limit of the peer's counts the content type too: set one
+        less than it says (RFC 8449 section 4).
+        """
+        self.ccs_allowed = False
+        """Whether a compatibility ChangeCipherSpec is dropped, not refused (§5)."""
+        self.skip_early_data = 0
+        """Bytes of rejected early data that may still be skipped (§4.2.10).
+
+        While it is not 0, records that do not open under fresh handshake keys
+        are dropped, and application data before any key (after a
+        HelloRetryRequest) is too. The first record that opens ends it.
+        """
+        self._padding = padding
+        self._deframer = Deframer()
+        self._output: list[bytes] = []
+        self._failure: TLSError | None = None
+        self._ccs_budget = Budget(limits.change_cipher_specs, "ChangeCipherSpec records")
+        self._empty_limit = limits.empty_records
+        self._empty_records = 0  # in a row
+
+    def __repr__(self) -> str:
+        return f"RecordLayer({self.role.name}, {self.inbound!r}, {self.outbound!r})"
+
+    # In
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Add bytes from the transport; ``bytes`` are read in place, not copied."""
+        self._deframer.feed(data)
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes from the transport are not decoded yet."""
+        return self._deframer.buffered
+
+    @property
+    def max_plaintext_in(self) -> int:
+        """The most content and padding that a protected record may hold.
+
+        A record_size_limit of ours counts the content type too: set one less
+        than it says (RFC 8449 section 4).
+        """
+        return self.inbound.max_plaintext
+
+    @max_plaintext_in.setter
+    def max_plaintext_in(self, size: int) -> None:
+        self.inbound.max_plaintext = size
+
+    def next_record(self) -> tuple[int, bytes] | None:
+        """Open the next record: its content type and content (§5.2).
+
+        The type is 21, 22 or 23. Application data may be empty (padding alone);
+        alerts and handshake fragments are not. None means that more bytes are
+        needed.
+
+        Raises:
+            DecodeError: the stream is not TLS.
+            UnexpectedMessage: a record that is not allowed now.
+            RecordOverflow: a record longer than allowed.
+            BadRecordMac: a record that does not authenticate.
+            TooMuch: a flood of fruitless records.
+        """
+        inbound = self.inbound
+        try:
+            while (fragment := self._deframer.next_fragment()) is not None:
+                header, body = fragment
+                if header[0] == _APPLICATION_DATA and inbound.protected:
+                    try:
+                        record = inbound.open(header, body)
+                    except BadRecordMac:
+                        if not self._skips():
+                            raise
+                        self._skip(body)
+                        continue
+                    if record[0] != _APPLICATION_DATA or not record[1]:
+                        self._check_inner(record)
+                    elif self._empty_records:
+                        self._empty_records = 0
+                    return record
+                plain = self._plain_record(header[0], body)
+                if plain is not None:
+                    return plain
+        except TLSError as error:
+            self._failure = error
+            self._deframer.close()
+            raise
+        if self._failure is not None:
+            raise self._failure
+        return None
+
+    def read_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
+        """Open what comes from now on with this secret.
+
+        Check first that no handshake bytes are left over (`Reassembly.check_aligned`).
+        """
+        self.inbound.install(suite, traffic_secret, epoch)
+
+    def update_read(self) -> None:
+        """Open what comes from now on with the next generation of keys (§7.2)."""
+        self.inbound.update()
+
+    # Out
+
+    def send(self, content_type: int, data: bytes | bytearray | memoryview) -> None:
+        """Seal content in as many records as it needs; queue them (§5.1).
+
+        Empty application data makes one empty record.
+
+        Raises:
+            InternalError: application data without protection, an empty
+                handshake fragment or alert, a padding policy that fails, or
+                sequence numbers that are used up.
+        """
+        if type(data) is not bytes:
+            data = memoryview(data)
+            data = data.cast("B") if data.c_contiguous else data.tobytes()
+        if content_type != _APPLICATION_DATA and not data:
+            raise InternalError(f"send: expected content of type {content_type}, got none")
+        size = self.max_fragment_out
+        if self._padding is not None and self.outbound.protected:
+            view = memoryview(data)
+            for start in range(0, len(view) or 1, size):
+                fragment = view[start : start + size]
+                padding = self._padding_for(content_type, len(fragment))
+                self._output.append(self.outbound.seal(content_type, fragment, padding))
+        elif len(data) <= size:
+            self._output.append(self.outbound.seal(content_type, data))
+        else:
+            self._output.append(self.outbound.seal_many(content_type, data, size))
+
+    def send_change_cipher_spec(self) -> None:
+        """Queue the compatibility ChangeCipherSpec, never protected (§D.4)."""
+        self._output.append(_CHANGE_CIPHER_SPEC_RECORD)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send` would give any bytes."""
+        return bool(self._output)
+
+    def data_to_send(self) -> bytes:
+        """Take all bytes that wait for the transport."""
+        output = self._output
+        if len(output) == 1:
+            return output.pop()
+        data = b"".join(output)
+        output.clear()
+        return data
+
+    @property
+    def legacy_record_version(self) -> int:
+        """What plaintext records of ours bear; a client begins with 0x0301 (§5.1)."""
+        return self.outbound.legacy_record_version
+
+    @legacy_record_version.setter
+    def legacy_record_version(self, version: int) -> None:
+        self.outbound.legacy_record_version = version
+
+    def write_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
+        """Seal what is sent from now on with this secret; what is queued stays."""
+        self.outbound.install(suite, traffic_secret, epoch)
+
+    def update_write(self) -> None:
+        """Seal what is sent from now on with the next generation of keys (§7.2)."""
+        self.outbound.update()
+
+    # Rarer things
+
+    def _check_inner(self, record: tuple[int, bytes]) -> None:
+        """Check an opened record that is not plain application data."""
+        content_type, content = record
+        if content_type == _APPLICATION_DATA:
+            self._empty_records += 1
+            if self._empty_records > self._empty_limit:
+                raise TooMuch(
+                    f"empty records in a row: expected at most {self._empty_limit}, "
+                    f"got {self._empty_records}"
+                )
+        elif content_type not in (_HANDSHAKE, _ALERT):
+            raise UnexpectedMessage(
+                "protected record: expected handshake, alert or application_data, "
+                f"got content type {content_type}",
+                section="5.2",
+            )
+        elif not content:
+            raise _empty(content_type)
+
+    def _plain_record(
+        self, content_type: int, body: bytes | memoryview
+    ) -> tuple[int, bytes] | None:
+        """Judge a record that is not protected; None when it is dropped."""
+        inbound = self.inbound
+        if content_type == _CHANGE_CIPHER_SPEC:
+            self._drop_change_cipher_spec(body)
+            return None
+        if content_type == _APPLICATION_DATA:
+            if not self.skip_early_data:
+                raise UnexpectedMessage(
+                    "expected handshake records, got application data before any key",
+                    section="5.2",
+                )
+            self._skip(body)
+            return None
+        if len(body) > MAX_PLAINTEXT:
+            raise RecordOverflow(
+                f"plaintext record: expected at most {MAX_PLAINTEXT} bytes, got {len(body)}",
+                section="5.1",
+            )
+        if inbound.protected and (
+            # A peer that fails before it has keys can only say so in plaintext.
+            content_type != _ALERT or inbound.epoch != Epoch.handshake or inbound.sequence
+        ):
+            raise UnexpectedMessage(
+                f"expected a protected record, got plaintext of content type {content_type}",
+                section="5",
+            )
+        if not body:
+            raise _empty(content_type)
+        if not inbound.protected:
+            inbound.sequence += 1
+            if content_type == _HANDSHAKE:
+                self.skip_early_data = 0  # the second ClientHello follows all early data
+        return content_type, bytes(body)
+
+    def _drop_change_cipher_spec(self, body: bytes | memoryview) -> None:
+        if not self.ccs_allowed or bytes(body) != b"\x01":
+            allowed = "one byte of 1" if self.ccs_allowed else "none now"
+            raise UnexpectedMessage(
+                f"change_cipher_spec: expected {allowed}, got {bytes(body[:8])!r}", section="5"
+            )
+        self._ccs_budget.spend()
+
+    def _skips(self) -> bool:
+        inbound = self.inbound
+        return (
+            self.skip_early_data > 0
+            and inbound.epoch == Epoch.handshake
+            and inbound.sequence == 0
+            and inbound.generation == 0
+        )
+
+    def _skip(self, body: bytes | memoryview) -> None:
+        """Count a record of rejected early data: its content, at least 1 (§4.2.10)."""
+        size = max(1, len(body) - _OVERHEAD)
+        if size > self.skip_early_data:
+            raise TooMuch(
+                f"rejected early data: expected at most {self.skip_early_data} more bytes, "
+                f"got {size}",
+                section="4.2.10",
+            )
+        self.skip_early_data -= size
+
+    def _padding_for(self, content_type: int, length: int) -> int:
+        """Ask the policy, and keep the record within its size."""
+        assert self._padding is not None
+        try:
+            padding = int(self._padding(content_type, length))
+        except Exception as error:
+            raise InternalError(f"the padding policy failed: {error!r}") from error
+        if padding < 0:
+            raise InternalError(f"the padding policy: expected 0 or more, got {padding}")
+        return min(padding, self.max_fragment_out - length)
+
+
+def _empty(content_type: int) -> UnexpectedMessage:
+    return UnexpectedMessage(
+        f"expected content in a record of type {content_type}, got none", section="5.1"
+    )

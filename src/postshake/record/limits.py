@@ -1,0 +1,142 @@
+"""What a peer may make us hold or do in vain.
+
+A limit is never negotiated; it only bounds what a hostile peer can cost. The
+defaults leave an honest peer plenty of room. Nothing here reads a clock: the
+one that `RateLimit` needs is given to it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from ..errors import TooMuch, UsageError
+
+__all__ = ["Budget", "Limits", "RateLimit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one connection; shareable.
+
+    Raises:
+        UsageError: a limit is negative, or a window is not positive.
+    """
+
+    handshake_message: int = 128 * 1024
+    """Bytes in one handshake message, header not counted."""
+
+    certificate_entries: int = 16
+    """Certificates in one Certificate message."""
+
+    empty_records: int = 32
+    """Empty application data records in a row (Go's maxUselessRecords is 16)."""
+
+    warning_alerts: int = 4
+    """Alerts in a row that neither close nor fail the connection."""
+
+    key_updates: int = 32
+    """KeyUpdates from the peer within `key_update_window` (OpenSSL allows 32)."""
+
+    key_update_window: float = 10.0
+    """Seconds over which KeyUpdates are counted."""
+
+    change_cipher_specs: int = 8
+    """Compatibility ChangeCipherSpec records in one handshake."""
+
+    waiting_input: int = 256 * 1024
+    """Bytes that wait unread while a question to the owner is open."""
+
+    pending_requests: int = 32
+    """Authentication requests that a client leaves unanswered at a time."""
+
+    requests_per_window: int = 256
+    """Authentication requests from a server within `request_window`."""
+
+    request_window: float = 10.0
+    """Seconds over which authentication requests are counted."""
+
+    outstanding_requests: int = 1024
+    """Authentication requests that a server has open at a time."""
+
+    tickets: int = 32
+    """Tickets kept per connection."""
+
+    tickets_per_connection: int = 512
+    """Tickets that a server may send over one connection."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            window = field.name.endswith("_window") and field.type == "float"
+            if value < 0 or (window and not value):
+                least = "more than 0" if window else "at least 0"
+                raise UsageError(f"limit {field.name}: expected {least}, got {value}")
+
+
+class Budget:
+    """A number of things that may happen before something else does."""
+
+    __slots__ = ("left", "limit", "what")
+
+    def __init__(self, limit: int, what: str) -> None:
+        self.limit = limit
+        self.left = limit
+        """How much may still be spent."""
+        self.what = what
+
+    def __repr__(self) -> str:
+        return f"Budget({self.what!r}, {self.left} of {self.limit} left)"
+
+    def spend(self, amount: int = 1) -> None:
+        """Take from the budget.
+
+        Raises:
+            TooMuch: it does not hold that much; what is left stays as it was.
+        """
+        if amount > self.left:
+            raise TooMuch(
+                f"too many {self.what}: expected at most {self.limit}, "
+                f"got {self.limit - self.left + amount}"
+            )
+        self.left -= amount
+
+    def refill(self) -> None:
+        """Begin again: something useful happened."""
+        self.left = self.limit
+
+
+class RateLimit:
+    """At most so many hits in any window of time."""
+
+    __slots__ = ("_clock", "_hits", "limit", "what", "window")
+
+    def __init__(
+        self, limit: int, window: float, clock: Callable[[], float], what: str = "messages"
+    ) -> None:
+        self.limit = limit
+        self.window = window
+        self.what = what
+        self._clock = clock
+        self._hits: deque[float] = deque()
+
+    def __repr__(self) -> str:
+        return f"RateLimit({self.what!r}, {self.limit} in {self.window:g} s)"
+
+    def hit(self) -> None:
+        """Count one now.
+
+        Raises:
+            TooMuch: there were `limit` already within the window.
+        """
+        now = self._clock()
+        hits = self._hits
+        while hits and now - hits[0] >= self.window:
+            hits.popleft()
+        if len(hits) >= self.limit:
+            raise TooMuch(
+                f"too many {self.what}: expected at most {self.limit} in {self.window:g} s, "
+                f"got {len(hits) + 1}"
+            )
+        hits.append(now)

@@ -1,0 +1,71 @@
+"""Handshake messages by their type (§4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..constants import HandshakeType, name_of
+from ..errors import UnexpectedMessage
+from .auth import Certificate, CertificateRequest, CertificateVerify, Finished
+from .codec import u8, vec24
+from .hello import ClientHello, EncryptedExtensions, ServerHello
+from .later import EndOfEarlyData, KeyUpdate, NewSessionTicket
+
+__all__ = ["Handshake", "decode_handshake", "encode_handshake"]
+
+Handshake = (
+    ClientHello
+    | ServerHello
+    | NewSessionTicket
+    | EndOfEarlyData
+    | EncryptedExtensions
+    | Certificate
+    | CertificateRequest
+    | CertificateVerify
+    | Finished
+    | KeyUpdate
+)
+"""Any handshake message of TLS 1.3; a HelloRetryRequest is a ServerHello."""
+
+
+def decode_handshake(handshake_type: int, body: bytes) -> Handshake:
+    """Read one whole message, given without its four bytes of header (§4).
+
+    Raises:
+        UnexpectedMessage: TLS 1.3 has no message of this type.
+        DecodeError: the body is not such a message.
+        IllegalParameter: a value in it is legal in no context.
+    """
+    decode = _DECODERS.get(handshake_type)
+    if decode is None:
+        raise UnexpectedMessage(
+            "expected a handshake message of TLS 1.3, "
+            f"got {name_of(HandshakeType, handshake_type)} with {len(body)} bytes",
+            section="4",
+        )
+    return decode(body)
+
+
+def encode_handshake(message: Handshake) -> bytes:
+    """Write one whole message with its header (§4).
+
+    ::
+
+        HandshakeType msg_type;
+        uint24 length;
+    """
+    return u8(message.handshake_type) + vec24(message.encode())
+
+
+_DECODERS: dict[int, Callable[[bytes], Handshake]] = {
+    ClientHello.handshake_type: ClientHello.decode,
+    ServerHello.handshake_type: ServerHello.decode,
+    NewSessionTicket.handshake_type: NewSessionTicket.decode,
+    EndOfEarlyData.handshake_type: EndOfEarlyData.decode,
+    EncryptedExtensions.handshake_type: EncryptedExtensions.decode,
+    Certificate.handshake_type: Certificate.decode,
+    CertificateRequest.handshake_type: CertificateRequest.decode,
+    CertificateVerify.handshake_type: CertificateVerify.decode,
+    Finished.handshake_type: Finished.decode,
+    KeyUpdate.handshake_type: KeyUpdate.decode,
+}

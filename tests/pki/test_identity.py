@@ -1,0 +1,61 @@
+"""What is told of a peer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from cryptography import x509
+
+from postshake.pki.identity import Identity
+from tests.certs import CA, NOW, name
+
+
+def test_identity() -> None:
+    root = CA("Root")
+    issued = root.issue(
+        subject=name("alice", organization_name="Org"),
+        dns=("a.example",),
+        ip=("::1",),
+        email=("alice@a.example",),
+        names=[
+            x509.UniformResourceIdentifier("spiffe://a.example/alice"),
+            x509.DirectoryName(name("dir")),
+            x509.RegisteredID(x509.ObjectIdentifier("1.2.3")),
+            x509.OtherName(x509.ObjectIdentifier("1.2.3"), b"\x05\x00"),
+        ],
+        serial_number=255,
+    )
+    identity = Identity(issued.chain, (issued.der, root.der), NOW.timestamp(), b"\1\2")
+    assert identity.certificate == issued.certificate
+    assert identity.subject == "CN=alice,O=Org"
+    assert identity.common_name == "alice"
+    assert identity.issuer == "CN=Root"
+    assert identity.serial_number == 255
+    assert identity.fingerprint == hashlib.sha256(issued.der).hexdigest()
+    assert identity.not_before < NOW < identity.not_after
+    assert identity.verified
+    assert identity.subject_alt_names == (
+        ("DNS", "a.example"),
+        ("IP Address", "::1"),
+        ("email", "alice@a.example"),
+        ("URI", "spiffe://a.example/alice"),
+        ("DirName", "CN=dir"),
+        ("Registered ID", "1.2.3"),
+        ("othername", "1.2.3:0500"),
+    )
+    told = json.loads(json.dumps(identity.to_dict()))
+    assert told["serial_number"] == "ff"
+    assert told["proven_at"] == NOW.isoformat()
+    assert told["certificate_request_context"] == "0102"
+    assert (
+        repr(identity)
+        == f"Identity(subject='CN=alice,O=Org', fingerprint='{identity.fingerprint[:8]}…')"
+    )
+
+
+def test_nameless_and_unverified() -> None:
+    identity = Identity(CA("Root").issue(subject=x509.Name([])).chain)
+    assert (identity.subject, identity.common_name, identity.subject_alt_names) == ("", None, ())
+    assert not identity.verified
+    assert json.dumps(identity.to_dict())
