@@ -47,10 +47,15 @@ FORBIDDEN_IN_ENGINE = frozenset({
     "threading", "time", "trio", "uuid",
 })
 # fmt: on
-# config names the default clocks and the default randomness, for others to replace
-EXEMPT = {"config": frozenset({"os", "time"})}
+EXEMPT = {
+    # names the default clocks and the default randomness, for others to replace
+    "config": frozenset({"os", "time"}),
+    # loads the files that a configuration names, before there is any connection
+    "pki": frozenset({"os"}),
+}
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 THIRD_PARTY = frozenset({"cryptography"})
+OPTIONAL = {"pki": frozenset({"certifi"})}  # imported where it is used, if it is there
 
 
 def violations(sources: Mapping[str, str]) -> list[str]:
@@ -124,7 +129,7 @@ def _judge(own: str, module: str) -> str | None:
         return f"{own} imports by a computed name, which nobody can check"
     if level <= ENGINE and top in FORBIDDEN_IN_ENGINE - EXEMPT.get(own, frozenset()):
         return f"{own} imports {top}: no I/O, clock or randomness at or below connection"
-    if top not in sys.stdlib_module_names and top not in THIRD_PARTY:
+    if top not in sys.stdlib_module_names | THIRD_PARTY | OPTIONAL.get(own, frozenset()):
         return f"{own} imports {top}: cryptography is the only required dependency"
     return None
 

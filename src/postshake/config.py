@@ -105,6 +105,9 @@ class ClientConfig(Config):
 
     post_handshake_auth: bool = True
     """Offer to answer requests for authentication later (§4.2.6)."""
+    check_server_name: bool = True
+    """Whether the server's certificate must be for the name that we mean to reach.
+    Without it, whoever has any certificate from a trusted authority will do."""
     key_shares: int = 1
     """For how many of `groups` a key share goes into the first ClientHello.
 

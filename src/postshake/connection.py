@@ -86,10 +86,10 @@ class Connection:
     Args:
         config: the policy; its class decides the role.
         server_name: client only: the host name or address that we mean to reach.
-            None accepts any server that the verifier trusts.
+            It may be left out only if ``config.check_server_name`` is off.
 
     Raises:
-        UsageError: `server_name` is no name, or was given to a server.
+        UsageError: `server_name` is missing, is no name, or was given to a server.
     """
 
     def __init__(self, config: ClientConfig | ServerConfig, server_name: str | None = None) -> None:
@@ -99,6 +99,11 @@ class Connection:
             if self.role is Role.server:
                 raise UsageError("a server learns the server name from the client")
             normalize_server_name(server_name)
+        elif isinstance(config, ClientConfig) and config.check_server_name:
+            raise UsageError(
+                "a client needs a server_name to hold the certificate against, "
+                "or config.check_server_name=False"
+            )
         self.established: Established | None = None
         """What the handshake settled; None until it is complete."""
         self.failure: PostshakeError | None = None
@@ -361,8 +366,11 @@ class Connection:
 
     @property
     def open_requests(self) -> tuple[bytes, ...]:
-        """Contexts of the requests that wait: for the client's answer or a verdict on
-        a server, for our own answer on a client; oldest first."""
+        """Contexts of the requests that wait, oldest first.
+
+        On a server they wait for the client's answer or for a verdict, on a client
+        for our own answer.
+        """
         if self._reauth_server is not None:
             return self._reauth_server.open_requests
         return self._reauth_client.pending_requests if self._reauth_client is not None else ()

@@ -51,6 +51,9 @@ def certificate_fields(der: bytes) -> CertificateFields:
     _, start, _ = tlv(der, 0)
     _, inner, tbs_end = tlv(der, start)
     _, _, algorithm_end = tlv(der, tbs_end)
+    _, signature_value, _ = tlv(der, algorithm_end)
+    if der[signature_value] != 0:  # unused bits, which nobody signs or looks at
+        raise ValueError("the signature is not whole octets")
     if der[inner] == 0xA0:  # [0] EXPLICIT version, absent from version 1
         _, _, inner = tlv(der, inner)
     _, _, serial_end = tlv(der, inner)

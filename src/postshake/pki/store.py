@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 
 from ..errors import UsageError
 from .der import NormalName, normal_name
@@ -86,16 +87,10 @@ class TrustStore:
             UsageError: a file cannot be read, or nothing was found.
         """
         found: list[x509.Certificate] = []
-        for path in map(Path, paths):
-            try:
-                if path.is_dir():
-                    for entry in sorted(path.iterdir()):
-                        if entry.is_file():
-                            found += _load_if_any(entry.read_bytes())
-                else:
-                    found += _load(path.read_bytes(), str(path))
-            except OSError as error:
-                raise UsageError(f"{path}: {error.strerror or error}") from error
+        for path in paths:
+            for file in _files(path):
+                data = _read(file)
+                found += _load_if_any(data) if file != Path(path) else _load(data, str(path))
         if not found:
             raise UsageError(f"no certificate in {', '.join(map(str, paths)) or 'no file'}")
         return cls.from_certificates(found)
@@ -105,7 +100,8 @@ class TrustStore:
         """Trust what this system trusts.
 
         ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded; then the places where
-        systems keep their bundle are tried, and last the ``certifi`` package.
+        systems keep their bundle are tried, and last the ``certifi`` package. A
+        root in a bundle that cannot be read is passed over: it is not ours to mend.
 
         Raises:
             UsageError: nothing was found.
@@ -113,18 +109,19 @@ class TrustStore:
         named = [
             os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
         ]
-        if named:
-            return cls.from_files(*named)
-        for path in _SYSTEM_BUNDLES:
-            if Path(path).is_file():
-                return cls.from_files(path)
-        try:
-            certifi = import_module("certifi")
-        except ImportError:
-            raise UsageError(
-                "no trusted roots found on this system: name a file, or install certifi"
-            ) from None
-        return cls.from_files(str(certifi.where()))
+        bundles = named or [path for path in _SYSTEM_BUNDLES if Path(path).is_file()][:1]
+        if not bundles:
+            try:
+                import certifi  # an extra, for systems that keep no bundle
+            except ImportError:
+                raise UsageError(
+                    "no trusted roots found on this system: name a file, or install certifi"
+                ) from None
+            bundles = [certifi.where()]
+        found = [each for path in bundles for file in _files(path) for each in _readable(file)]
+        if not found:
+            raise UsageError(f"no certificate in {', '.join(bundles)}")
+        return cls.from_certificates(found)
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
@@ -184,3 +181,29 @@ def _load_if_any(data: bytes) -> list[x509.Certificate]:
         return _load(data, "")
     except UsageError:
         return []
+
+
+_PEM_END = b"-----END CERTIFICATE-----"
+
+
+def _readable(bundle: Path) -> list[x509.Certificate]:
+    """Parse those certificates of a PEM bundle that can be parsed."""
+    blocks = [block + _PEM_END for block in _read(bundle).split(_PEM_END)[:-1]]
+    with warnings.catch_warnings():
+        # old roots break rules that were made after them
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return [certificate for block in blocks for certificate in _load_if_any(block)]
+
+
+def _files(path: str | os.PathLike[str]) -> list[Path]:
+    """The file itself, or the files of a directory."""
+    if Path(path).is_dir():
+        return sorted(entry for entry in Path(path).iterdir() if entry.is_file())
+    return [Path(path)]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error

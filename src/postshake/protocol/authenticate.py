@@ -44,12 +44,13 @@ from ..wire.auth import (
     CertificateVerify,
     Finished,
 )
-from ..wire.auth_extensions import (
+from ..wire.extensions import (
     CertificateStatus,
+    Extension,
+    Extensions,
     SignedCertificateTimestamps,
     StatusRequest,
 )
-from ..wire.extensions import Extension, Extensions
 from .flow import Flow, ask
 from .link import Flight
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from ..errors import MissingExtension
 from ..pki.choose import Wanted
 from ..wire.auth import CertificateRequest
-from ..wire.auth_extensions import (
+from ..wire.extensions import (
     CertificateAuthorities,
+    Extension,
+    Extensions,
     OidFilter,
     OidFilters,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
 )
-from ..wire.extensions import Extension, Extensions
 
 __all__ = ["make_certificate_request", "wanted_by"]
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from ..config import ClientConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, name_of
-from ..crypto.groups import KeyShare
+from ..constants import NamedGroup, ProtocolVersion, Role, name_of
 from ..crypto.schedule import EarlySecret, HandshakeSecret, MasterSecret, finished_mac
-from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import (
     DecodeError,
     IllegalParameter,
     MissingExtension,
-    UnexpectedMessage,
-    UnsupportedExtension,
-    UnsupportedVersion,
 )
 from ..events import Established
 from ..pki.credential import Credential
@@ -26,20 +17,14 @@ from ..pki.trust import PeerChain
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
-from ..wire.exchange_extensions import Cookie, KeyShareServerHello, SupportedVersionsServerHello
-from ..wire.extensions import Extensions
-from ..wire.handshake import encode_handshake
-from ..wire.hello import (
-    DOWNGRADE_TLS11,
-    DOWNGRADE_TLS12,
-    ClientHello,
-    EncryptedExtensions,
-    ServerHello,
-)
-from ..wire.hello_extensions import (
+from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
+    KeyShareServerHello,
     MaxFragmentLength,
     RecordSizeLimit,
+)
+from ..wire.hello import (
+    EncryptedExtensions,
 )
 from .authenticate import (
     FinishedProof,
@@ -51,30 +36,13 @@ from .authenticate import (
     identify,
 )
 from .certificate_request import wanted_by
+from .client_hellos import Hellos, check_answers, exchange_hellos
 from .flow import Flow, ask, expect, expect_one_of
 from .link import Flight, Link
-from .offer import FRAGMENT_LENGTHS, make_offer, renew_offer
+from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
-from .transcript import Transcript
 
 __all__ = ["client_handshake"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hellos:
-    """What the exchange of hellos settled."""
-
-    client_hello: ClientHello
-    shares: Mapping[int, KeyShare] = field(repr=False)
-    server_hello: ServerHello
-    suite: Suite
-    transcript: Transcript
-    retried: bool
-
-    @property
-    def client_random(self) -> bytes:
-        """By which a key log names this connection."""
-        return self.client_hello.random
 
 
 def client_handshake(
@@ -85,8 +53,7 @@ def client_handshake(
     Args:
         link: the connection.
         config: our policy.
-        server_name: whom we expect, for SNI and for the certificate; None for
-            anyone whom the verifier trusts.
+        server_name: whom we mean to reach, for SNI and for the certificate.
     """
     hellos = yield from exchange_hellos(link, config, server_name)
     group, secret = agree_on_keys(link, hellos)
@@ -119,117 +86,6 @@ def client_handshake(
         hellos.transcript,
         proof,
     )
-
-
-# --- §4.1: the hellos
-
-
-def exchange_hellos(link: Link, config: ClientConfig, server_name: str | None) -> Flow[Hellos]:
-    """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
-    offer = make_offer(config, server_name)
-    first_raw = encode_handshake(offer.hello)
-    link.layer.legacy_record_version = ProtocolVersion.TLS10  # §5.1: for old middleboxes
-    link.send_message(offer.hello)
-    link.layer.legacy_record_version = ProtocolVersion.TLS12
-    received = yield from expect_one_of(ServerHello)
-    hello = received.message
-    assert isinstance(hello, ServerHello)
-    suite = check_server_hello(config, offer.hello, hello)
-    if not hello.is_hello_retry_request:
-        transcript = Transcript(suite.hash_name, first_raw, received.raw)
-        _enter_compatibility(link, config)
-        return Hellos(offer.hello, offer.shares, hello, suite, transcript, retried=False)
-
-    digest = hashlib.new(suite.hash_name, first_raw).digest()
-    transcript = Transcript.after_retry(suite.hash_name, digest)
-    transcript.add(received.raw)
-    offer = renew_offer(config, offer, hello)
-    _enter_compatibility(link, config)
-    flight = Flight(transcript)
-    flight.add(offer.hello)
-    link.send(flight)
-    final = yield from expect(ServerHello, into=transcript)
-    if final.is_hello_retry_request:
-        raise UnexpectedMessage("expected ServerHello, got a second HelloRetryRequest")
-    check_server_hello(config, offer.hello, final)
-    if final.cipher_suite != suite.code:
-        raise IllegalParameter(
-            f"ServerHello: expected the suite of the HelloRetryRequest, {suite.code.name}, "
-            f"got {name_of(CipherSuite, final.cipher_suite)}",
-            section="4.1.4",
-        )
-    return Hellos(offer.hello, offer.shares, final, suite, transcript, retried=True)
-
-
-def _enter_compatibility(link: Link, config: ClientConfig) -> None:
-    # §D.4: before our second flight, whether that is a hello or not
-    if config.middlebox_compatibility:
-        link.send_change_cipher_spec()
-
-
-def check_server_hello(config: ClientConfig, offered: ClientHello, hello: ServerHello) -> Suite:
-    """Hold a ServerHello or HelloRetryRequest against our offer (§4.1.3).
-
-    Returns:
-        The cipher suite that it chose.
-    """
-    version = hello.extensions.get(SupportedVersionsServerHello)
-    if version is None:
-        refuse_old_version(hello)
-    elif version.selected_version != ProtocolVersion.TLS13:
-        raise IllegalParameter(
-            f"ServerHello: expected TLS 1.3 in supported_versions, "
-            f"got 0x{version.selected_version:04x}",
-            section="4.2.1",
-        )
-    _require_equal("legacy_version", ProtocolVersion.TLS12, hello.legacy_version)
-    _require_equal(
-        "legacy_session_id_echo", offered.legacy_session_id, hello.legacy_session_id_echo
-    )
-    _require_equal("legacy_compression_method", 0, hello.legacy_compression_method)
-    if hello.cipher_suite not in config.cipher_suites:
-        raise IllegalParameter(
-            "ServerHello: expected a cipher suite of ours, "
-            f"got {name_of(CipherSuite, hello.cipher_suite)}",
-            section="4.1.3",
-        )
-    answered = hello.extensions
-    check_answers(
-        offered, answered, "HelloRetryRequest" if hello.is_hello_retry_request else "ServerHello"
-    )
-    return TLS13_SUITES[hello.cipher_suite]
-
-
-def refuse_old_version(hello: ServerHello) -> None:
-    """Refuse a server that chose TLS 1.2 or older, with the reason (§4.1.3)."""
-    if hello.random[-8:] in (DOWNGRADE_TLS12, DOWNGRADE_TLS11):
-        raise IllegalParameter(
-            "ServerHello: an older version, from a server that can do TLS 1.3: "
-            "someone tampered with our ClientHello",
-            section="4.1.3",
-        )
-    raise UnsupportedVersion(
-        f"expected TLS 1.3, got {name_of(ProtocolVersion, hello.legacy_version)}", section="4.2.1"
-    )
-
-
-def _require_equal(field_name: str, expected: int | bytes, got: int | bytes) -> None:
-    if expected != got:
-        raise IllegalParameter(
-            f"ServerHello.{field_name}: expected {expected!r}, got {got!r}", section="4.1.3"
-        )
-
-
-def check_answers(offered: ClientHello, answered: Extensions, message: str) -> None:
-    """Refuse answers to extensions that we did not send (§4.2)."""
-    sent = {extension.extension_type for extension in offered.extensions}
-    for extension in answered:
-        unasked = isinstance(extension, Cookie)  # the one that a server may begin
-        if extension.extension_type not in sent and not unasked:
-            raise UnsupportedExtension(
-                f"{message}: extension {extension.extension_type} answers none of ours",
-                section="4.2",
-            )
 
 
 # --- §7.1: the keys
@@ -368,7 +224,8 @@ def judge_server(
     """Ask whether the server is the one that we want; its key is proven by now."""
     assert config.verifier is not None  # ClientConfig sees to it
     now = config.wall_clock()
-    peer = PeerChain(signed.certificates, Role.server, server_name, signed.ocsp_response, now)
+    name = server_name if config.check_server_name else None
+    peer = PeerChain(signed.certificates, Role.server, name, signed.ocsp_response, now)
     verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
     if isinstance(verdict, Refused):
         raise verdict.error

@@ -14,29 +14,26 @@ from ..constants import (
 from ..crypto.groups import KeyShare, generate_share
 from ..errors import IllegalParameter
 from ..pki.names import normalize_server_name
-from ..wire.auth_extensions import (
+from ..wire.extensions import (
+    ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,
-    PostHandshakeAuth,
-    SignatureAlgorithms,
-    SignatureAlgorithmsCert,
-)
-from ..wire.exchange_extensions import (
     Cookie,
+    Extension,
+    Extensions,
     KeyShareClientHello,
     KeyShareEntry,
     KeyShareHelloRetryRequest,
+    MaxFragmentLength,
+    PostHandshakeAuth,
     PskKeyExchangeModes,
+    RecordSizeLimit,
+    ServerName,
+    SignatureAlgorithms,
+    SignatureAlgorithmsCert,
     SupportedGroups,
     SupportedVersionsClientHello,
 )
-from ..wire.extensions import Extension, Extensions
 from ..wire.hello import ClientHello, ServerHello
-from ..wire.hello_extensions import (
-    ApplicationLayerProtocolNegotiation,
-    MaxFragmentLength,
-    RecordSizeLimit,
-    ServerName,
-)
 
 __all__ = ["FRAGMENT_LENGTHS", "Offer", "make_offer", "renew_offer"]
 

@@ -8,7 +8,9 @@ from ..crypto.schedule import resumption_psk
 from ..errors import IllegalParameter
 from ..events import Ticket, TicketReceived
 from ..record.limits import Budget
-from ..wire.exchange_extensions import EarlyDataTicket
+from ..wire.extensions import (
+    EarlyDataTicket,
+)
 from ..wire.later import NewSessionTicket
 from .desk import Desk
 from .flow import Received

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from dataclasses import dataclass, replace
-
 from ..config import ClientAuth, ServerConfig
 from ..constants import (
-    CipherSuite,
-    ExtensionType,
-    NamedGroup,
     ProtocolVersion,
     Role,
     SignatureScheme,
@@ -18,15 +11,12 @@ from ..constants import (
 )
 from ..crypto.groups import answer_share
 from ..crypto.schedule import EarlySecret, HandshakeSecret, MasterSecret, finished_mac
-from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
-    MissingExtension,
     NegotiationError,
     NoApplicationProtocol,
     UnrecognizedName,
-    UnsupportedVersion,
 )
 from ..events import Established
 from ..pki.choose import Wanted, choose_scheme
@@ -36,30 +26,23 @@ from ..pki.trust import PeerChain
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
-from ..wire.auth_extensions import PostHandshakeAuth, SignatureAlgorithms
-from ..wire.exchange_extensions import (
-    Cookie,
-    KeyShareClientHello,
-    KeyShareEntry,
-    KeyShareHelloRetryRequest,
-    KeyShareServerHello,
-    SupportedGroups,
-    SupportedVersionsClientHello,
-    SupportedVersionsServerHello,
-)
-from ..wire.extensions import Extension, Extensions
-from ..wire.hello import (
-    HELLO_RETRY_REQUEST_RANDOM,
-    ClientHello,
-    EncryptedExtensions,
-    ServerHello,
-)
-from ..wire.hello_extensions import (
+from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
+    Extension,
+    Extensions,
+    KeyShareEntry,
+    KeyShareServerHello,
     MaxFragmentLength,
+    PostHandshakeAuth,
     RecordSizeLimit,
     ServerName,
     ServerNameAck,
+    SignatureAlgorithms,
+    SupportedVersionsServerHello,
+)
+from ..wire.hello import (
+    EncryptedExtensions,
+    ServerHello,
 )
 from .authenticate import (
     FinishedProof,
@@ -72,31 +55,14 @@ from .authenticate import (
     sign_transcript,
 )
 from .certificate_request import make_certificate_request
-from .flow import Flow, ask, expect, expect_one_of
+from .flow import Flow, ask, expect
 from .link import Flight, Link
-from .negotiate import choose_alpn, choose_first, choose_group
+from .negotiate import choose_alpn
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
-from .transcript import Transcript
+from .server_hellos import Hellos, enter_compatibility, exchange_hellos
 
 __all__ = ["server_handshake"]
-
-
-@dataclass(frozen=True, slots=True)
-class Hellos:
-    """What the exchange of hellos settled, before our ServerHello is written."""
-
-    client_hello: ClientHello
-    suite: Suite
-    group: NamedGroup
-    client_share: bytes
-    transcript: Transcript
-    retried: bool
-
-    @property
-    def extensions(self) -> Extensions:
-        """The client's."""
-        return self.client_hello.extensions
 
 
 def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
@@ -140,158 +106,6 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
         hellos.transcript,
         proof,
     )
-
-
-# --- §4.1: the hellos
-
-
-def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
-    """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
-    received = yield from expect_one_of(ClientHello)
-    hello = received.message
-    assert isinstance(hello, ClientHello)
-    suite = check_client_hello(config, hello)
-    group, share = find_group(config, hello)
-    if share is not None and not config.require_cookie:
-        transcript = Transcript(suite.hash_name, received.raw)
-        return Hellos(hello, suite, group, share, transcript, retried=False)
-
-    digest = hashlib.new(suite.hash_name, received.raw).digest()
-    transcript = Transcript.after_retry(suite.hash_name, digest)
-    cookie = config.random(32) if config.require_cookie else None
-    flight = Flight(transcript)
-    flight.add(make_retry(hello, suite, group if share is None else None, cookie))
-    link.send(flight)
-    _enter_compatibility(link, hello)
-    again = yield from expect(ClientHello, into=transcript)
-    share = check_second_hello(hello, again, group, share, cookie)
-    check_client_hello(config, again)
-    return Hellos(again, suite, group, share, transcript, retried=True)
-
-
-def _enter_compatibility(link: Link, hello: ClientHello) -> None:
-    # §D.4: after our first handshake message, to a client that looks like TLS 1.2
-    if hello.legacy_session_id:
-        link.send_change_cipher_spec()
-
-
-def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
-    """Check what every ClientHello must be, and choose the suite (§4.1.2, §9.2)."""
-    versions = hello.extensions.get(SupportedVersionsClientHello)
-    if versions is None or ProtocolVersion.TLS13 not in versions.versions:
-        offered = versions.versions if versions else (hello.legacy_version,)
-        raise UnsupportedVersion(
-            "expected TLS 1.3 to be offered, got "
-            + ", ".join(name_of(ProtocolVersion, code) for code in offered),
-            section="4.2.1",
-        )
-    if hello.legacy_compression_methods != b"\0":
-        raise IllegalParameter(
-            "ClientHello.legacy_compression_methods: expected 00, "
-            f"got {hello.legacy_compression_methods.hex() or 'nothing'}",
-            section="4.1.2",
-        )
-    for required in (SignatureAlgorithms, SupportedGroups, KeyShareClientHello):
-        if hello.extensions.get(required) is None:
-            raise MissingExtension(f"ClientHello: expected {required.__name__}", section="9.2")
-    code = choose_first(config.cipher_suites, hello.cipher_suites)
-    if code is None:
-        raise NegotiationError(
-            "no cipher suite in common: the client offers "
-            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
-        )
-    return TLS13_SUITES[code]
-
-
-def find_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, bytes | None]:
-    """Choose the group, and find the client's share for it if there is one (§4.2.8)."""
-    groups = hello.extensions.require(SupportedGroups).named_group_list
-    shares: dict[int, bytes] = {}
-    for entry in hello.extensions.require(KeyShareClientHello).client_shares:
-        name = name_of(NamedGroup, entry.group)
-        if entry.group in shares:
-            raise IllegalParameter(f"ClientHello: two key shares for {name}", section="4.2.8")
-        if entry.group not in groups:
-            raise IllegalParameter(
-                f"ClientHello: a key share for {name}, which supported_groups does not list",
-                section="4.2.8",
-            )
-        shares[entry.group] = entry.key_exchange
-    group = choose_group(config.groups, groups, shares)
-    if group is None:
-        raise NegotiationError(
-            "no group in common: the client offers "
-            + ", ".join(name_of(NamedGroup, code) for code in groups)
-        )
-    return NamedGroup(group), shares.get(group)
-
-
-def make_retry(
-    hello: ClientHello, suite: Suite, group: NamedGroup | None, cookie: bytes | None
-) -> ServerHello:
-    """Write a HelloRetryRequest (§4.1.4)."""
-    extensions: list[Extension] = [SupportedVersionsServerHello(ProtocolVersion.TLS13)]
-    if group is not None:
-        extensions.append(KeyShareHelloRetryRequest(group))
-    if cookie is not None:
-        extensions.append(Cookie(cookie))
-    return ServerHello(
-        random=HELLO_RETRY_REQUEST_RANDOM,
-        legacy_session_id_echo=hello.legacy_session_id,
-        cipher_suite=suite.code,
-        extensions=Extensions(tuple(extensions)),
-    )
-
-
-def check_second_hello(
-    first: ClientHello,
-    second: ClientHello,
-    group: NamedGroup,
-    first_share: bytes | None,
-    cookie: bytes | None,
-) -> bytes:
-    """Check that only what we asked for has changed; return the share (§4.1.2)."""
-    if _unchanging(first) != _unchanging(second):
-        raise IllegalParameter(
-            "second ClientHello: expected the first but for what we asked, got another",
-            section="4.1.2",
-        )
-    if cookie is not None:
-        echoed = second.extensions.require(Cookie).cookie
-        if not hmac.compare_digest(echoed, cookie):
-            raise IllegalParameter("second ClientHello: the cookie is not ours", section="4.2.2")
-    shares = second.extensions.require(KeyShareClientHello).client_shares
-    if first_share is not None:
-        expected = first.extensions.require(KeyShareClientHello).client_shares
-        if shares != expected:
-            raise IllegalParameter(
-                "second ClientHello: expected the same key shares", section="4.1.2"
-            )
-        return first_share
-    if [entry.group for entry in shares] != [group]:
-        raise IllegalParameter(
-            f"second ClientHello: expected one key share, for {group.name}, got "
-            + (", ".join(name_of(NamedGroup, entry.group) for entry in shares) or "none"),
-            section="4.2.8",
-        )
-    return shares[0].key_exchange
-
-
-MAY_CHANGE = frozenset(
-    {
-        ExtensionType.key_share,
-        ExtensionType.cookie,
-        ExtensionType.early_data,
-        ExtensionType.pre_shared_key,
-        ExtensionType.padding,
-    }
-)
-"""Extensions that a second ClientHello may change, add or drop (§4.1.2)."""
-
-
-def _unchanging(hello: ClientHello) -> ClientHello:
-    kept = [item for item in hello.extensions if item.extension_type not in MAY_CHANGE]
-    return replace(hello, extensions=Extensions(tuple(kept)))
 
 
 # --- what we choose
@@ -360,7 +174,7 @@ def send_server_hello(link: Link, config: ServerConfig, hellos: Hellos) -> Hands
     )
     link.send(flight)
     if not hellos.retried:
-        _enter_compatibility(link, hellos.client_hello)
+        enter_compatibility(link, hellos.client_hello)
     secret = EarlySecret(hellos.suite.hash_name).with_shared_secret(shared)
     digest = hellos.transcript.digest()
     writing = secret.server_handshake_traffic_secret(digest)

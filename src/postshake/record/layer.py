@@ -302,10 +302,7 @@ class RecordLayer:
     def _skips(self) -> bool:
         inbound = self.inbound
         return (
-            self.skip_early_data > 0
-            and inbound.epoch == Epoch.handshake
-            and inbound.sequence == 0
-            and inbound.generation == 0
+            self.skip_early_data > 0 and inbound.epoch == Epoch.handshake and inbound.sequence == 0
         )
 
     def _skip(self, body: bytes | memoryview) -> None:
