@@ -183,4 +183,23 @@ def test_server_credential() -> None:
         (None, ALL, a),
         ("a.example", (S.ed448,), None),
     ):
-        assert choose_server_credential(ours, server_name, algorithms) is expected
+        wanted = Wanted(signature_algorithms=algorithms)
+        assert choose_server_credential(ours, server_name, wanted) is expected
+
+
+def test_a_servers_authorities_and_chain_algorithms_are_preferences():
+    other = CA("Other CA", key_type="ed25519")
+    ours = [
+        authority.issue("a.example", purpose="server", dns=["a.example"]).credential()
+        for authority in (ROOT, other)
+    ]
+    schemes = (S.ecdsa_secp256r1_sha256,)
+
+    def choose(**fields):
+        wanted = Wanted(signature_algorithms=schemes, **fields)
+        return choose_server_credential(ours, "a.example", wanted)
+
+    assert choose(authorities=(other.name,)) is ours[1]
+    assert choose(authorities=(ROOT.name,)) is ours[0]
+    assert choose(authorities=(b"\x30\x00",)) is ours[0]
+    assert choose(signature_algorithms_cert=(S.ed25519,)) is ours[1]

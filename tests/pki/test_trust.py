@@ -204,6 +204,7 @@ def test_refused(issued, role: str, error: type[CertificateError], text: str) ->
         lambda: ROOT.issue(extra=[(x509.InhibitAnyPolicy(0), True)]),
         lambda: ROOT.intermediate("C", purpose="client").issue(),
         lambda: ROOT.intermediate("P", path_length=1).intermediate("Q").issue(),
+        lambda: ROOT.intermediate("P", path_length=0).intermediate("P").issue(),  # self-issued
     ],
 )
 def test_accepted(issued) -> None:
@@ -271,6 +272,16 @@ def test_damage_is_always_a_certificate_error() -> None:
                 VERIFIER.verify(peer(tuple(map(bytes, chain))))
 
 
+def test_signature_of_odd_bits() -> None:
+    """``cryptography`` disregards the count of unused bits, so one signature had two forms."""
+    leaf = ROOT.issue()
+    start = len(leaf.der) - len(leaf.certificate.signature) - 1
+    assert leaf.der[start] == 0
+    for unused in range(1, 8):
+        with pytest.raises(BadCertificate, match="cannot be read"):
+            VERIFIER.verify(peer([leaf.der[:start] + bytes([unused]) + leaf.der[start + 1 :]]))
+
+
 def test_two_signature_algorithms() -> None:
     root = CA("RSA", key_type="rsa2048")
     sha256, sha384 = (bytes.fromhex("06092a864886f70d0101") + b for b in (b"\x0b", b"\x0c"))
@@ -313,6 +324,7 @@ def test_remembered_per_name_and_role() -> None:
         verifier.verify(peer(leaf, Role.server, "b.example"))
     only_server = ROOT.issue("a.example", purpose="server")
     assert verifier.verify(peer(only_server, Role.server, "a.example"))
+    assert verifier.verify(peer(only_server, Role.server))
     with pytest.raises(WrongPurpose):
         verifier.verify(peer(only_server))
 
@@ -407,7 +419,10 @@ def test_names_match_without_case_and_string_type() -> None:
     root = CA(subject=name("Root CA"))
     same_key = CA(subject=issuer, key=root.private_key)
     assert same_key.certificate.subject != root.certificate.subject
-    assert root.verifier().verify(peer(same_key.issue())).certificates[-1] == root.der
+    leaf = same_key.issue()
+    assert root.verifier().verify(peer(leaf)).certificates[-1] == root.der
+    middle = ROOT.intermediate(subject=name("root CA"), key=root.private_key)
+    assert VERIFIER.verify(peer([leaf.der, middle.der])).certificates[1] == middle.der
 
 
 def test_anchor_that_is_the_peer_itself() -> None:
@@ -481,6 +496,9 @@ def test_steps_are_bounded() -> None:
     leaf = nodes[0].issue()
     search = PathSearch(ROOT.trust(), Role.client, NOW.timestamp(), 8, 2048, steps_left=10)
     with pytest.raises(BadCertificate, match="too many possible paths"):
+        search.find(Facts(leaf.der), cross)
+    search = PathSearch(ROOT.trust(), Role.client, NOW.timestamp(), 8, 2048, signatures_left=3)
+    with pytest.raises(BadCertificate, match="too many signatures"):
         search.find(Facts(leaf.der), cross)
     with pytest.raises(UnknownCA):  # the same, allowed to finish
         VERIFIER.verify(peer([leaf.der, *cross]))

@@ -34,7 +34,7 @@ def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
                 return Refused(error)
             return _refusing(verdict) if isawaitable(verdict) else verdict
         case ChooseCredential(Role.server, credentials, wanted, server_name):
-            return choose_server_credential(credentials, server_name, wanted.signature_algorithms)
+            return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
             return choose_credential(credentials, wanted)
     raise UsageError(f"nobody here can answer {type(subject).__name__}")

@@ -90,22 +90,35 @@ def choose_scheme(ours: Iterable[int], wanted: Iterable[int]) -> SignatureScheme
 
 
 def choose_server_credential(
-    credentials: Sequence[Credential],
-    server_name: str | None,
-    signature_algorithms: Iterable[int],
+    credentials: Sequence[Credential], server_name: str | None, wanted: Wanted
 ) -> Credential | None:
-    """Choose by name first, else any whose scheme fits (§4.4.2.2)."""
-    wanted = tuple(signature_algorithms)
+    """Choose what a server shows: the right name first, then what fits best (§4.4.2.2).
+
+    A scheme in common is a must. The name, the authorities and the algorithms of
+    the chain are preferences, in this order: a client may take a certificate that
+    meets none of them, and says so itself if it does not.
+
+    Args:
+        credentials: ours, favourites first.
+        server_name: whom the client wants to reach, if it said so.
+        wanted: what the client said it accepts.
+    """
     able = [
         credential
         for credential in credentials
-        if choose_scheme(credential.schemes, wanted) is not None
+        if choose_scheme(credential.schemes, wanted.signature_algorithms) is not None
     ]
-    if server_name is not None:
-        for credential in able:
-            if matches_host(credential.leaf, server_name):
-                return credential
-    return able[0] if able else None
+    if len(able) < 2:
+        return able[0] if able else None
+
+    def misfits(credential: Credential) -> tuple[bool, bool, bool]:
+        return (
+            server_name is not None and not matches_host(credential.leaf, server_name),
+            bool(wanted.authorities) and not _under(credential, wanted.authorities),
+            _chain_misfit(credential, wanted) is not None,
+        )
+
+    return min(able, key=misfits)
 
 
 def check_oid_filters(

@@ -118,10 +118,13 @@ class TrustStore:
                     "no trusted roots found on this system: name a file, or install certifi"
                 ) from None
             bundles = [certifi.where()]
-        found = [each for path in bundles for file in _files(path) for each in _readable(file)]
-        if not found:
-            raise UsageError(f"no certificate in {', '.join(bundles)}")
-        return cls.from_certificates(found)
+        with warnings.catch_warnings():
+            # old roots break rules that were made after them
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            found = [each for path in bundles for file in _files(path) for each in _readable(file)]
+            if not found:
+                raise UsageError(f"no certificate in {', '.join(bundles)}")
+            return cls.from_certificates(found)
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
@@ -189,10 +192,7 @@ _PEM_END = b"-----END CERTIFICATE-----"
 def _readable(bundle: Path) -> list[x509.Certificate]:
     """Parse those certificates of a PEM bundle that can be parsed."""
     blocks = [block + _PEM_END for block in _read(bundle).split(_PEM_END)[:-1]]
-    with warnings.catch_warnings():
-        # old roots break rules that were made after them
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return [certificate for block in blocks for certificate in _load_if_any(block)]
+    return [certificate for block in blocks for certificate in _load_if_any(block)]
 
 
 def _files(path: str | os.PathLike[str]) -> list[Path]:

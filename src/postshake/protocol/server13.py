@@ -22,12 +22,14 @@ from ..events import Established
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.identity import Identity
+from ..pki.names import matches_host
 from ..pki.trust import PeerChain
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
+    CertificateAuthorities,
     Extension,
     Extensions,
     KeyShareEntry,
@@ -38,6 +40,7 @@ from ..wire.extensions import (
     ServerName,
     ServerNameAck,
     SignatureAlgorithms,
+    SignatureAlgorithmsCert,
     SupportedVersionsServerHello,
 )
 from ..wire.hello import (
@@ -134,15 +137,28 @@ def choose_credential(
     config: ServerConfig, hellos: Hellos, server_name: str | None
 ) -> Flow[tuple[Credential, SignatureScheme]]:
     """Choose what to prove ourselves with, and the scheme to sign it (§4.4.2.2)."""
-    schemes = hellos.extensions.require(SignatureAlgorithms).supported_signature_algorithms
-    wanted = Wanted(signature_algorithms=schemes)
+    extensions = hellos.extensions
+    schemes = extensions.require(SignatureAlgorithms).supported_signature_algorithms
+    schemes_cert = extensions.get(SignatureAlgorithmsCert)
+    authorities = extensions.get(CertificateAuthorities)
+    wanted = Wanted(
+        authorities=authorities.authorities if authorities else (),
+        signature_algorithms=schemes,
+        signature_algorithms_cert=(
+            schemes_cert.supported_signature_algorithms if schemes_cert else None
+        ),
+    )
     credential = yield from ask(
         ChooseCredential(Role.server, config.credentials, wanted, server_name)
     )
     if credential is None:
-        if config.refuse_unknown_names and server_name is not None:
-            raise UnrecognizedName(f"there is no certificate for {server_name!r}")
         raise NegotiationError("none of our certificates fits what the client accepts")
+    if (
+        config.refuse_unknown_names
+        and server_name is not None
+        and not matches_host(credential.leaf, server_name)
+    ):
+        raise UnrecognizedName(f"there is no certificate for {server_name!r}")
     scheme = choose_scheme(credential.schemes, schemes)
     if scheme is None:
         raise NegotiationError(

@@ -56,7 +56,7 @@ from ..constants import ContentType
 from ..crypto.schedule import next_traffic_secret, traffic_keys
 from ..crypto.suites import TAG_LENGTH, Aead, Suite
 from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
-from .deframer import MAX_PLAINTEXT
+from .deframer import HEADER_LENGTH, MAX_PLAINTEXT
 
 __all__ = ["MAX_GENERATION", "Epoch", "Inbound", "Outbound"]
 
@@ -66,6 +66,7 @@ MAX_GENERATION = 2**48 - 1
 _END_OF_SEQUENCE = 2**64
 _APPLICATION_DATA = int(ContentType.application_data)
 _PROTECTED_HEADER = 0x17_0303_0000 + 1 + TAG_LENGTH  # §5.2, for a record without content
+_OVERHEAD = HEADER_LENGTH + 1 + TAG_LENGTH  # of a protected record without padding
 _TYPE_BYTES = [bytes((code,)) for code in range(256)]
 
 _Seal = Callable[[bytes, bytes | memoryview, bytes], bytes]
@@ -189,21 +190,29 @@ class Outbound(_Protection):
     def seal_many(self, content_type: int, data: bytes | memoryview, size: int) -> bytes:
         """Seal data in fragments of at most ``size`` bytes, without padding (§5.1).
 
-        Each record is written behind the last in one growing buffer, and its
-        own memory used again for the next: joining them at the end would touch
-        all of it twice, which costs several times what sealing does.
+        Each record is written behind the last in one buffer, and its own memory
+        used again for the next: joining them at the end would touch all of it
+        twice, and fresh memory costs several times what sealing does. There
+        must be some data.
 
         Raises:
             InternalError: as in `seal`, before anything was sealed.
         """
-        if not 0 < size <= MAX_PLAINTEXT:
-            raise InternalError(f"seal: expected fragments of 1 to {MAX_PLAINTEXT}, got {size}")
+        if not data or not 0 < size <= MAX_PLAINTEXT:
+            raise InternalError(
+                f"seal: expected data in fragments of 1 to {MAX_PLAINTEXT}, "
+                f"got {len(data)} bytes in fragments of {size}"
+            )
         view = memoryview(data)
         length = len(view)
         count, rest = divmod(length, size)
         whole = length - rest
         records = BytesIO()
         write = records.write
+        overhead = _OVERHEAD if self.protected else HEADER_LENGTH
+        records.seek(length + overhead * (count + (rest > 0)) - 1)
+        write(b"\0")  # all the room at once: growing costs more
+        records.seek(0)
         if self.protected:
             seal = self._seal
             iv = self._iv
