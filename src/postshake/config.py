@@ -16,8 +16,9 @@ from .constants import CipherSuite, NamedGroup
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
 from .crypto.suites import TLS13_SUITES
-from .errors import UsageError
+from .errors import PeerError, UsageError
 from .events import TraceEntry
+from .pki.choose import read_oid_filters
 from .pki.credential import Credential
 from .pki.trust import Verifier
 from .record.limits import Limits
@@ -181,3 +182,14 @@ class AuthRequest:
     """What a refusal, a missing certificate or an expiry does to the connection."""
     verifier: Verifier | None = None
     """Who judges the answer; None for the configuration's."""
+
+    def __post_init__(self) -> None:
+        for name in ("signature_algorithms", "signature_algorithms_cert"):
+            if getattr(self, name) == ():
+                raise UsageError(f"request.{name} is empty: nobody could answer (§4.2.3)")
+        if not all(self.authorities):
+            raise UsageError("request.authorities: an authority's name is empty (§4.2.4)")
+        try:
+            read_oid_filters(self.oid_filters)
+        except PeerError as error:  # it would be one if a peer sent them
+            raise UsageError(f"request.oid_filters: {error}") from error

@@ -169,6 +169,7 @@ def test_a_plain_handshake_is_fragmented_with_its_version() -> None:
     assert sender.legacy_record_version == 0x0301
     receiver.feed(stream)
     assert drain(receiver) == [(HANDSHAKE, b"hel"), (HANDSHAKE, b"lo")]
+    assert receiver.inbound.sequence == sender.outbound.sequence == 2
 
 
 # Bounds
@@ -271,8 +272,15 @@ def test_an_empty_record_may_be_all_padding() -> None:
 
 
 def test_padding_waits_for_protection() -> None:
-    sender = layer(Role.client, padding=lambda content_type, length: 64)
+    asked: list[int] = []
+
+    def policy(content_type: int, length: int) -> int:
+        asked.append(length)
+        return 64
+
+    sender = layer(Role.client, padding=policy)
     sender.send(HANDSHAKE, b"hello")
+    assert asked == []
     assert sender.data_to_send() == plain(HANDSHAKE, b"hello")
 
 

@@ -103,7 +103,7 @@ def test_what_is_sealed_opens(
 
 
 @given(
-    data=st.binary(max_size=400),
+    data=st.binary(min_size=1, max_size=400),
     size=st.integers(1, 50),
     first=st.integers(0, 3),
     plain=st.booleans(),
@@ -175,6 +175,8 @@ def test_sealing_more_than_a_record_holds_is_our_fault() -> None:
     for size in (0, -1, 2**14 + 1):
         with pytest.raises(InternalError, match="fragments"):
             outbound.seal_many(DATA, b"data", size)
+    with pytest.raises(InternalError, match="got 0 bytes"):
+        outbound.seal_many(DATA, b"", 100)
     assert outbound.sequence == 2
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "choose_server_credential",
     "fits_request",
     "leads_to",
+    "read_oid_filters",
 ]
 
 
@@ -60,7 +61,7 @@ def choose_credential(credentials: Iterable[Credential], wanted: Wanted) -> Cred
         IllegalParameter: the request's oid_filters break their rules.
         DecodeError: the request's oid_filters cannot be read.
     """
-    _read_filters(wanted.oid_filters)
+    read_oid_filters(wanted.oid_filters)
     second: Credential | None = None
     for credential in credentials:
         if _misfit(credential, wanted) is None:
@@ -134,7 +135,7 @@ def check_oid_filters(
         IllegalParameter: an OID stands there twice, or anyExtendedKeyUsage does.
         DecodeError: a filter cannot be read.
     """
-    for oid, values in _read_filters(filters).items():
+    for oid, values in read_oid_filters(filters).items():
         held = _held(certificate, oid)
         if held is None:
             raise WrongPurpose(
@@ -186,8 +187,13 @@ _KEY_USAGES = (
 )
 
 
-def _read_filters(filters: Iterable[tuple[bytes, bytes]]) -> dict[str, frozenset[str]]:
-    """Check all filters; return those that we recognise."""
+def read_oid_filters(filters: Iterable[tuple[bytes, bytes]]) -> dict[str, frozenset[str]]:
+    """Check all filters; return those that we recognise, by dotted OID (§4.2.5).
+
+    Raises:
+        IllegalParameter: an OID stands there twice, or anyExtendedKeyUsage does.
+        DecodeError: a filter cannot be read.
+    """
     seen: set[bytes] = set()
     read: dict[str, frozenset[str]] = {}
     for raw_oid, raw_values in filters:

@@ -40,10 +40,13 @@ def check_host(certificate: x509.Certificate, server_name: str) -> None:
 
 
 def matches_host(certificate: x509.Certificate, hostname: str) -> bool:
-    """Whether the certificate is for this DNS name or IP address (RFC 9525 section 6)."""
+    """Whether the certificate is for this DNS name or IP address (RFC 9525 section 6).
+
+    None is for what is neither, such as the ``*`` that a client may well send.
+    """
     try:
         return matches_names(_alternative_names(certificate), hostname)
-    except BadCertificate:
+    except (BadCertificate, UsageError):
         return False
 
 

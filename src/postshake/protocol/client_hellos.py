@@ -46,6 +46,7 @@ def exchange_hellos(link: Link, config: ClientConfig, server_name: str | None) -
     link.layer.legacy_record_version = ProtocolVersion.TLS10  # §5.1: for old middleboxes
     link.send_message(offer.hello)
     link.layer.legacy_record_version = ProtocolVersion.TLS12
+    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     received = yield from expect_one_of(ServerHello)
     hello = received.message
     assert isinstance(hello, ServerHello)

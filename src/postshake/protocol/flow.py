@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..errors import UnexpectedMessage
+from ..errors import InternalError, TLSError, UnexpectedMessage
 from ..questions import Subject
 from ..wire.handshake import Handshake
 from .transcript import Transcript
@@ -134,13 +134,18 @@ class Conversation(Generic[T]):
         """Go on with the owner's failure to answer.
 
         It is thrown at the yield, and so ends the connection, unless the
-        conversation can be given up without harm.
+        conversation can be given up without harm. What is no TLSError becomes an
+        InternalError first: a signer's UsageError is not our caller's.
         """
         if self._on_failed is not None:
             self._flow.close()
             self.waiting_for = None
             self._on_failed(error)
             return
+        if not isinstance(error, TLSError):
+            failure = InternalError(f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            error = failure
         try:
             self.waiting_for = self._flow.throw(error)
         except StopIteration as stop:

@@ -63,5 +63,5 @@ class KeyUpdates:
 
     def pay(self) -> None:
         """Send the update that the peer asked for, if one is owed."""
-        if self._owed:
+        if self._owed and not self._link.closed:
             self.send()

@@ -42,7 +42,7 @@ class Flight:
 class Link:
     """A conversation's hold on the connection it belongs to."""
 
-    __slots__ = ("config", "layer", "reassembly", "role")
+    __slots__ = ("closed", "config", "layer", "reassembly", "role")
 
     def __init__(
         self, role: Role, config: Config, layer: RecordLayer, reassembly: Reassembly
@@ -51,6 +51,8 @@ class Link:
         self.config = config
         self.layer = layer
         self.reassembly = reassembly
+        self.closed = False
+        """Whether we said our last alert: nothing may follow it (§6.1)."""
 
     @property
     def inbound(self) -> Inbound:
@@ -123,17 +125,20 @@ class Link:
         if self.config.keylog is not None:
             self.config.keylog(f"{label} {client_random.hex()} {secret.hex()}")
 
+    def protection(self, direction: Direction) -> Inbound | Outbound:
+        """Return the protection of one direction."""
+        return self.inbound if direction is Direction.received else self.outbound
+
     def trace(self, direction: Direction, message: Handshake, size: int) -> None:
         """Show a message to the trace; call it only where there is one."""
         assert self.config.trace is not None
-        protection = self.inbound if direction is Direction.received else self.outbound
         context = getattr(message, "certificate_request_context", b"")
         self.config.trace(
             TraceEntry(
                 direction,
                 type(message).__name__,
                 size,
-                trace_epoch(protection),
+                trace_epoch(self.protection(direction)),
                 f"context {context[:4].hex()}…" if context else "",
             )
         )

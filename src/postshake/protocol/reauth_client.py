@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..config import ClientConfig
 from ..errors import IllegalParameter, TooMuch, UnexpectedMessage, UsageError
 from ..events import Established, ReauthAnswered, ReauthRequested
+from ..pki.choose import read_oid_filters
 from ..pki.credential import Credential
 from ..record.limits import RateLimit
 from ..wire.auth import CertificateRequest
@@ -38,6 +39,7 @@ class ReauthClient:
         self._transcript = transcript
         self._desk = desk
         self._pending: dict[bytes, tuple[CertificateRequest, Transcript]] = {}
+        self._answering: set[bytes] = set()  # those of them that wait for a signature
         limits = config.limits
         self._rate = RateLimit(
             limits.requests_per_window, limits.request_window, config.clock, "CertificateRequest"
@@ -45,8 +47,8 @@ class ReauthClient:
 
     @property
     def pending_requests(self) -> tuple[bytes, ...]:
-        """Contexts of the requests that we owe an answer, oldest first."""
-        return tuple(self._pending)
+        """Contexts of the requests whose answer was not begun, oldest first."""
+        return tuple(context for context in self._pending if context not in self._answering)
 
     def take_request(self, received: Received) -> None:
         """Note a CertificateRequest, and tell the owner (§4.6.2)."""
@@ -72,6 +74,7 @@ class ReauthClient:
                 f"CertificateRequest: {len(self._pending)} are unanswered, which is the limit"
             )
         wanted = wanted_by(request)
+        read_oid_filters(wanted.oid_filters)
         transcript = self._transcript.fork()
         transcript.add(received.raw)
         self._pending[context] = request, transcript
@@ -93,18 +96,23 @@ class ReauthClient:
         The answer leaves when its signature is there. If signing fails, nothing
         was sent and the request is open as before.
         """
-        entry = self._pending.pop(context, None)
-        if entry is None:
+        entry = self._pending.get(context)
+        if entry is None or context in self._answering:
             raise UsageError("this context names no request that is open")
         request, transcript = entry
+        self._answering.add(context)
 
         def send(result: tuple[Flight, Credential | None]) -> None:
+            if self._link.closed:
+                return  # the signature came after our close_notify (§6.1)
             flight, used = result
+            del self._pending[context]
+            self._answering.discard(context)
             self._link.send(flight)
             self._desk.emit(ReauthAnswered(self._desk.position, context, used))
 
         def put_back(error: BaseException) -> None:
-            self._pending[context] = entry
+            self._answering.discard(context)
 
         # a fork, so that a second try starts where this one did
         flow = write_answer(request, transcript.fork(), credential, self._link)

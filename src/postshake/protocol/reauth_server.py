@@ -14,6 +14,7 @@ from ..errors import (
     CertificateRequired,
     IdentityChanged,
     IllegalParameter,
+    InternalError,
     ReauthUnavailable,
     UnexpectedMessage,
     UnknownCA,
@@ -55,6 +56,7 @@ class ReauthServer:
         self._desk = desk
         self._open: dict[bytes, OpenRequest] = {}
         self._deadlines: list[tuple[float, bytes]] = []
+        # contexts of the owner's making; those that we draw do not come twice
         self._spent: set[bytes] = set()
         self._asked = False
 
@@ -82,7 +84,10 @@ class ReauthServer:
         )
         message = make_certificate_request(context, wanted)
         flight = Flight(self._transcript.fork())
-        flight.add(message)
+        try:
+            flight.add(message)
+        except InternalError as error:  # a list too long for its length, say
+            raise UsageError(f"this request cannot be written: {error}") from error
         request = OpenRequest(context, policy, message, wanted, flight.transcript, verifier)
         request.conversation = Conversation(
             f"reauth {context[:4].hex()}",

@@ -50,6 +50,7 @@ class Hellos:
 def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
     """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
     received = yield from expect_one_of(ClientHello)
+    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     hello = received.message
     assert isinstance(hello, ClientHello)
     suite = check_client_hello(config, hello)

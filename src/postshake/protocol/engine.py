@@ -1,0 +1,315 @@
+"""The machinery behind a Connection: routes what arrives, and fails once.
+
+Records become data, messages or alerts; messages go to the conversation that reads,
+or, when none does, by their type to key updates, tickets or reauth. Whatever goes
+wrong unwinds to `failing`, which sends the alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from ..config import ClientConfig, ServerConfig
+from ..constants import (
+    AlertDescription,
+    AlertLevel,
+    ContentType,
+    HandshakeType,
+    Role,
+    name_of,
+)
+from ..errors import (
+    AlertReceived,
+    InternalError,
+    PostshakeError,
+    TLSError,
+    TruncationError,
+    UnexpectedMessage,
+    UsageError,
+)
+from ..events import Direction, HandshakeCompleted, PeerClosed, TraceEntry
+from ..record.layer import RecordLayer
+from ..record.limits import Budget
+from ..record.reassembly import Reassembly
+from ..wire.alert import Alert
+from ..wire.handshake import decode_handshake
+from .client13 import client_handshake
+from .desk import Desk
+from .flow import Ask, Conversation, Expect, Received
+from .key_update import KeyUpdates
+from .link import Link, trace_epoch
+from .outcome import HandshakeOutcome
+from .reauth_client import ReauthClient
+from .reauth_server import ReauthServer
+from .resumption import TicketStore
+from .server13 import server_handshake
+
+__all__ = ["APPLICATION_DATA", "Engine"]
+
+APPLICATION_DATA = int(ContentType.application_data)
+
+
+class Engine:
+    """One end's conversations, and the records that feed them."""
+
+    def __init__(self, config: ClientConfig | ServerConfig, server_name: str | None) -> None:
+        self.config = config
+        self.role = Role.client if isinstance(config, ClientConfig) else Role.server
+        self.outcome: HandshakeOutcome | None = None
+        """What the handshake left; None until it is complete."""
+        self.failure: PostshakeError | None = None
+        """Why nothing works any more, if nothing does."""
+        self.started = False
+        self.received_close = False
+        limits = config.limits
+        self.layer = RecordLayer(limits=limits, role=self.role, padding=config.padding)
+        self.layer.ccs_allowed = True
+        self.reassembly = Reassembly(limits)
+        self.link = Link(self.role, config, self.layer, self.reassembly)
+        self.desk = Desk()
+        self.key_updates = KeyUpdates(self.link, self.desk)
+        self.reauth_server: ReauthServer | None = None
+        self.reauth_client: ReauthClient | None = None
+        self.tickets: TicketStore | None = None
+        self._server_name = server_name
+        self._handshake: Conversation[HandshakeOutcome] | None = None
+        self._reader: Conversation[Any] | None = None
+        self._data_allowed = False
+        self._alert_budget = Budget(limits.warning_alerts, "alerts that change nothing")
+        # by role once the handshake is complete: what a message is for, with no reader
+        self._routes: dict[int, Callable[[Received], None]] = {}
+
+    def conversations(self) -> list[Conversation[Any]]:
+        """Those that wait for a message or an answer."""
+        reader = [self._reader] if self._reader is not None else []
+        asking = [each for each in self.desk.open_questions() if each is not self._reader]
+        return reader + asking
+
+    def start(self) -> None:
+        """Begin the handshake, once."""
+        if self.started:
+            return
+        self.started = True
+        config = self.config
+        flow = (
+            client_handshake(self.link, config, self._server_name)
+            if isinstance(config, ClientConfig)
+            else server_handshake(self.link, config)
+        )
+        self._handshake = Conversation(f"{self.role.name} handshake", flow, self._establish)
+        self._reader = self._handshake
+        with self.failing():
+            self.desk.begin(self._handshake)
+
+    def receive(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the transport."""
+        with self.failing():
+            self.layer.feed(data)
+            self._process()
+            self.key_updates.pay()
+
+    def answer(self, question_id: int, value: object) -> None:
+        """Let the conversation that asked go on."""
+        conversation = self.desk.who_asked(question_id)
+        held = self.held
+        with self.failing():
+            if isinstance(value, BaseException):
+                conversation.fail(value)
+            else:
+                conversation.answer(value)
+            self.desk.note(conversation)
+            if held:  # by this question: while the handshake asks, nothing else does
+                self._take_messages()
+                self._process()
+
+    @property
+    def held(self) -> bool:
+        """Whether input must wait because the handshake waits for its owner."""
+        return self._handshake is not None and isinstance(self._handshake.waiting_for, Ask)
+
+    # --- records in
+
+    def _process(self) -> None:
+        """Take all records that are there. The first branch is route (a)."""
+        if self.held:
+            return
+        next_record = self.layer.next_record
+        plaintext = self.desk.plaintext
+        append = plaintext.chunks.append
+        trace = self.config.trace
+        while (record := next_record()) is not None:
+            content_type, content = record
+            if content_type == APPLICATION_DATA and self._data_allowed:
+                if content:
+                    append(content)
+                    plaintext.position += len(content)
+                    if trace is not None:
+                        self.trace_data(Direction.received, len(content))
+                continue
+            self._take_record(content_type, content)
+            if self.held or self.received_close:
+                return
+
+    def _take_record(self, content_type: int, content: bytes) -> None:
+        if content_type == ContentType.handshake:
+            self.reassembly.feed(content)
+            self._take_messages()
+        elif content_type == ContentType.alert:
+            self._take_alert(Alert.decode(content))
+        else:
+            raise UnexpectedMessage(f"application data, and {self._what_is_awaited()}")
+
+    def _what_is_awaited(self) -> str:
+        if self.reassembly.partial:
+            return "a handshake message is not complete (§5.1)"
+        if self._reader is not None:
+            return f"{self._reader.name} expects {self._reader.waiting_for}"
+        return "the handshake is not complete"
+
+    def _take_messages(self) -> None:
+        while not self.held and (message := self.reassembly.next_message()) is not None:
+            self._take_message(*message)
+        self._data_allowed = (
+            self.outcome is not None and self._reader is None and not self.reassembly.partial
+        )
+
+    def _take_message(self, handshake_type: int, raw: bytes) -> None:
+        message = decode_handshake(handshake_type, raw[4:])
+        if self.config.trace is not None:
+            self.link.trace(Direction.received, message, len(raw))
+        received = Received(message, raw)
+        reader = self._reader
+        route = self._routes.get(handshake_type)
+        if reader is not None:
+            reader.take(received)
+            self._go_on_with(reader)
+        elif route is not None:
+            route(received)
+        else:
+            raise UnexpectedMessage(
+                f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
+            )
+
+    def _go_on_with(self, conversation: Conversation[Any]) -> None:
+        """Let a conversation read on, or put up what it asks instead."""
+        if isinstance(conversation.waiting_for, Expect):
+            self._reader = conversation
+            return
+        if self._reader is conversation and conversation is not self._handshake:
+            self._reader = None
+        self.desk.note(conversation)
+
+    def _take_alert(self, alert: Alert) -> None:
+        description = alert.description
+        if self.config.trace is not None:
+            self._trace_alert(Direction.received, description)
+        if description == AlertDescription.user_canceled:  # RFC 9846 section 6.1
+            self._alert_budget.spend()
+        elif description == AlertDescription.close_notify and self.outcome is not None:
+            self.received_close = True
+            self.desk.emit(PeerClosed(self.desk.position))
+        else:
+            raise AlertReceived(description, peer=self.role.peer)
+
+    # --- what becomes of it
+
+    def _establish(self, outcome: HandshakeOutcome) -> None:
+        """Open the connection: the handshake's conversation is over."""
+        self._handshake = self._reader = None
+        self.outcome = outcome
+        self.layer.ccs_allowed = False
+        if outcome.identity is not None:
+            self.desk.commit_identity(outcome.identity)
+        config = self.config
+        shared = (outcome.established, outcome.transcript, self.desk)
+        self._routes[HandshakeType.key_update] = self.key_updates.take
+        if isinstance(config, ClientConfig):
+            self.tickets = TicketStore(self.link, outcome.secrets, self.desk)
+            self.reauth_client = ReauthClient(self.link, config, *shared)
+            self._routes[HandshakeType.new_session_ticket] = self.tickets.take
+            self._routes[HandshakeType.certificate_request] = self.reauth_client.take_request
+        else:
+            self.reauth_server = ReauthServer(self.link, config, *shared)
+            self._routes[HandshakeType.certificate] = self._take_certificate
+        self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
+
+    def _take_certificate(self, received: Received) -> None:
+        assert self.reauth_server is not None
+        self._go_on_with(self.reauth_server.take_certificate(received))
+
+    def give_up(self) -> None:
+        """Close before the handshake is complete: nothing more is said or taken."""
+        self.send_alert(AlertDescription.user_canceled)
+        self.send_alert(AlertDescription.close_notify)
+        self.received_close = True
+        self._drop_conversations()
+
+    def end_of_stream(self) -> None:
+        """Break the connection because the transport ended without a goodbye."""
+        awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
+        self.failure = TruncationError(
+            f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
+        )
+        raise self.failure
+
+    def check_working(self) -> None:
+        """Refuse to go on after a failure."""
+        if self.failure is not None:
+            raise UsageError(f"the connection has failed: {self.failure}") from self.failure
+
+    @contextmanager
+    def failing(self, *, harmless: type[UsageError] | None = None) -> Iterator[None]:
+        """Turn what goes wrong inside into the connection's failure.
+
+        Args:
+            harmless: what a call raises before it changes anything: its caller's
+                own fault.
+        """
+        self.check_working()
+        try:
+            yield
+        except TLSError as error:
+            self._fail(error)
+            raise
+        except Exception as error:
+            if harmless is not None and isinstance(error, harmless):
+                raise
+            failure = InternalError(f"{type(error).__name__}: {error}")
+            self._fail(failure)
+            raise failure from error
+
+    def _fail(self, error: TLSError) -> None:
+        """Break the connection and queue the alert."""
+        error.peer = self.role.peer
+        self.failure = error
+        self._drop_conversations()
+        if error.alert is not None and not self.link.closed:
+            with suppress(InternalError):  # one failure is enough
+                self.send_alert(error.alert)
+
+    def _drop_conversations(self) -> None:
+        self._handshake = self._reader = None
+        self.desk.clear_questions()
+
+    def send_alert(self, description: AlertDescription) -> None:
+        """Queue an alert; after it we say nothing else."""
+        closing = (AlertDescription.close_notify, AlertDescription.user_canceled)
+        level = AlertLevel.warning if description in closing else AlertLevel.fatal
+        self.link.closed = True
+        if self.config.trace is not None:
+            self._trace_alert(Direction.sent, description)
+        self.layer.send(ContentType.alert, Alert(level, description).encode())
+
+    def trace_data(self, direction: Direction, size: int) -> None:
+        """Show application data to the trace; call it only where there is one."""
+        assert self.config.trace is not None
+        epoch = trace_epoch(self.link.protection(direction))
+        self.config.trace(TraceEntry(direction, "application data", size, epoch))
+
+    def _trace_alert(self, direction: Direction, description: int) -> None:
+        assert self.config.trace is not None
+        name = name_of(AlertDescription, description)
+        epoch = trace_epoch(self.link.protection(direction))
+        self.config.trace(TraceEntry(direction, f"Alert {name}", 2, epoch))

@@ -1,0 +1,76 @@
+"""The README's examples, run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postshake.drive.answers import find_answer_now
+from tests.certs import CA
+from tests.pair import client_config, issued, server_config, the_ca
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"<!-- test: (\w+) -->\n```python\n(.*?)```", re.S)
+
+
+def blocks(title: str) -> list[Any]:
+    """The code blocks with this mark, compiled."""
+    text = README.read_text(encoding="utf-8")
+    found = [source for name, source in BLOCK.findall(text) if name == title]
+    assert found, f"no block is marked {title!r}"
+    return [compile(source, f"README.md ({title})", "exec") for source in found]
+
+
+def test_every_python_block_is_run():
+    text = README.read_text(encoding="utf-8")
+    assert text.count("```python") == len(BLOCK.findall(text))
+
+
+def test_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ca = CA("Test CA")
+    (tmp_path / "ca.crt").write_bytes(ca.pem())
+    ca.issue("localhost", purpose="server", dns=["localhost"]).write(tmp_path, "server")
+    ca.issue("alice").write(tmp_path, "alice")
+    monkeypatch.chdir(tmp_path)
+    server: dict[str, Any] = {}
+    client: dict[str, Any] = {}
+    for code, names in zip(blocks("sockets"), (server, client), strict=True):
+        exec(code, names)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    theirs.settimeout(10)
+    thread = threading.Thread(target=server["serve"], args=(theirs,))
+    thread.start()
+    try:
+        client["visit"](ours)
+    finally:
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_engine():
+    def exchange(client, server):
+        for _ in range(10):
+            for source, target in ((client, server), (server, client)):
+                for end in (source, target):
+                    while question := end.next_question():
+                        end.answer(question.id, find_answer_now(question.subject))
+                if data := source.data_to_send():
+                    target.receive_data(data)
+
+    names: dict[str, Any] = {
+        "client_config": client_config("alice"),
+        "server_config": server_config(
+            credentials=(issued("localhost", "server").credential(),)
+        ),
+        "exchange": exchange,
+        "alice": issued("alice").credential(),
+        "staff_ca_name": the_ca().name,
+    }
+    (code,) = blocks("engine")
+    exec(code, names)
