@@ -88,6 +88,7 @@ def server_config(**fields: Any) -> ServerConfig:
     fields.setdefault("random", counting_random("server"))
     fields.setdefault("clock", Clock())
     fields.setdefault("wall_clock", NOW.timestamp)
+    fields.setdefault("tickets", 0)  # for tests that are about something else
     return ServerConfig(**fields)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .constants import CipherSuite, NamedGroup
+from .constants import CipherSuite, NamedGroup, PskKeyExchangeMode
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
 from .crypto.suites import TLS13_SUITES
@@ -21,7 +21,9 @@ from .events import TraceEntry
 from .pki.choose import read_oid_filters
 from .pki.credential import Credential
 from .pki.trust import Verifier
+from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
 from .record.limits import Limits
+from .tickets import MAX_LIFETIME, TicketDatabase, TicketKeys
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]
 
@@ -69,6 +71,24 @@ class Config:
     """The longest record that we are willing to receive, in bytes (RFC 8449)."""
     reauth_forbidden_alpn: frozenset[bytes] = frozenset({b"h2", b"h3"})
     """Application protocols in which reauth is forbidden (RFC 9113, 9.2.3)."""
+    psks: tuple[ExternalPsk, ...] = ()
+    """Keys that both ends were given by other means, favourites first (§2.2)."""
+    psk_modes: tuple[PskKeyExchangeMode, ...] = (PskKeyExchangeMode.psk_dhe_ke,)
+    """How PSKs may be used (§4.2.9); empty for no PSK and no resumption at all.
+
+    With ``psk_ke`` there is no key exchange: whoever learns the PSK later can read
+    what was recorded before."""
+    session_lifetime: float = MAX_LIFETIME
+    """Seconds after a full handshake for which its session may be resumed, however
+    many tickets came in between (§4.6.1)."""
+    reauth_with_external_psk: bool = True
+    """Whether reauth is allowed where the session began with an external PSK.
+
+    RFC 9846 section 4.3.2 asks for restraint: external PSKs together with
+    certificates were not analysed. A certificate then says who is at the other end
+    only if no third party has the PSK. Turn it off where PSKs are shared by groups,
+    or where the letter of RFC 9846 counts: a server's requests are then refused with
+    `ReauthUnavailable`, and a client takes one for an unexpected message."""
     random: Callable[[int], bytes] = os.urandom
     clock: Callable[[], float] = time.monotonic
     """Seconds on a clock that never goes back: deadlines and rates."""
@@ -98,6 +118,10 @@ class Config:
         bad = [name for name in self.alpn_protocols if not 1 <= len(name) <= 255]
         if bad:
             raise UsageError(f"config.alpn_protocols: {bad[0]!r} is not 1 to 255 bytes long")
+        if len({psk.identity for psk in self.psks}) < len(self.psks):
+            raise UsageError("config.psks: two keys have the same identity")
+        if self.session_lifetime < 0:
+            raise UsageError(f"config.session_lifetime is {self.session_lifetime}: below zero")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +147,7 @@ class ClientConfig(Config):
     def __post_init__(self) -> None:
         # zero-argument super() does not work in a slotted dataclass
         Config.__post_init__(self)
-        if self.verifier is None:
+        if self.verifier is None and not self.psks:
             raise UsageError("a client needs config.verifier: without it any server would do")
         if self.key_shares < 0:
             raise UsageError(f"config.key_shares is {self.key_shares}, which is below zero")
@@ -148,11 +172,50 @@ class ServerConfig(Config):
     """Refuse a server name for which no credential is (unrecognized_name)."""
     require_cookie: bool = False
     """Make every client prove its address with a HelloRetryRequest (§4.1.4)."""
+    psk_lookup: PskLookup | None = None
+    """Where to find external PSKs that `psks` does not list."""
+    tickets: int = 2
+    """How many tickets a client gets after the handshake (§4.6.1)."""
+    tickets_after_reauth: int = 0
+    """How many a client gets when reauth has proven who it is. Only tickets sent
+    after that carry the new identity; `Connection.send_tickets` sends them too."""
+    ticket_lifetime: int = 24 * 3600
+    """Seconds for which a ticket may be used. It ends earlier with the client's
+    certificate, and with `session_lifetime`."""
+    ticket_keys: TicketKeys = field(default_factory=TicketKeys)
+    """What seals tickets, and opens them."""
+    ticket_database: TicketDatabase | None = None
+    """Who keeps session states instead; tickets are then names, and nothing is sealed."""
+    resumption_requires_identity: bool = True
+    """Whether a server with `ClientAuth.REQUIRE` refuses tickets without an identity.
+
+    Otherwise a client that got its ticket elsewhere, or earlier, gets in without."""
+    max_early_data: int = 0
+    """Bytes of 0-RTT data that clients may send with a ticket; 0 for none (§2.3).
+
+    Early data can be replayed by anyone on the path, within the bounds that
+    `replay_guard` sets, and has no forward secrecy. Allow it only where the
+    application knows which requests may come twice."""
+    early_data_window: float = 10.0
+    """Seconds by which a ticket's age may be off before early data is refused (§8.3)."""
+    replay_guard: ReplayGuard | None = None
+    """Who sees to it that early data is accepted once; None for a guard in memory."""
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
-        if not self.credentials:
-            raise UsageError("a server needs at least one of config.credentials")
+        if not self.credentials and not self.psks and self.psk_lookup is None:
+            raise UsageError("a server needs config.credentials, or pre-shared keys")
+        if not 0 <= self.ticket_lifetime <= MAX_LIFETIME:
+            raise UsageError(
+                f"config.ticket_lifetime is {self.ticket_lifetime}; "
+                f"TLS allows 0 to {MAX_LIFETIME} seconds (§4.6.1)"
+            )
+        if not 0 <= self.max_early_data < 2**32:
+            raise UsageError(f"config.max_early_data is {self.max_early_data}, not 0 to 2**32 - 1")
+        if self.replay_guard is None and self.max_early_data:
+            # what was accepted before now, perhaps by a process before us, it cannot know
+            guard = SingleUse(started_at=self.wall_clock())
+            object.__setattr__(self, "replay_guard", guard)
         if self.client_auth is not ClientAuth.NONE and self.verifier is None:
             raise UsageError("config.client_auth asks for certificates, and there is no verifier")
 

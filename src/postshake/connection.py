@@ -53,23 +53,39 @@ class Connection:
         config: the policy; its class decides the role.
         server_name: client only: the host name or address that we mean to reach.
             It may be left out only if ``config.check_server_name`` is off.
+        session: client only: a ticket of an earlier connection, to resume that one's
+            session. If it is no good any more, or the server does not know it, there
+            is a full handshake; ``established.resumed`` tells. Use each ticket once.
 
     Raises:
-        UsageError: `server_name` is missing, is no name, or was given to a server.
+        UsageError: `server_name` is missing, is no name, or was given to a server;
+            or a session was.
     """
 
-    def __init__(self, config: ClientConfig | ServerConfig, server_name: str | None = None) -> None:
+    def __init__(
+        self,
+        config: ClientConfig | ServerConfig,
+        server_name: str | None = None,
+        *,
+        session: Ticket | None = None,
+    ) -> None:
+        if session is not None and isinstance(config, ServerConfig):
+            raise UsageError("a server learns the session from the client")
         if server_name is not None:
             if isinstance(config, ServerConfig):
                 raise UsageError("a server learns the server name from the client")
             normalize_server_name(server_name)
-        elif isinstance(config, ClientConfig) and config.check_server_name:
+        elif (
+            isinstance(config, ClientConfig)
+            and config.check_server_name
+            and config.verifier is not None  # PSKs alone name the server themselves
+        ):
             raise UsageError(
                 "a client needs a server_name to hold the certificate against, "
                 "or config.check_server_name=False"
             )
         self.config = config
-        self._engine = Engine(config, server_name)
+        self._engine = Engine(config, server_name, session)
         self._plaintext = self._engine.desk.plaintext
 
     def __repr__(self) -> str:
@@ -191,6 +207,26 @@ class Connection:
         if engine.layer.outbound.wants_update:
             engine.key_updates.send()
 
+    def send_early_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Client: send data ahead of the handshake, on the strength of a ticket (§2.3).
+
+        Write the first of it before `start`; more may follow until the server has
+        answered. If ``established.early_data_accepted`` is False in the end, the
+        server has read nothing of it: send it again if you like.
+
+        Anyone on the path can replay early data to the server, and it has no forward
+        secrecy. Send only what may come twice.
+
+        Raises:
+            UsageError: we have no ticket that allows as much, it is too late, or we
+                are a server.
+        """
+        engine = self._engine
+        engine.check_working()
+        if engine.early_data is None:
+            raise UsageError("only a client sends early data")
+        engine.early_data.write(data)
+
     def read(self, size: int = -1) -> bytes:
         """Take received application data: what is there, at most `size` bytes.
 
@@ -213,6 +249,16 @@ class Connection:
     def read_identity(self) -> Identity | None:
         """Whom the peer had proven to be when the next byte to read was received."""
         return self._plaintext.read_identity
+
+    @property
+    def read_is_early(self) -> bool:
+        """Server: whether the next byte to read is early data (§2.3).
+
+        It can be read before the handshake is complete. It may be a replay, and is
+        nobody's: whoever is authenticated later did not say it by that. No piece
+        that is read holds early data and other data.
+        """
+        return self._plaintext.read_position < self._plaintext.early_end
 
     def close(self) -> None:
         """Say close_notify: we send no more, and may still receive (§6.1).
@@ -334,6 +380,32 @@ class Connection:
         if requests is not None and self.failure is None:
             with self._engine.failing():
                 requests.expire()
+
+    # --- tickets
+
+    def send_tickets(self, count: int = 1) -> int:
+        """Server: send session tickets that carry who the client is known to be now.
+
+        Tickets sent before a reauth know nothing of it: send new ones afterwards, or
+        see ``config.tickets_after_reauth``.
+
+        Returns:
+            How many are sent: all, or 0 if the client could use none. That is when it
+            does no resumption, when the session or the client's certificate has come
+            to its end, or when its certificate could not be judged again because
+            there is no ``config.verifier``.
+
+        Raises:
+            UsageError: `count` is not positive, we are a client, the handshake is not
+                complete, or our side is closed.
+        """
+        self._check_open()
+        if self._engine.issuer is None:
+            raise UsageError("only a server sends tickets")
+        if count < 1:
+            raise UsageError(f"expected to send at least one ticket, not {count}")
+        with self._engine.failing():
+            return self._engine.issuer.issue(count)
 
     # --- keys
 

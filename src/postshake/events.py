@@ -17,6 +17,8 @@ from .crypto.suites import Suite
 from .errors import CertificateError
 from .pki.credential import Credential
 from .pki.identity import Identity
+from .psk import PskKind
+from .tickets import Ticket
 from .wire.auth import CertificateRequest
 
 __all__ = [
@@ -51,8 +53,8 @@ class Established:
     """The protocol version in use."""
     suite: Suite
     """The cipher suite."""
-    group: NamedGroup
-    """The group of the key exchange."""
+    group: NamedGroup | None
+    """The group of the key exchange; None where there was none (psk_ke, §4.2.9)."""
     server_name: str | None
     """The name that the client asked for (SNI), or None."""
     alpn_protocol: bytes | None
@@ -65,24 +67,19 @@ class Established:
     """ClientHello.random, by which a key log names this connection."""
     hello_retry_request: bool = False
     """Whether the server asked for another ClientHello (§4.1.4)."""
+    psk: PskKind | None = None
+    """What kind of pre-shared key both ends proved to have; None with certificates."""
+    psk_identity: bytes | None = None
+    """The identity of the external PSK, also of one that an earlier connection began
+    with and that this one resumes; None without."""
+    early_data_accepted: bool = False
+    """Whether the server took the client's early data (§4.2.10). If not, a client
+    that sent some sends it again."""
 
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A session ticket as the server sent it (§4.6.1)."""
-
-    ticket: bytes = field(repr=False)
-    """The opaque ticket."""
-    psk: bytes = field(repr=False)
-    """The pre-shared key that belongs to it."""
-    lifetime: int
-    """Seconds from `received_at` for which it may be used."""
-    age_add: int = field(repr=False)
-    """Added to the ticket's age on the wire."""
-    received_at: float
-    """Wall-clock time, in seconds since the epoch."""
-    max_early_data_size: int
-    """Bytes of 0-RTT data that the server allows, 0 for none."""
+    @property
+    def resumed(self) -> bool:
+        """Whether this connection resumes an earlier one's session (§2.2)."""
+        return self.psk is PskKind.RESUMPTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,16 @@ from .pki.choose import Wanted
 from .pki.credential import Credential, Signer
 from .pki.identity import Identity
 from .pki.trust import PeerChain, VerifiedChain, Verifier
+from .psk import EarlyDataClaim, ExternalPsk, PskLookup, ReplayGuard
+from .tickets import TicketDatabase, TicketState
 
 __all__ = [
     "ChooseCredential",
+    "ClaimEarlyData",
+    "FindPsk",
+    "FindTicket",
     "JudgePeer",
+    "KeepTicket",
     "Question",
     "Refused",
     "Sign",
@@ -81,6 +87,9 @@ class JudgePeer(Subject[Verdict]):
     """The request's context; empty in the main handshake."""
     previous: Identity | None
     """Whom the peer proved to be earlier in this connection."""
+    proven_at: float | None = None
+    """When the peer proved it, if that was in an earlier connection that this one is
+    to resume. To refuse then means a full handshake, and a new proof, instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +104,42 @@ class ChooseCredential(Subject["Credential | None"]):
     """What the peer said it accepts."""
     server_name: str | None
     """The name that the client asked for, on a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindTicket(Subject[TicketState | None]):
+    """Server: find the session that a client's ticket names; None if there is none."""
+
+    database: TicketDatabase
+    """The configuration's."""
+    ticket: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeepTicket(Subject[bytes]):
+    """Server: keep a session state; the answer is the ticket that names it.
+
+    An exception given instead means that this ticket is not sent, and harms nothing.
+    """
+
+    database: TicketDatabase
+    """The configuration's."""
+    state: TicketState
+
+
+@dataclass(frozen=True, slots=True)
+class FindPsk(Subject[ExternalPsk | None]):
+    """Server: find the external PSK of this identity; None if there is none."""
+
+    lookup: PskLookup
+    """The configuration's."""
+    identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEarlyData(Subject[bool]):
+    """Server: decide whether this early data is the first of its kind (§8)."""
+
+    guard: ReplayGuard
+    """The configuration's."""
+    claim: EarlyDataClaim

@@ -13,7 +13,17 @@ from typing import Any
 from ..constants import Role
 from ..errors import CertificateError, UsageError
 from ..pki.choose import choose_credential, choose_server_credential
-from ..questions import ChooseCredential, JudgePeer, Refused, Sign, Subject
+from ..questions import (
+    ChooseCredential,
+    ClaimEarlyData,
+    FindPsk,
+    FindTicket,
+    JudgePeer,
+    KeepTicket,
+    Refused,
+    Sign,
+    Subject,
+)
 
 __all__ = ["find_answer", "find_answer_now"]
 
@@ -37,6 +47,14 @@ def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
             return choose_credential(credentials, wanted)
+        case FindTicket(database, ticket):
+            return database.find(ticket)
+        case KeepTicket(database, state):
+            return database.keep(state)
+        case FindPsk(lookup, identity):
+            return lookup.find(identity)
+        case ClaimEarlyData(guard, claim):
+            return guard.claim(claim)
     raise UsageError(f"nobody here can answer {type(subject).__name__}")
 
 

@@ -16,9 +16,12 @@ from ..pki.identity import Identity
 from ..pki.trust import PeerChain
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..tickets import Ticket
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
+    EarlyDataIndication,
+    Extensions,
     KeyShareServerHello,
     MaxFragmentLength,
     RecordSizeLimit,
@@ -37,16 +40,23 @@ from .authenticate import (
 )
 from .certificate_request import wanted_by
 from .client_hellos import Hellos, check_answers, exchange_hellos
+from .early_data import EarlyData
 from .flow import Flow, ask, expect, expect_one_of
 from .link import Flight, Link
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
+from .psk import Psk, recall, started_at
+from .psk_client import gather_psks
 
 __all__ = ["client_handshake"]
 
 
 def client_handshake(
-    link: Link, config: ClientConfig, server_name: str | None
+    link: Link,
+    config: ClientConfig,
+    server_name: str | None,
+    ticket: Ticket | None,
+    early_data: EarlyData,
 ) -> Flow[HandshakeOutcome]:
     """Shake hands as a client (§2).
 
@@ -54,15 +64,19 @@ def client_handshake(
         link: the connection.
         config: our policy.
         server_name: whom we mean to reach, for SNI and for the certificate.
+        ticket: a session to resume, if the server agrees.
+        early_data: what to send before the server has answered.
     """
-    hellos = yield from exchange_hellos(link, config, server_name)
-    group, secret = agree_on_keys(link, hellos)
-    alpn_protocol = yield from read_parameters(link, config, hellos)
+    psks = yield from gather_psks(config, server_name, ticket)
+    hellos = yield from exchange_hellos(link, config, server_name, psks, early_data)
+    group, secret = agree_on_keys(link, hellos, early_data)
+    alpn_protocol = yield from read_parameters(link, config, hellos, early_data)
     request, signed, proof = yield from read_server_proof(link, config, hellos)
     master, writing_secret = read_application_keys(link, hellos, secret)
     exporter_master_secret = master.exporter_master_secret(hellos.transcript.digest())
     link.log_secret("EXPORTER_SECRET", hellos.client_random, exporter_master_secret)
-    identity = yield from judge_server(config, server_name, signed, proof)
+    identity = yield from identify_server(config, server_name, hellos.psk, signed, proof)
+    early_data.finish(hellos.transcript)
     credential = yield from write_answer(link, config, hellos, request)
     link.write_with(hellos.suite, writing_secret, Epoch.application)
     return HandshakeOutcome(
@@ -76,6 +90,9 @@ def client_handshake(
             our_credential=credential,
             client_random=hellos.client_random,
             hello_retry_request=hellos.retried,
+            psk=hellos.psk.kind if hellos.psk is not None else None,
+            psk_identity=hellos.psk.external_identity if hellos.psk is not None else None,
+            early_data_accepted=early_data.accepted,
         ),
         identity,
         SessionSecrets(
@@ -85,16 +102,38 @@ def client_handshake(
         ),
         hellos.transcript,
         proof,
+        started_at=started_at(config, hellos.psk),
+        resumable=bool(config.psk_modes),
     )
 
 
 # --- §7.1: the keys
 
 
-def agree_on_keys(link: Link, hellos: Hellos) -> tuple[NamedGroup, HandshakeSecret]:
-    """Complete the key exchange and protect what follows (§4.2.8, §7.1)."""
+def agree_on_keys(
+    link: Link, hellos: Hellos, early_data: EarlyData
+) -> tuple[NamedGroup | None, HandshakeSecret]:
+    """Protect what follows with what both ends have now (§7.1)."""
+    psk = hellos.psk
+    group, shared = complete_exchange(hellos)
+    early_secret = psk.early_secret() if psk is not None else EarlySecret(hellos.suite.hash_name)
+    secret = early_secret.with_shared_secret(shared)
+    digest = hellos.transcript.digest()
+    reading = secret.server_handshake_traffic_secret(digest)
+    writing = secret.client_handshake_traffic_secret(digest)
+    link.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos.client_random, reading)
+    link.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos.client_random, writing)
+    link.read_with(hellos.suite, reading, Epoch.handshake)
+    early_data.keep_keys(psk, hellos.suite, writing)
+    return group, secret
+
+
+def complete_exchange(hellos: Hellos) -> tuple[NamedGroup | None, bytes | None]:
+    """Complete the key exchange, if there is one beside the PSK (§4.2.8)."""
     answer = hellos.server_hello.extensions.get(KeyShareServerHello)
     if answer is None:
+        if hellos.psk is not None:
+            return None, None  # psk_ke, which we offered: `check_selected` saw to it
         raise MissingExtension("ServerHello: expected key_share, got none", section="4.2.8")
     entry = answer.server_share
     share = hellos.shares.get(entry.group)
@@ -104,17 +143,7 @@ def agree_on_keys(link: Link, hellos: Hellos) -> tuple[NamedGroup, HandshakeSecr
             f"got {name_of(NamedGroup, entry.group)}",
             section="4.2.8",
         )
-    secret = EarlySecret(hellos.suite.hash_name).with_shared_secret(
-        share.complete(entry.key_exchange)
-    )
-    digest = hellos.transcript.digest()
-    reading = secret.server_handshake_traffic_secret(digest)
-    writing = secret.client_handshake_traffic_secret(digest)
-    link.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos.client_random, reading)
-    link.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos.client_random, writing)
-    link.read_with(hellos.suite, reading, Epoch.handshake)
-    link.write_with(hellos.suite, writing, Epoch.handshake)
-    return NamedGroup(entry.group), secret
+    return NamedGroup(entry.group), share.complete(entry.key_exchange)
 
 
 def read_application_keys(
@@ -134,7 +163,9 @@ def read_application_keys(
 # --- §4.3: the server's parameters
 
 
-def read_parameters(link: Link, config: ClientConfig, hellos: Hellos) -> Flow[bytes | None]:
+def read_parameters(
+    link: Link, config: ClientConfig, hellos: Hellos, early_data: EarlyData
+) -> Flow[bytes | None]:
     """Read EncryptedExtensions (§4.3.1); return the application protocol."""
     message = yield from expect(EncryptedExtensions, into=hellos.transcript)
     extensions = message.extensions
@@ -157,6 +188,14 @@ def read_parameters(link: Link, config: ClientConfig, hellos: Hellos) -> Flow[by
                 section="RFC 6066, 4",
             )
         link.limit_records(sent=length + 1, received=length + 1)
+    alpn_protocol = protocol_chosen(config, extensions)
+    accepted = extensions.get(EarlyDataIndication) is not None
+    early_data.settle(accepted, hellos.suite, alpn_protocol)
+    return alpn_protocol
+
+
+def protocol_chosen(config: ClientConfig, extensions: Extensions) -> bytes | None:
+    """Return the application protocol that the server chose (RFC 7301 section 3.1)."""
     protocols = extensions.get(ApplicationLayerProtocolNegotiation)
     if protocols is None:
         return None
@@ -174,8 +213,24 @@ def read_parameters(link: Link, config: ClientConfig, hellos: Hellos) -> Flow[by
 
 def read_server_proof(
     link: Link, config: ClientConfig, hellos: Hellos
-) -> Flow[tuple[CertificateRequest | None, SignedChain, FinishedProof]]:
-    """Read the server's flight through Finished, and check that it proves the key."""
+) -> Flow[tuple[CertificateRequest | None, SignedChain | None, FinishedProof]]:
+    """Read the server's flight through Finished, and check that it proves the key.
+
+    With a PSK Finished is all: that the server has it proves who it is (§2.2).
+    """
+    request, signed = None, None
+    if hellos.psk is None:
+        request, signed = yield from read_certificate(config, hellos)
+    digest = hellos.transcript.digest()
+    finished = yield from expect(Finished, into=hellos.transcript)
+    secret = link.reading_secret
+    return request, signed, check_finished(finished, hellos.suite.hash_name, secret, digest)
+
+
+def read_certificate(
+    config: ClientConfig, hellos: Hellos
+) -> Flow[tuple[CertificateRequest | None, SignedChain]]:
+    """Read whether the server wants our certificate, and its own (§4.3.2, §4.4.2)."""
     transcript = hellos.transcript
     request: CertificateRequest | None = None
     received = yield from expect_one_of(CertificateRequest, Certificate)
@@ -197,11 +252,7 @@ def read_server_proof(
     digest = transcript.digest()
     verify = yield from expect(CertificateVerify, into=transcript)
     signed = check_signature(certificate, verify, Role.server, config.signature_algorithms, digest)
-    digest = transcript.digest()
-    finished = yield from expect(Finished, into=transcript)
-    secret = link.reading_secret
-    proof = check_finished(finished, hellos.suite.hash_name, secret, digest)
-    return request, signed, proof
+    return request, signed
 
 
 def check_server_certificate(certificate: Certificate) -> None:
@@ -218,11 +269,24 @@ def check_server_certificate(certificate: Certificate) -> None:
         )
 
 
+def identify_server(
+    config: ClientConfig,
+    server_name: str | None,
+    psk: Psk | None,
+    signed: SignedChain | None,
+    proof: FinishedProof,
+) -> Flow[Identity | None]:
+    """Find out who the server is: by its certificate now, or in the session resumed."""
+    if signed is None:
+        return recall(psk, proof) if psk is not None else None
+    return (yield from judge_server(config, server_name, signed, proof))
+
+
 def judge_server(
     config: ClientConfig, server_name: str | None, signed: SignedChain, proof: FinishedProof
 ) -> Flow[Identity]:
     """Ask whether the server is the one that we want; its key is proven by now."""
-    assert config.verifier is not None  # ClientConfig sees to it
+    assert config.verifier is not None  # `check_selected` refuses certificates without
     now = config.wall_clock()
     name = server_name if config.check_server_name else None
     peer = PeerChain(signed.certificates, Role.server, name, signed.ocsp_response, now)

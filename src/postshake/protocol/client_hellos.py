@@ -14,9 +14,12 @@ from ..errors import IllegalParameter, UnexpectedMessage, UnsupportedExtension, 
 from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
+from .early_data import EarlyData
 from .flow import Flow, expect, expect_one_of
 from .link import Flight, Link
 from .offer import make_offer, renew_offer
+from .psk import Psk
+from .psk_client import check_selected, offer_psks
 from .transcript import Transcript
 
 __all__ = ["Hellos", "check_answers", "exchange_hellos"]
@@ -32,6 +35,8 @@ class Hellos:
     suite: Suite
     transcript: Transcript
     retried: bool
+    psk: Psk | None = None
+    """The PSK that the server selected."""
 
     @property
     def client_random(self) -> bytes:
@@ -39,47 +44,63 @@ class Hellos:
         return self.client_hello.random
 
 
-def exchange_hellos(link: Link, config: ClientConfig, server_name: str | None) -> Flow[Hellos]:
+def exchange_hellos(
+    link: Link,
+    config: ClientConfig,
+    server_name: str | None,
+    psks: tuple[Psk, ...],
+    early_data: EarlyData,
+) -> Flow[Hellos]:
     """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
     offer = make_offer(config, server_name)
-    first_raw = encode_handshake(offer.hello)
+    now = config.wall_clock()
+    early = early_data.wanted(psks)
+    first = offer_psks(offer.hello, psks, now, early_data=early)
+    first_raw = encode_handshake(first)
     link.layer.legacy_record_version = ProtocolVersion.TLS10  # §5.1: for old middleboxes
-    link.send_message(offer.hello)
+    link.send_message(first)
     link.layer.legacy_record_version = ProtocolVersion.TLS12
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on
+    if early:
+        early_data.begin(psks[0], first, first_raw)
     received = yield from expect_one_of(ServerHello)
     hello = received.message
     assert isinstance(hello, ServerHello)
-    suite = check_server_hello(config, offer.hello, hello)
+    suite = check_server_hello(config, first, hello)
     if not hello.is_hello_retry_request:
         transcript = Transcript(suite.hash_name, first_raw, received.raw)
-        _enter_compatibility(link, config)
-        return Hellos(offer.hello, offer.shares, hello, suite, transcript, retried=False)
+        psk = check_selected(config, hello, psks, suite)
+        _enter_compatibility(link, config, early_data)
+        return Hellos(first, offer.shares, hello, suite, transcript, retried=False, psk=psk)
 
+    early_data.retry()
     digest = hashlib.new(suite.hash_name, first_raw).digest()
     transcript = Transcript.after_retry(suite.hash_name, digest)
     transcript.add(received.raw)
     offer = renew_offer(config, offer, hello)
-    _enter_compatibility(link, config)
+    _enter_compatibility(link, config, early_data)
+    psks = tuple(psk for psk in psks if psk.hash_name == suite.hash_name)  # §4.1.4
+    second = offer_psks(offer.hello, psks, config.wall_clock(), before=transcript)
     flight = Flight(transcript)
-    flight.add(offer.hello)
+    flight.add(second)
     link.send(flight)
     final = yield from expect(ServerHello, into=transcript)
     if final.is_hello_retry_request:
         raise UnexpectedMessage("expected ServerHello, got a second HelloRetryRequest")
-    check_server_hello(config, offer.hello, final)
+    check_server_hello(config, second, final)
     if final.cipher_suite != suite.code:
         raise IllegalParameter(
             f"ServerHello: expected the suite of the HelloRetryRequest, {suite.code.name}, "
             f"got {name_of(CipherSuite, final.cipher_suite)}",
             section="4.1.4",
         )
-    return Hellos(offer.hello, offer.shares, final, suite, transcript, retried=True)
+    psk = check_selected(config, final, psks, suite)
+    return Hellos(second, offer.shares, final, suite, transcript, retried=True, psk=psk)
 
 
-def _enter_compatibility(link: Link, config: ClientConfig) -> None:
-    # §D.4: before our second flight, whether that is a hello or not
-    if config.middlebox_compatibility:
+def _enter_compatibility(link: Link, config: ClientConfig, early_data: EarlyData) -> None:
+    # §D.4: before our second flight, whether that is a hello or not; early data was one
+    if config.middlebox_compatibility and not early_data.began:
         link.send_change_cipher_spec()
 
 

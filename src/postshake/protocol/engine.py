@@ -32,11 +32,14 @@ from ..errors import (
 from ..events import Direction, HandshakeCompleted, PeerClosed, TraceEntry
 from ..record.layer import RecordLayer
 from ..record.limits import Budget
+from ..record.protection import Epoch
 from ..record.reassembly import Reassembly
+from ..tickets import Ticket
 from ..wire.alert import Alert
 from ..wire.handshake import decode_handshake
 from .client13 import client_handshake
 from .desk import Desk
+from .early_data import EarlyData
 from .flow import Ask, Conversation, Expect, Received
 from .key_update import KeyUpdates
 from .link import Link, trace_epoch
@@ -45,6 +48,7 @@ from .reauth_client import ReauthClient
 from .reauth_server import ReauthServer
 from .resumption import TicketStore
 from .server13 import server_handshake
+from .tickets import TicketIssuer
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 
@@ -54,7 +58,12 @@ APPLICATION_DATA = int(ContentType.application_data)
 class Engine:
     """One end's conversations, and the records that feed them."""
 
-    def __init__(self, config: ClientConfig | ServerConfig, server_name: str | None) -> None:
+    def __init__(
+        self,
+        config: ClientConfig | ServerConfig,
+        server_name: str | None,
+        ticket: Ticket | None = None,
+    ) -> None:
         self.config = config
         self.role = Role.client if isinstance(config, ClientConfig) else Role.server
         self.outcome: HandshakeOutcome | None = None
@@ -73,6 +82,12 @@ class Engine:
         self.reauth_server: ReauthServer | None = None
         self.reauth_client: ReauthClient | None = None
         self.tickets: TicketStore | None = None
+        self.issuer: TicketIssuer | None = None
+        self.early_data: EarlyData | None = None
+        if isinstance(config, ClientConfig):
+            limit = ticket.max_early_data_size if ticket is not None else 0
+            self.early_data = EarlyData(self.link, config, limit)
+        self._ticket = ticket
         self._server_name = server_name
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
@@ -93,11 +108,13 @@ class Engine:
             return
         self.started = True
         config = self.config
-        flow = (
-            client_handshake(self.link, config, self._server_name)
-            if isinstance(config, ClientConfig)
-            else server_handshake(self.link, config)
-        )
+        if isinstance(config, ClientConfig):
+            assert self.early_data is not None
+            flow = client_handshake(
+                self.link, config, self._server_name, self._ticket, self.early_data
+            )
+        else:
+            flow = server_handshake(self.link, config)
         self._handshake = Conversation(f"{self.role.name} handshake", flow, self._establish)
         self._reader = self._handshake
         with self.failing():
@@ -158,8 +175,19 @@ class Engine:
             self._take_messages()
         elif content_type == ContentType.alert:
             self._take_alert(Alert.decode(content))
+        elif self.layer.inbound.epoch is Epoch.early and not self.reassembly.partial:
+            self._take_early_data(content)
         else:
             raise UnexpectedMessage(f"application data, and {self._what_is_awaited()}")
+
+    def _take_early_data(self, content: bytes) -> None:
+        """Keep early data that was accepted, for what it is worth (§4.2.10)."""
+        self.link.early_data_left -= len(content)
+        if self.link.early_data_left < 0:
+            raise UnexpectedMessage("more early data than its ticket allows", section="4.2.10")
+        self.desk.plaintext.add_early(content)
+        if self.config.trace is not None:
+            self.trace_data(Direction.received, len(content))
 
     def _what_is_awaited(self) -> str:
         if self.reassembly.partial:
@@ -220,20 +248,24 @@ class Engine:
         self._handshake = self._reader = None
         self.outcome = outcome
         self.layer.ccs_allowed = False
+        self.desk.plaintext.end_early()
         if outcome.identity is not None:
             self.desk.commit_identity(outcome.identity)
         config = self.config
         shared = (outcome.established, outcome.transcript, self.desk)
         self._routes[HandshakeType.key_update] = self.key_updates.take
         if isinstance(config, ClientConfig):
-            self.tickets = TicketStore(self.link, outcome.secrets, self.desk)
+            self.tickets = TicketStore(self.link, outcome, self.desk)
             self.reauth_client = ReauthClient(self.link, config, *shared)
             self._routes[HandshakeType.new_session_ticket] = self.tickets.take
             self._routes[HandshakeType.certificate_request] = self.reauth_client.take_request
         else:
-            self.reauth_server = ReauthServer(self.link, config, *shared)
+            self.issuer = TicketIssuer(self.link, config, outcome, self.desk)
+            self.reauth_server = ReauthServer(self.link, config, *shared, self.issuer)
             self._routes[HandshakeType.certificate] = self._take_certificate
         self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
+        if self.issuer is not None and isinstance(config, ServerConfig):
+            self.issuer.issue(config.tickets)
 
     def _take_certificate(self, received: Received) -> None:
         assert self.reauth_server is not None

@@ -42,7 +42,7 @@ class Flight:
 class Link:
     """A conversation's hold on the connection it belongs to."""
 
-    __slots__ = ("closed", "config", "layer", "reassembly", "role")
+    __slots__ = ("closed", "config", "early_data_left", "layer", "reassembly", "role")
 
     def __init__(
         self, role: Role, config: Config, layer: RecordLayer, reassembly: Reassembly
@@ -53,6 +53,8 @@ class Link:
         self.reassembly = reassembly
         self.closed = False
         """Whether we said our last alert: nothing may follow it (§6.1)."""
+        self.early_data_left = 0
+        """How many bytes of early data we still accept (§4.2.10)."""
 
     @property
     def inbound(self) -> Inbound:

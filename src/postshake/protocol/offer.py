@@ -8,7 +8,6 @@ from ..config import ClientConfig
 from ..constants import (
     NamedGroup,
     ProtocolVersion,
-    PskKeyExchangeMode,
     name_of,
 )
 from ..crypto.groups import KeyShare, generate_share
@@ -76,12 +75,13 @@ def _extensions(
         SupportedVersionsClientHello((ProtocolVersion.TLS13,)),
         SupportedGroups(config.groups),
         KeyShareClientHello(_entries(shares)),
-        SignatureAlgorithms(config.signature_algorithms),
     ]
-    if config.signature_algorithms_cert != config.signature_algorithms:
-        extensions.append(SignatureAlgorithmsCert(config.signature_algorithms_cert))
-    # without it a server sends no tickets (§4.2.9)
-    extensions.append(PskKeyExchangeModes((PskKeyExchangeMode.psk_dhe_ke,)))
+    if config.verifier is not None:  # §4.2.3: without it the server shows no certificate
+        extensions.append(SignatureAlgorithms(config.signature_algorithms))
+        if config.signature_algorithms_cert != config.signature_algorithms:
+            extensions.append(SignatureAlgorithmsCert(config.signature_algorithms_cert))
+    if config.psk_modes:  # without it a server sends no tickets (§4.2.9)
+        extensions.append(PskKeyExchangeModes(config.psk_modes))
     if config.alpn_protocols:
         extensions.append(ApplicationLayerProtocolNegotiation(config.alpn_protocols))
     if config.post_handshake_auth:

@@ -34,3 +34,7 @@ class HandshakeOutcome:
     """ClientHello through client Finished: what requests fork from (§4.4.1)."""
     proof: FinishedProof
     """That the peer took part in this very handshake."""
+    started_at: float
+    """When the full handshake was that the session goes back to."""
+    resumable: bool = True
+    """Whether the client could use a ticket (§4.2.9); a server wants to know."""

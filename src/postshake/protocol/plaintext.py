@@ -17,7 +17,7 @@ __all__ = ["Plaintext"]
 class Plaintext:
     """Received application data that has not been read yet."""
 
-    __slots__ = ("_offset", "_turn", "chunks", "history", "position", "read_position")
+    __slots__ = ("_offset", "_turn", "chunks", "early_end", "history", "position", "read_position")
 
     def __init__(self) -> None:
         self.chunks: deque[bytes] = deque()
@@ -28,6 +28,8 @@ class Plaintext:
         """How many bytes were ever read."""
         self.history: list[tuple[int, Identity | None]] = [(0, None)]
         """From which position on the peer was known as whom."""
+        self.early_end = 0
+        """Up to which position it is early data, which anyone may have replayed."""
         self._offset = 0  # into the first chunk
         self._turn = 0  # index of the history's entry for read_position
 
@@ -45,6 +47,18 @@ class Plaintext:
     def commit(self, identity: Identity) -> None:
         """Take what comes from here on as from this identity."""
         self.history.append((self.position, identity))
+
+    def add_early(self, data: bytes) -> None:
+        """Add early data: of nobody, whoever will be authenticated later (§4.2.10)."""
+        if data:
+            self.chunks.append(data)
+            self.position += len(data)
+            self.early_end = self.position
+
+    def end_early(self) -> None:
+        """Let no read go from early data on into what follows it."""
+        if self.early_end:
+            self.history.append((self.position, None))
 
     def __len__(self) -> int:
         """How many bytes can be read, changes of identity aside."""

@@ -58,6 +58,12 @@ class ReauthClient:
             raise UnexpectedMessage(
                 "CertificateRequest, and we did not offer post_handshake_auth", section="4.6.2"
             )
+        external = self._established.psk_identity is not None
+        if external and not self._config.reauth_with_external_psk:
+            raise UnexpectedMessage(
+                "CertificateRequest in a session that began with an external PSK",
+                section="RFC 9846, 4.3.2",
+            )
         protocol = self._established.alpn_protocol
         if protocol in self._config.reauth_forbidden_alpn:
             raise UnexpectedMessage(

@@ -31,6 +31,7 @@ from .desk import Desk
 from .flow import Conversation, Received
 from .link import Flight, Link
 from .reauth import Answer, Authenticated, Declined, OpenRequest, read_answer
+from .tickets import TicketIssuer
 from .transcript import Transcript
 
 __all__ = ["ReauthServer"]
@@ -48,12 +49,14 @@ class ReauthServer:
         established: Established,
         transcript: Transcript,
         desk: Desk,
+        issuer: TicketIssuer,
     ) -> None:
         self._link = link
         self._config = config
         self._established = established
         self._transcript = transcript
         self._desk = desk
+        self._issuer = issuer
         self._open: dict[bytes, OpenRequest] = {}
         self._deadlines: list[tuple[float, bytes]] = []
         # contexts of the owner's making; those that we draw do not come twice
@@ -106,6 +109,12 @@ class ReauthServer:
     def _check_available(self) -> None:
         if not self._established.post_handshake_auth:
             raise ReauthUnavailable("the client did not offer post_handshake_auth (§4.2.6)")
+        external = self._established.psk_identity is not None
+        if external and not self._config.reauth_with_external_psk:
+            raise ReauthUnavailable(
+                "the session began with an external PSK, and config.reauth_with_external_psk "
+                "is off (RFC 9846 section 4.3.2)"
+            )
         protocol = self._established.alpn_protocol
         if protocol in self._config.reauth_forbidden_alpn:
             raise ReauthUnavailable(
@@ -168,6 +177,7 @@ class ReauthServer:
         self._desk.emit(
             ReauthCompleted(self._desk.position, request.context, Outcome.AUTHENTICATED, identity)
         )
+        self._issuer.issue(self._config.tickets_after_reauth)
 
     def _accept(self, request: OpenRequest, answer: Authenticated) -> Verdict:
         """Add to the owner's verdict what the request itself demands."""

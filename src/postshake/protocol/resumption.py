@@ -6,8 +6,9 @@ from collections import deque
 
 from ..crypto.schedule import resumption_psk
 from ..errors import IllegalParameter
-from ..events import Ticket, TicketReceived
+from ..events import TicketReceived
 from ..record.limits import Budget
+from ..tickets import MAX_LIFETIME, Ticket
 from ..wire.extensions import (
     EarlyDataTicket,
 )
@@ -15,21 +16,19 @@ from ..wire.later import NewSessionTicket
 from .desk import Desk
 from .flow import Received
 from .link import Link
-from .outcome import SessionSecrets
+from .outcome import HandshakeOutcome
 
 __all__ = ["TicketStore"]
-
-MAX_LIFETIME = 7 * 24 * 3600  # §4.6.1: seven days
 
 
 class TicketStore:
     """The tickets that a client received on one connection, newest last."""
 
-    def __init__(self, link: Link, secrets: SessionSecrets, desk: Desk) -> None:
+    def __init__(self, link: Link, outcome: HandshakeOutcome, desk: Desk) -> None:
         limits = link.config.limits
         self.tickets: deque[Ticket] = deque(maxlen=limits.tickets)
         self._link = link
-        self._secrets = secrets
+        self._outcome = outcome
         self._desk = desk
         self._budget = Budget(limits.tickets_per_connection, "NewSessionTicket messages")
 
@@ -44,20 +43,28 @@ class TicketStore:
                 f"got {message.ticket_lifetime}",
                 section="4.6.1",
             )
-        if message.ticket_lifetime == 0:
+        if message.ticket_lifetime == 0 or not self._outcome.resumable:
             return
         early_data = message.extensions.get(EarlyDataTicket)
+        secrets, established = self._outcome.secrets, self._outcome.established
+        server = self._outcome.identity
         ticket = Ticket(
             ticket=message.ticket,
+            suite=secrets.suite.code,
             psk=resumption_psk(
-                self._secrets.suite.hash_name,
-                self._secrets.resumption_master_secret,
-                message.ticket_nonce,
+                secrets.suite.hash_name, secrets.resumption_master_secret, message.ticket_nonce
             ),
             lifetime=message.ticket_lifetime,
             age_add=message.ticket_age_add,
             received_at=self._link.config.wall_clock(),
+            started_at=self._outcome.started_at,
+            server_name=established.server_name,
+            alpn_protocol=established.alpn_protocol,
             max_early_data_size=early_data.max_early_data_size if early_data else 0,
+            chain=server.chain if server is not None else (),
+            verified_chain=server.verified_chain if server is not None else (),
+            proven_at=server.proven_at if server is not None else 0.0,
+            psk_identity=established.psk_identity,
         )
         self.tickets.append(ticket)
         self._desk.emit(TicketReceived(self._desk.position, ticket))

@@ -30,12 +30,15 @@ from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Fini
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,
+    EarlyDataIndication,
     Extension,
     Extensions,
     KeyShareEntry,
     KeyShareServerHello,
     MaxFragmentLength,
     PostHandshakeAuth,
+    PreSharedKeyServerHello,
+    PskKeyExchangeModes,
     RecordSizeLimit,
     ServerName,
     ServerNameAck,
@@ -58,11 +61,13 @@ from .authenticate import (
     sign_transcript,
 )
 from .certificate_request import make_certificate_request
+from .early_data import admit_early_data, begin_reading, read_early_data, skip_early_data
 from .flow import Flow, ask, expect
 from .link import Flight, Link
 from .negotiate import choose_alpn
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
+from .psk import recall, started_at
 from .server_hellos import Hellos, enter_compatibility, exchange_hellos
 
 __all__ = ["server_handshake"]
@@ -73,21 +78,27 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
     hellos = yield from exchange_hellos(link, config)
     server_name = name_asked_for(hellos)
     alpn_protocol = choose_protocol(config, hellos)
-    credential, scheme = yield from choose_credential(config, hellos, server_name)
-    secret = send_server_hello(link, config, hellos)
+    ours = yield from choose_proof(config, hellos, server_name)
+    early = yield from admit_early_data(
+        config, hellos.client_hello, hellos.psk, hellos.suite, alpn_protocol
+    )
+    secret, handshake_reading_secret = send_server_hello(link, config, hellos, early)
     flight = Flight(hellos.transcript)
-    add_parameters(link, config, hellos, flight, alpn_protocol)
-    request = add_request(config, flight)
-    flight.add(Certificate(b"", certificate_entries(credential, hellos.extensions)))
-    flight.add((yield from sign_transcript(flight, Role.server, credential, scheme)))
+    add_parameters(link, config, hellos, flight, alpn_protocol, early)
+    request = yield from add_proof(config, hellos, flight, ours)
     add_finished(link, hellos, flight)
     link.send(flight)
     master, reading_secret = write_application_keys(link, hellos, secret)
     exporter_master_secret = master.exporter_master_secret(hellos.transcript.digest())
     link.log_secret("EXPORTER_SECRET", hellos.client_hello.random, exporter_master_secret)
+    if early:
+        yield from read_early_data(link, hellos.suite, hellos.transcript, handshake_reading_secret)
     signed, proof = yield from read_client_proof(link, config, hellos, request)
     link.read_with(hellos.suite, reading_secret, Epoch.application)
-    identity = yield from judge_client(config, signed, proof)
+    psk = hellos.psk
+    identity = (
+        recall(psk, proof) if psk is not None else (yield from judge_client(config, signed, proof))
+    )
     return HandshakeOutcome(
         Established(
             version=ProtocolVersion.TLS13,
@@ -96,9 +107,12 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
             server_name=server_name,
             alpn_protocol=alpn_protocol,
             post_handshake_auth=hellos.extensions.get(PostHandshakeAuth) is not None,
-            our_credential=credential,
+            our_credential=ours[0] if ours is not None else None,
             client_random=hellos.client_hello.random,
             hello_retry_request=hellos.retried,
+            psk=psk.kind if psk is not None else None,
+            psk_identity=psk.external_identity if psk is not None else None,
+            early_data_accepted=early,
         ),
         identity,
         SessionSecrets(
@@ -108,6 +122,8 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
         ),
         hellos.transcript,
         proof,
+        started_at=started_at(config, psk),
+        resumable=is_resumable(config, hellos),
     )
 
 
@@ -131,6 +147,21 @@ def choose_protocol(config: ServerConfig, hellos: Hellos) -> bytes | None:
             f"expected one of {config.alpn_protocols!r}, got {offered.protocol_name_list!r}"
         )
     return chosen
+
+
+def is_resumable(config: ServerConfig, hellos: Hellos) -> bool:
+    """Whether the client could use a ticket, as it said and we like it (§4.2.9)."""
+    modes = hellos.extensions.get(PskKeyExchangeModes)
+    return modes is not None and any(mode in modes.ke_modes for mode in config.psk_modes)
+
+
+def choose_proof(
+    config: ServerConfig, hellos: Hellos, server_name: str | None
+) -> Flow[tuple[Credential, SignatureScheme] | None]:
+    """Choose what to prove ourselves with; nothing else where there is a PSK (§2.2)."""
+    if hellos.psk is not None:
+        return None
+    return (yield from choose_credential(config, hellos, server_name))
 
 
 def choose_credential(
@@ -171,39 +202,59 @@ def choose_credential(
 # --- §4.1.3 to §4.4: our flight
 
 
-def send_server_hello(link: Link, config: ServerConfig, hellos: Hellos) -> HandshakeSecret:
-    """Send ServerHello, and protect what follows (§4.1.3, §7.1)."""
-    public, shared = answer_share(hellos.group, hellos.client_share, config.random)
+def send_server_hello(
+    link: Link, config: ServerConfig, hellos: Hellos, early: bool
+) -> tuple[HandshakeSecret, bytes]:
+    """Send ServerHello, and protect what follows (§4.1.3, §7.1).
+
+    Returns:
+        The schedule, and the secret to read the handshake with; it is in use already
+        unless `early` data comes first.
+    """
+    psk, suite = hellos.psk, hellos.suite
+    hello_digest = hellos.transcript.digest()
+    extensions: list[Extension] = [SupportedVersionsServerHello(ProtocolVersion.TLS13)]
+    shared: bytes | None = None
+    if hellos.group is not None:
+        public, shared = answer_share(hellos.group, hellos.client_share, config.random)
+        extensions.append(KeyShareServerHello(KeyShareEntry(hellos.group, public)))
+    if psk is not None:
+        extensions.append(PreSharedKeyServerHello(psk.index))
     flight = Flight(hellos.transcript)
     flight.add(
         ServerHello(
             random=config.random(32),
             legacy_session_id_echo=hellos.client_hello.legacy_session_id,
-            cipher_suite=hellos.suite.code,
-            extensions=Extensions(
-                (
-                    SupportedVersionsServerHello(ProtocolVersion.TLS13),
-                    KeyShareServerHello(KeyShareEntry(hellos.group, public)),
-                )
-            ),
+            cipher_suite=suite.code,
+            extensions=Extensions(tuple(extensions)),
         )
     )
     link.send(flight)
     if not hellos.retried:
         enter_compatibility(link, hellos.client_hello)
-    secret = EarlySecret(hellos.suite.hash_name).with_shared_secret(shared)
+    early_secret = psk.early_secret() if psk is not None else EarlySecret(suite.hash_name)
+    secret = early_secret.with_shared_secret(shared)
     digest = hellos.transcript.digest()
     writing = secret.server_handshake_traffic_secret(digest)
     reading = secret.client_handshake_traffic_secret(digest)
     link.log_secret("SERVER_HANDSHAKE_TRAFFIC_SECRET", hellos.client_hello.random, writing)
     link.log_secret("CLIENT_HANDSHAKE_TRAFFIC_SECRET", hellos.client_hello.random, reading)
-    link.write_with(hellos.suite, writing, Epoch.handshake)
-    link.read_with(hellos.suite, reading, Epoch.handshake)
-    return secret
+    link.write_with(suite, writing, Epoch.handshake)
+    if early and psk is not None:
+        begin_reading(link, psk, hellos.client_hello, suite, hello_digest)
+    else:
+        skip_early_data(link, config, hellos.client_hello)
+        link.read_with(suite, reading, Epoch.handshake)
+    return secret, reading
 
 
 def add_parameters(
-    link: Link, config: ServerConfig, hellos: Hellos, flight: Flight, alpn_protocol: bytes | None
+    link: Link,
+    config: ServerConfig,
+    hellos: Hellos,
+    flight: Flight,
+    alpn_protocol: bytes | None,
+    early: bool,
 ) -> None:
     """Add EncryptedExtensions (§4.3.1)."""
     extensions: list[Extension] = []
@@ -226,7 +277,25 @@ def add_parameters(
             )
         extensions.append(fragment)
         link.limit_records(sent=length + 1, received=length + 1)
+    if early:
+        extensions.append(EarlyDataIndication())
     flight.add(EncryptedExtensions(Extensions(tuple(extensions))))
+
+
+def add_proof(
+    config: ServerConfig,
+    hellos: Hellos,
+    flight: Flight,
+    ours: tuple[Credential, SignatureScheme] | None,
+) -> Flow[CertificateRequest | None]:
+    """Add our certificate and the wish for the client's, or nothing with a PSK (§4.3.2)."""
+    if ours is None:
+        return None
+    credential, scheme = ours
+    request = add_request(config, flight)
+    flight.add(Certificate(b"", certificate_entries(credential, hellos.extensions)))
+    flight.add((yield from sign_transcript(flight, Role.server, credential, scheme)))
+    return request
 
 
 def add_request(config: ServerConfig, flight: Flight) -> CertificateRequest | None:

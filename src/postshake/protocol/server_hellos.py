@@ -7,24 +7,37 @@ import hmac
 from dataclasses import dataclass, replace
 
 from ..config import ServerConfig
-from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, name_of
+from ..constants import (
+    CipherSuite,
+    ExtensionType,
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+    name_of,
+)
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, MissingExtension, NegotiationError, UnsupportedVersion
 from ..wire.extensions import (
     Cookie,
+    EarlyDataIndication,
     Extension,
     Extensions,
     KeyShareClientHello,
     KeyShareHelloRetryRequest,
+    PreSharedKeyClientHello,
+    PskKeyExchangeModes,
     SignatureAlgorithms,
     SupportedGroups,
     SupportedVersionsClientHello,
     SupportedVersionsServerHello,
 )
 from ..wire.hello import HELLO_RETRY_REQUEST_RANDOM, ClientHello, ServerHello
-from .flow import Flow, expect, expect_one_of
+from .early_data import skip_early_data
+from .flow import Flow, expect_one_of
 from .link import Flight, Link
 from .negotiate import choose_first, choose_group
+from .psk import Psk
+from .psk_server import choose_psk, choose_suite
 from .transcript import Transcript
 
 __all__ = ["Hellos", "enter_compatibility", "exchange_hellos"]
@@ -36,10 +49,13 @@ class Hellos:
 
     client_hello: ClientHello
     suite: Suite
-    group: NamedGroup
+    group: NamedGroup | None
+    """None where a PSK is used without a key exchange (psk_ke, §4.2.9)."""
     client_share: bytes
     transcript: Transcript
     retried: bool
+    psk: Psk | None = None
+    """The PSK that we chose."""
 
     @property
     def extensions(self) -> Extensions:
@@ -54,11 +70,15 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
     hello = received.message
     assert isinstance(hello, ClientHello)
     suite = check_client_hello(config, hello)
-    group, share = find_group(config, hello)
+    psk = yield from choose_psk(config, hello, received.raw)
+    if psk is not None:
+        suite = choose_suite(config, hello, psk)
+    group, share = find_group(config, hello, psk)
     if share is not None and not config.require_cookie:
         transcript = Transcript(suite.hash_name, received.raw)
-        return Hellos(hello, suite, group, share, transcript, retried=False)
+        return Hellos(hello, suite, group, share, transcript, retried=False, psk=psk)
 
+    skip_early_data(link, config, hello)
     digest = hashlib.new(suite.hash_name, received.raw).digest()
     transcript = Transcript.after_retry(suite.hash_name, digest)
     cookie = config.random(32) if config.require_cookie else None
@@ -66,10 +86,19 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
     flight.add(make_retry(hello, suite, group if share is None else None, cookie))
     link.send(flight)
     enter_compatibility(link, hello)
-    again = yield from expect(ClientHello, into=transcript)
+    received = yield from expect_one_of(ClientHello)
+    again = received.message
+    assert isinstance(again, ClientHello)
     share = check_second_hello(hello, again, group, share, cookie)
     check_client_hello(config, again)
-    return Hellos(again, suite, group, share, transcript, retried=True)
+    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name)
+    if group is None and (psk is None or psk.mode is not PskKeyExchangeMode.psk_ke):
+        raise IllegalParameter(
+            "second ClientHello: expected the PSK of the first, got none to use",
+            section="4.1.2",
+        )
+    transcript.add(received.raw)
+    return Hellos(again, suite, group, share, transcript, retried=True, psk=psk)
 
 
 def enter_compatibility(link: Link, hello: ClientHello) -> None:
@@ -94,9 +123,7 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
             f"got {hello.legacy_compression_methods.hex() or 'nothing'}",
             section="4.1.2",
         )
-    for required in (SignatureAlgorithms, SupportedGroups, KeyShareClientHello):
-        if hello.extensions.get(required) is None:
-            raise MissingExtension(f"ClientHello: expected {required.__name__}", section="9.2")
+    check_presence(hello.extensions)
     code = choose_first(config.cipher_suites, hello.cipher_suites)
     if code is None:
         raise NegotiationError(
@@ -106,8 +133,39 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     return TLS13_SUITES[code]
 
 
-def find_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, bytes | None]:
-    """Choose the group, and find the client's share for it if there is one (§4.2.8)."""
+def check_presence(extensions: Extensions) -> None:
+    """Check that the extensions are there which others, or all, depend on (§9.2)."""
+    if extensions.get(PreSharedKeyClientHello) is None:
+        required: tuple[type[Extension], ...] = (
+            SignatureAlgorithms,
+            SupportedGroups,
+            KeyShareClientHello,
+        )
+        if extensions.get(EarlyDataIndication) is not None:
+            raise IllegalParameter(
+                "ClientHello: expected pre_shared_key with early_data", section="4.2.10"
+            )
+    elif extensions.get(PskKeyExchangeModes) is None:
+        raise MissingExtension(
+            "ClientHello: expected psk_key_exchange_modes with pre_shared_key", section="4.2.9"
+        )
+    else:
+        pair = SupportedGroups, KeyShareClientHello
+        required = pair if any(extensions.get(each) is not None for each in pair) else ()
+    for each in required:
+        if extensions.get(each) is None:
+            raise MissingExtension(f"ClientHello: expected {each.__name__}", section="9.2")
+
+
+def find_group(
+    config: ServerConfig, hello: ClientHello, psk: Psk | None
+) -> tuple[NamedGroup | None, bytes | None]:
+    """Choose the group, and find the client's share for it if there is one (§4.2.8).
+
+    With a PSK alone there is no group and nothing to share.
+    """
+    if psk is not None and psk.mode is PskKeyExchangeMode.psk_ke:
+        return None, b""
     groups = hello.extensions.require(SupportedGroups).named_group_list
     shares: dict[int, bytes] = {}
     for entry in hello.extensions.require(KeyShareClientHello).client_shares:
@@ -149,7 +207,7 @@ def make_retry(
 def check_second_hello(
     first: ClientHello,
     second: ClientHello,
-    group: NamedGroup,
+    group: NamedGroup | None,
     first_share: bytes | None,
     cookie: bytes | None,
 ) -> bytes:
@@ -163,6 +221,10 @@ def check_second_hello(
         echoed = second.extensions.require(Cookie).cookie
         if not hmac.compare_digest(echoed, cookie):
             raise IllegalParameter("second ClientHello: the cookie is not ours", section="4.2.2")
+    if second.extensions.get(EarlyDataIndication) is not None:
+        raise IllegalParameter("second ClientHello: early data is over by now", section="4.1.2")
+    if group is None:
+        return b""
     shares = second.extensions.require(KeyShareClientHello).client_shares
     if first_share is not None:
         expected = first.extensions.require(KeyShareClientHello).client_shares

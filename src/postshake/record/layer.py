@@ -229,6 +229,10 @@ class RecordLayer:
         """Seal what is sent from now on with this secret; what is queued stays."""
         self.outbound.install(suite, traffic_secret, epoch)
 
+    def write_plain(self) -> None:
+        """Send without protection again: the second ClientHello after early data (§4.1.2)."""
+        self.outbound = Outbound()
+
     def update_write(self) -> None:
         """Seal what is sent from now on with the next generation of keys (§7.2)."""
         self.outbound.update()
