@@ -9,6 +9,8 @@ from .events import Outcome, ReauthCompleted, ReauthRequested
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.trust import ChainVerifier, TrustStore
+from .psk import ExternalPsk, PskKind
+from .tickets import Ticket, TicketKeys
 
 __all__ = [
     "AuthRequest",
@@ -17,9 +19,11 @@ __all__ = [
     "ClientConfig",
     "Connection",
     "Credential",
+    "ExternalPsk",
     "Identity",
     "Outcome",
     "PostshakeError",
+    "PskKind",
     "ReauthCompleted",
     "ReauthRequested",
     "ReauthUnavailable",
@@ -27,6 +31,8 @@ __all__ = [
     "ServerConfig",
     "State",
     "TLSError",
+    "Ticket",
+    "TicketKeys",
     "TruncationError",
     "TrustStore",
     "UsageError",

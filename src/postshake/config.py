@@ -163,7 +163,10 @@ class ServerConfig(Config):
     """How a server behaves."""
 
     client_auth: ClientAuth = ClientAuth.NONE
-    """Whether the main handshake asks for a certificate."""
+    """Whether the main handshake asks for a certificate.
+
+    With a pre-shared key it never does (§4.3.2): a resumed session brings the
+    identity that it had, and an external PSK is the client's proof itself."""
     certificate_authorities: tuple[bytes, ...] = ()
     """DER names of authorities that clients' chains should lead to (§4.2.4)."""
     allow_identity_change: bool = False

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hmac
 import struct
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
@@ -175,10 +175,6 @@ class Ticket(TicketState):
     @classmethod
     def _decode_more(cls, reader: Reader) -> dict[str, Any]:
         return {"ticket": reader.vec16(min=1), "single_use": bool(reader.u8())}
-
-    def state(self) -> TicketState:
-        """Return it without the ticket."""
-        return TicketState(**{each.name: getattr(self, each.name) for each in fields(TicketState)})
 
 
 class TicketDatabase(Protocol):

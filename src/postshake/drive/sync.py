@@ -16,7 +16,6 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import Any
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..connection import Connection
@@ -25,6 +24,7 @@ from ..events import Established, Event, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
+from ..tickets import Ticket
 from .answers import find_answer_now
 
 __all__ = ["Answerer", "Stream"]
@@ -49,6 +49,7 @@ class Stream:
         server_name: client only: whom we mean to reach.
         answer: client only: chooses the credential for each request; the default
             takes the first of ``config.credentials`` that fits.
+        session: client only: a ticket of an earlier connection, to resume it.
     """
 
     def __init__(
@@ -58,8 +59,9 @@ class Stream:
         server_name: str | None = None,
         *,
         answer: Answerer | None = None,
+        session: Ticket | None = None,
     ) -> None:
-        self.connection = Connection(config, server_name)
+        self.connection = Connection(config, server_name, session=session)
         """The engine, for what this class does not show."""
         self.events: list[Event] = []
         """Events that nobody waited for, oldest first; yours to clear."""

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from ..config import Config
 from ..constants import PskKeyExchangeMode, Role
 from ..crypto.schedule import EarlySecret, finished_mac
+from ..errors import InternalError
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..psk import ExternalPsk, PskKind
@@ -118,6 +119,8 @@ def judge_again(config: Config, psk: Psk, peer: Role, server_name: str | None) -
     verdict = yield from ask(JudgePeer(chain, config.verifier, b"", None, session.proven_at))
     if isinstance(verdict, Refused):
         return None
+    if not isinstance(verdict, VerifiedChain):  # else the identity would be lost unnoticed
+        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
     return replace(psk, verdict=verdict)
 
 
