@@ -51,9 +51,7 @@ def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateReque
         # GnuTLS takes an RSA key for fit only where one of these is listed, and it may be,
         # for the chain (§4.2.3). No CertificateVerify with one is ever accepted.
         schemes += tuple(
-            scheme
-            for scheme in schemes_cert or ()
-            if scheme in RSA_PKCS1 and scheme not in schemes
+            scheme for scheme in schemes_cert or () if scheme in RSA_PKCS1 and scheme not in schemes
         )
     extensions: list[Extension] = [SignatureAlgorithms(schemes)]
     if schemes_cert is not None and schemes_cert != wanted.signature_algorithms:
