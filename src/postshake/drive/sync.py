@@ -11,8 +11,8 @@ whatever call is moving bytes. A server calls `reauth`.
 Theory of operation
 ===================
 
-The socket does not block; the stream does. `_pump` moves what can be moved, out and
-in, and waits only if nothing could. Each call pumps until what it is for has
+The socket does not block; the stream does. Its `Pump` moves what can be moved, out
+and in, and waits only if nothing could. Each call pumps until what it is for has
 happened. So nothing depends on which call is running: an answer to a request, or
 to a key update, leaves from inside `receive` as well as from inside `send`.
 
@@ -35,9 +35,7 @@ took it, and `close` sees to it that the peer can read it.
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
-from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
@@ -52,22 +50,15 @@ from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from .answers import find_answer_now
+from .pump import Pump
 
 __all__ = ["Answerer", "Stream"]
 
-RECEIVE_SIZE = 128 * 1024
-SEND_SIZE = 128 * 1024  # sealed at a time
 MAX_UNREAD = 1024 * 1024
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
-LINGER_BYTES = 4 * 1024 * 1024
 
 Answerer = Callable[[ReauthRequested], Credential | None]
 """Chooses what to answer a request with; None declines."""
-
-# no descriptor of its own, unlike epoll, and none too large for it, unlike select
-_Selector: Callable[[], selectors.BaseSelector] = getattr(
-    selectors, "PollSelector", selectors.SelectSelector
-)
 
 
 class Stream:
@@ -109,15 +100,9 @@ class Stream:
         self._max_unread = max_unread
         self._asked: tuple[AuthRequest | None, bytes] | None = None
         self._completed: dict[bytes, ReauthCompleted] = {}
-        self._unsealed: deque[memoryview] = deque()  # data to send after `_unsent`
-        self._unsent = memoryview(b"")
-        self._send_error: OSError | None = None
         self._ended = False  # we said that we send no more
         self._closed = False
-        sock.setblocking(False)
-        self._waiting_for = selectors.EVENT_READ
-        self._selector = _Selector()
-        self._selector.register(sock, self._waiting_for)
+        self._pump = Pump(sock, self.connection, self._advance, max_unread)
 
     def __enter__(self) -> Stream:
         return self
@@ -146,7 +131,7 @@ class Stream:
     @property
     def unsent(self) -> bool:
         """Whether bytes wait for the socket; `flush` sends them."""
-        return bool(self._unsent or self._unsealed or self.connection.has_data_to_send)
+        return self._pump.unsent
 
     def fileno(self) -> int:
         """Return the socket's descriptor, to wait for; see also `readable` and `unsent`."""
@@ -178,16 +163,13 @@ class Stream:
         if self._ended:
             raise UsageError("we said that we send no more")
         data = bytes(data)  # which copies no bytes
-        if len(data) > SEND_SIZE or self._unsealed:
-            self._unsealed.append(memoryview(data))
-        elif data:
-            self.connection.send_data(data)
-        self._flush(limit)
+        self._pump.queue(data)
+        self._pump.flush(limit)
 
     def flush(self) -> None:
         """Send what a timeout left over."""
         self._check()
-        self._flush(self._limit())
+        self._pump.flush(self._limit())
 
     def receive(self, size: int = 65536) -> bytes:
         """Receive at most `size` bytes; waits for at least one.
@@ -217,7 +199,7 @@ class Stream:
             self._handshake(limit)
             if not connection.readable and not connection.peer_closed:
                 try:
-                    self._pump(limit)
+                    self._pump.move(limit)
                 except PostshakeError:
                     if connection.failure is None or not connection.readable:
                         raise
@@ -247,7 +229,7 @@ class Stream:
             self._handshake(limit)
             self._asked = request, self.connection.request_auth(request)
         try:
-            self._flush(limit)
+            self._pump.flush(limit)
             completed = self._wait_for(self._asked[1], limit)
         except (TimeoutError, DataWaiting):
             raise
@@ -266,7 +248,7 @@ class Stream:
         limit = self._limit()
         self._handshake(limit)
         context = self.connection.request_auth(request)
-        self._flush(limit)
+        self._pump.flush(limit)
         return context
 
     def wait(self, context: bytes) -> ReauthCompleted:
@@ -289,14 +271,14 @@ class Stream:
                     f"{connection.readable} bytes of the client's data came before its answer, "
                     f"and at most {self._max_unread} are kept: receive them first"
                 )
-            self._pump(limit)
+            self._pump.move(limit)
         return self._completed.pop(context)
 
     def key_update(self, request_peer: bool = False) -> None:
         """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""
         self._check()
         self.connection.key_update(request_peer)
-        self._flush(self._limit())
+        self._pump.flush(self._limit())
 
     # --- ending
 
@@ -308,10 +290,10 @@ class Stream:
         """
         limit = self._limit()
         self._handshake(limit)
-        self._flush(limit)
+        self._pump.flush(limit)
         self._ended = True
         self.connection.close()
-        self._flush(limit)
+        self._pump.flush(limit)
 
     def close(self) -> None:
         """Say goodbye and close the socket; takes two seconds at most.
@@ -329,16 +311,15 @@ class Stream:
         try:
             with contextlib.suppress(OSError, PostshakeError):
                 if self.connection.state is not State.NEW:
-                    self._send_rest(until)
+                    self._pump.send_rest(until)
                     self.connection.close()
-                    self._send_rest(until)
+                    self._pump.send_rest(until)
                     self._sock.shutdown(socket.SHUT_WR)
-                    self._drain(until)
+                    self._pump.drain(until)
         finally:
-            self._selector.close()
-            self._sock.close()
+            self._pump.close()
 
-    # --- moving bytes
+    # --- inside
 
     def _limit(self) -> float | None:
         """When a call that begins now has to end."""
@@ -359,133 +340,9 @@ class Stream:
         self._advance(connection.start)
         while (established := connection.established) is None:
             self._check()
-            self._pump(limit)
-        self._flush(limit)  # our Finished
+            self._pump.move(limit)
+        self._pump.flush(limit)  # our Finished
         return established
-
-    def _pump(self, limit: float | None) -> None:
-        """Move what can be moved, out and in; wait if nothing can."""
-        connection = self.connection
-        deadline = connection.next_deadline()
-        if deadline is not None and connection.config.clock() >= deadline:
-            self._advance(connection.check_deadlines)
-            self._send_some()
-            return
-        sent = self._send_some()
-        if self._receive_some():
-            self._send_some()
-        else:
-            self._wait(limit, reading=True, writing=not sent)
-
-    def _flush(self, limit: float | None) -> None:
-        """Send all that is due; the peer may want to be read meanwhile."""
-        while not self._send_some():
-            room = self.connection.wants_data and self.connection.readable < self._max_unread
-            if not (room and self._receive_some()):
-                self._wait(limit, reading=room, writing=True)
-        if self._send_error is not None:
-            raise self._send_error
-
-    def _send_some(self) -> bool:
-        """Send what the socket takes; return whether nothing is left."""
-        connection = self.connection
-        while self._send_error is None:
-            if not self._unsent:
-                if not connection.has_data_to_send and not self._seal_some():
-                    return True
-                self._unsent = memoryview(connection.data_to_send())
-            try:
-                count = self._sock.send(self._unsent)
-            except (BlockingIOError, InterruptedError):
-                return False
-            except OSError as error:
-                self._send_error = error
-                self._hear_last_words()
-            else:
-                self._unsent = self._unsent[count:]
-        self._unsent = memoryview(b"")  # nobody listens any more
-        self._unsealed.clear()
-        connection.data_to_send()
-        return True
-
-    def _seal_some(self) -> bool:
-        """Seal the next piece of the data to send, if there is any."""
-        unsealed = self._unsealed
-        if self.connection.failure is not None:
-            unsealed.clear()
-        if not unsealed:
-            return False
-        data = unsealed.popleft()
-        self.connection.send_data(data[:SEND_SIZE])
-        if len(data) > SEND_SIZE:
-            unsealed.appendleft(data[SEND_SIZE:])
-        return True
-
-    def _receive_some(self) -> bool:
-        """Take what has come; return whether there was anything."""
-        try:
-            data = self._sock.recv(RECEIVE_SIZE)
-        except (BlockingIOError, InterruptedError):
-            return False
-        if data:
-            self._advance(self.connection.receive_data, data)
-        else:
-            self._advance(self.connection.receive_eof)
-        return True
-
-    def _hear_last_words(self) -> None:
-        """Read what a peer said that will not listen any more: it may say why."""
-        with contextlib.suppress(OSError):
-            left = self._max_unread
-            while self.connection.wants_data and left > 0:
-                data = self._sock.recv(RECEIVE_SIZE)
-                if not data:
-                    return
-                left -= len(data)
-                self._advance(self.connection.receive_data, data)
-
-    def _wait(self, limit: float | None, *, reading: bool, writing: bool) -> None:
-        """Wait until the socket is ready, a request's deadline is there, or the limit."""
-        waits: list[float] = []
-        if limit is not None:
-            waits.append(limit - monotonic())
-            if waits[0] <= 0:
-                raise TimeoutError("timed out")
-        deadline = self.connection.next_deadline()
-        if deadline is not None:
-            waits.append(max(0.0, deadline - self.connection.config.clock()))
-        wanted = (selectors.EVENT_READ if reading else 0) | (
-            selectors.EVENT_WRITE if writing else 0
-        )
-        if wanted != self._waiting_for:
-            self._waiting_for = wanted
-            self._selector.modify(self._sock, wanted)
-        self._selector.select(min(waits, default=None))
-
-    def _forget_some(self) -> int:
-        """Read and forget; return how much, -1 when nothing came yet."""
-        try:
-            return len(self._sock.recv(RECEIVE_SIZE))
-        except (BlockingIOError, InterruptedError):
-            return -1
-
-    def _send_rest(self, until: float) -> None:
-        """Send all that is due, and forget what comes meanwhile."""
-        hearing = True
-        while not self._send_some():
-            hearing = hearing and self._forget_some() != 0
-            self._wait(until, reading=hearing, writing=True)
-
-    def _drain(self, until: float) -> None:
-        """Read and forget until the peer is done or we have waited enough."""
-        left = 0 if self.connection.peer_closed else LINGER_BYTES
-        while left > 0:
-            count = self._forget_some()
-            if count == 0:
-                return
-            if count < 0:
-                self._wait(until, reading=True, writing=False)
-            left -= max(0, count)
 
     # --- what the engine wants
 
@@ -498,7 +355,7 @@ class Stream:
             if self.connection.failure is not None:
                 self._settle()  # what led to it is worth knowing
             with contextlib.suppress(OSError, PostshakeError):  # the reason matters more
-                self._send_some()
+                self._pump.send_some()
             raise
 
     def _settle(self) -> None:
