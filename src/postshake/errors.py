@@ -26,6 +26,7 @@ __all__ = [
     "DecryptError",
     "IdentityChanged",
     "IllegalParameter",
+    "InappropriateFallback",
     "InternalError",
     "MissingExtension",
     "NameMismatch",
@@ -149,6 +150,12 @@ class UnsupportedVersion(NegotiationError):
     """No protocol version in common."""
 
     alert = AlertDescription.protocol_version
+
+
+class InappropriateFallback(UnsupportedVersion):
+    """The client retried with an older version than both ends have (RFC 7507)."""
+
+    alert = AlertDescription.inappropriate_fallback
 
 
 class NoApplicationProtocol(NegotiationError):

@@ -65,6 +65,10 @@ class Established:
     """ClientHello.random, by which a key log names this connection."""
     hello_retry_request: bool = False
     """Whether the server asked for another ClientHello (§4.1.4)."""
+    resumed: bool = False
+    """Whether it went on from an earlier session."""
+    extended_master_secret: bool = True
+    """Whether the keys are bound to this handshake; in TLS 1.3 they always are (RFC 7627)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,26 +36,26 @@ from .authenticate import (
     identify,
 )
 from .certificate_request import wanted_by
-from .client_hellos import Hellos, check_answers, exchange_hellos
+from .client_hellos import Hellos, check_answers
 from .flow import Flow, ask, expect, expect_one_of
 from .link import Flight, Link
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
 
-__all__ = ["client_handshake"]
+__all__ = ["client_handshake13"]
 
 
-def client_handshake(
-    link: Link, config: ClientConfig, server_name: str | None
+def client_handshake13(
+    link: Link, config: ClientConfig, server_name: str | None, hellos: Hellos
 ) -> Flow[HandshakeOutcome]:
-    """Shake hands as a client (§2).
+    """Shake hands as a client, from the ServerHello on (§2).
 
     Args:
         link: the connection.
         config: our policy.
         server_name: whom we mean to reach, for SNI and for the certificate.
+        hellos: what the exchange of hellos settled.
     """
-    hellos = yield from exchange_hellos(link, config, server_name)
     group, secret = agree_on_keys(link, hellos)
     alpn_protocol = yield from read_parameters(link, config, hellos)
     request, signed, proof = yield from read_server_proof(link, config, hellos)

@@ -15,6 +15,7 @@ from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
 from .flow import Flow, expect, expect_one_of
+from .hellos12 import ServerChose12
 from .link import Flight, Link
 from .offer import make_offer, renew_offer
 from .transcript import Transcript
@@ -39,9 +40,11 @@ class Hellos:
         return self.client_hello.random
 
 
-def exchange_hellos(link: Link, config: ClientConfig, server_name: str | None) -> Flow[Hellos]:
+def exchange_hellos(
+    link: Link, config: ClientConfig, server_name: str | None
+) -> Flow[Hellos | ServerChose12]:
     """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
-    offer = make_offer(config, server_name)
+    offer = make_offer(config, server_name, link.session12)
     first_raw = encode_handshake(offer.hello)
     link.layer.legacy_record_version = ProtocolVersion.TLS10  # §5.1: for old middleboxes
     link.send_message(offer.hello)
@@ -50,6 +53,8 @@ def exchange_hellos(link: Link, config: ClientConfig, server_name: str | None) -
     received = yield from expect_one_of(ServerHello)
     hello = received.message
     assert isinstance(hello, ServerHello)
+    if chose_tls12(config, hello):
+        return ServerChose12(offer.hello, hello, (first_raw, received.raw), offer.session12)
     suite = check_server_hello(config, offer.hello, hello)
     if not hello.is_hello_retry_request:
         transcript = Transcript(suite.hash_name, first_raw, received.raw)
@@ -81,6 +86,15 @@ def _enter_compatibility(link: Link, config: ClientConfig) -> None:
     # §D.4: before our second flight, whether that is a hello or not
     if config.middlebox_compatibility:
         link.send_change_cipher_spec()
+
+
+def chose_tls12(config: ClientConfig, hello: ServerHello) -> bool:
+    """Whether the server answered in the way of TLS 1.2, and we speak it (§4.1.3)."""
+    return (
+        ProtocolVersion.TLS12 in config.versions
+        and not hello.is_hello_retry_request
+        and hello.extensions.get(SupportedVersionsServerHello) is None
+    )
 
 
 def check_server_hello(config: ClientConfig, offered: ClientHello, hello: ServerHello) -> Suite:

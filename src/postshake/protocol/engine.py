@@ -17,6 +17,7 @@ from ..constants import (
     AlertLevel,
     ContentType,
     HandshakeType,
+    ProtocolVersion,
     Role,
     name_of,
 )
@@ -33,28 +34,40 @@ from ..events import Direction, HandshakeCompleted, PeerClosed, TraceEntry
 from ..record.layer import RecordLayer
 from ..record.limits import Budget
 from ..record.reassembly import Reassembly
+from ..session12 import Session12
 from ..wire.alert import Alert
-from ..wire.handshake import decode_handshake
-from .client13 import client_handshake
+from ..wire.tls12 import ChangeCipherSpec
 from .desk import Desk
 from .flow import Ask, Conversation, Expect, Received
+from .handshake import client_handshake, server_handshake
 from .key_update import KeyUpdates
 from .link import Link, trace_epoch
-from .outcome import HandshakeOutcome
+from .outcome import HandshakeOutcome, SessionSecrets
 from .reauth_client import ReauthClient
 from .reauth_server import ReauthServer
+from .renegotiation import Renegotiation
 from .resumption import TicketStore
-from .server13 import server_handshake
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 
 APPLICATION_DATA = int(ContentType.application_data)
 
+TLS12_ALERTS = {
+    AlertDescription.missing_extension: AlertDescription.handshake_failure,
+    AlertDescription.certificate_required: AlertDescription.handshake_failure,
+}
+"""What TLS 1.2 says instead of alerts that it does not know (RFC 5246 section 7.2.2)."""
+
 
 class Engine:
     """One end's conversations, and the records that feed them."""
 
-    def __init__(self, config: ClientConfig | ServerConfig, server_name: str | None) -> None:
+    def __init__(
+        self,
+        config: ClientConfig | ServerConfig,
+        server_name: str | None,
+        session12: Session12 | None = None,
+    ) -> None:
         self.config = config
         self.role = Role.client if isinstance(config, ClientConfig) else Role.server
         self.outcome: HandshakeOutcome | None = None
@@ -68,11 +81,13 @@ class Engine:
         self.layer.ccs_allowed = True
         self.reassembly = Reassembly(limits)
         self.link = Link(self.role, config, self.layer, self.reassembly)
+        self.link.session12 = session12
         self.desk = Desk()
         self.key_updates = KeyUpdates(self.link, self.desk)
         self.reauth_server: ReauthServer | None = None
         self.reauth_client: ReauthClient | None = None
         self.tickets: TicketStore | None = None
+        self.renegotiation = Renegotiation(self.link)
         self._server_name = server_name
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
@@ -158,8 +173,23 @@ class Engine:
             self._take_messages()
         elif content_type == ContentType.alert:
             self._take_alert(Alert.decode(content))
+        elif content_type == ContentType.change_cipher_spec:
+            self._take_change_cipher_spec(content)
         else:
             raise UnexpectedMessage(f"application data, and {self._what_is_awaited()}")
+
+    def _take_change_cipher_spec(self, content: bytes) -> None:
+        """Give it to the reader like a message: TLS 1.2 alone has it (RFC 5246 section 7.1)."""
+        self.reassembly.check_aligned()
+        message = ChangeCipherSpec.decode(content)
+        if self.config.trace is not None:
+            epoch = trace_epoch(self.link.inbound)
+            self.config.trace(TraceEntry(Direction.received, "ChangeCipherSpec", 1, epoch))
+        reader = self._reader
+        if reader is None:
+            raise UnexpectedMessage("ChangeCipherSpec after the handshake", section="RFC 5246, 7.1")
+        reader.take(Received(message, content))
+        self._go_on_with(reader)
 
     def _what_is_awaited(self) -> str:
         if self.reassembly.partial:
@@ -176,13 +206,15 @@ class Engine:
         )
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
-        message = decode_handshake(handshake_type, raw[4:])
+        message = self.link.decode(handshake_type, raw[4:])
         if self.config.trace is not None:
             self.link.trace(Direction.received, message, len(raw))
         received = Received(message, raw)
         reader = self._reader
         route = self._routes.get(handshake_type)
-        if reader is not None:
+        if reader is not None and handshake_type == HandshakeType.hello_request:
+            self.renegotiation.ignore(received)
+        elif reader is not None:
             reader.take(received)
             self._go_on_with(reader)
         elif route is not None:
@@ -210,8 +242,17 @@ class Engine:
         elif description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
             self.desk.emit(PeerClosed(self.desk.position))
+        elif alert.level == AlertLevel.warning and self._warnings_allowed:
+            self._alert_budget.spend()
         else:
             raise AlertReceived(description, peer=self.role.peer)
+
+    @property
+    def _warnings_allowed(self) -> bool:
+        """Whether the peer may warn us: in TLS 1.2, and while that may yet be chosen."""
+        return self.link.tls12 or (
+            ProtocolVersion.TLS12 in self.config.versions and not self.link.inbound.protected
+        )
 
     # --- what becomes of it
 
@@ -222,7 +263,16 @@ class Engine:
         self.layer.ccs_allowed = False
         if outcome.identity is not None:
             self.desk.commit_identity(outcome.identity)
+        if outcome.established.version == ProtocolVersion.TLS12:
+            self._routes[self.renegotiation.asks] = self.renegotiation.refuse
+        else:
+            self._open_routes(outcome)
+        self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
+
+    def _open_routes(self, outcome: HandshakeOutcome) -> None:
+        """Say who takes what TLS 1.3 has after the handshake (§4.6)."""
         config = self.config
+        assert isinstance(outcome.secrets, SessionSecrets)
         shared = (outcome.established, outcome.transcript, self.desk)
         self._routes[HandshakeType.key_update] = self.key_updates.take
         if isinstance(config, ClientConfig):
@@ -233,7 +283,6 @@ class Engine:
         else:
             self.reauth_server = ReauthServer(self.link, config, *shared)
             self._routes[HandshakeType.certificate] = self._take_certificate
-        self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
 
     def _take_certificate(self, received: Received) -> None:
         assert self.reauth_server is not None
@@ -285,9 +334,17 @@ class Engine:
         error.peer = self.role.peer
         self.failure = error
         self._drop_conversations()
+        self._forget_session12()
         if error.alert is not None and not self.link.closed:
             with suppress(InternalError):  # one failure is enough
                 self.send_alert(error.alert)
+
+    def _forget_session12(self) -> None:
+        """Keep a failed TLS 1.2 connection from being resumed (RFC 5246 section 7.2.2)."""
+        session = self.outcome.session12 if self.outcome is not None else None
+        if session is not None and isinstance(self.config, ServerConfig):
+            if self.config.sessions12 is not None:
+                self.config.sessions12.forget(session.session_id)
 
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None
@@ -296,6 +353,8 @@ class Engine:
     def send_alert(self, description: AlertDescription) -> None:
         """Queue an alert; after it we say nothing else."""
         closing = (AlertDescription.close_notify, AlertDescription.user_canceled)
+        if self.link.tls12:
+            description = TLS12_ALERTS.get(description, description)
         level = AlertLevel.warning if description in closing else AlertLevel.fatal
         self.link.closed = True
         if self.config.trace is not None:

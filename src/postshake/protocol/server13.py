@@ -59,18 +59,18 @@ from .authenticate import (
 )
 from .certificate_request import make_certificate_request
 from .flow import Flow, ask, expect
+from .hellos12 import ClientOffered12
 from .link import Flight, Link
 from .negotiate import choose_alpn
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
-from .server_hellos import Hellos, enter_compatibility, exchange_hellos
+from .server_hellos import Hellos, enter_compatibility
 
-__all__ = ["server_handshake"]
+__all__ = ["choose_protocol", "judge_client", "name_asked_for", "server_handshake13"]
 
 
-def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
-    """Shake hands as a server (§2)."""
-    hellos = yield from exchange_hellos(link, config)
+def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow[HandshakeOutcome]:
+    """Shake hands as a server, from the ClientHello on (§2)."""
     server_name = name_asked_for(hellos)
     alpn_protocol = choose_protocol(config, hellos)
     credential, scheme = yield from choose_credential(config, hellos, server_name)
@@ -114,13 +114,13 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
 # --- what we choose
 
 
-def name_asked_for(hellos: Hellos) -> str | None:
+def name_asked_for(hellos: Hellos | ClientOffered12) -> str | None:
     """Return the server name that the client wants (RFC 6066 section 3)."""
     server_name = hellos.extensions.get(ServerName)
     return server_name.host_name if server_name is not None else None
 
 
-def choose_protocol(config: ServerConfig, hellos: Hellos) -> bytes | None:
+def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> bytes | None:
     """Choose the application protocol (RFC 7301 section 3.2)."""
     offered = hellos.extensions.get(ApplicationLayerProtocolNegotiation)
     if offered is None or not config.alpn_protocols:

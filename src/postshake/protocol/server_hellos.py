@@ -23,8 +23,10 @@ from ..wire.extensions import (
 )
 from ..wire.hello import HELLO_RETRY_REQUEST_RANDOM, ClientHello, ServerHello
 from .flow import Flow, expect, expect_one_of
+from .hellos12 import ClientOffered12
 from .link import Flight, Link
 from .negotiate import choose_first, choose_group
+from .server_hellos12 import choose_version
 from .transcript import Transcript
 
 __all__ = ["Hellos", "enter_compatibility", "exchange_hellos"]
@@ -47,12 +49,14 @@ class Hellos:
         return self.client_hello.extensions
 
 
-def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
+def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOffered12]:
     """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
     received = yield from expect_one_of(ClientHello)
-    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     hello = received.message
     assert isinstance(hello, ClientHello)
+    if choose_version(config, hello) is ProtocolVersion.TLS12:
+        return ClientOffered12(hello, received.raw)
+    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     suite = check_client_hello(config, hello)
     group, share = find_group(config, hello)
     if share is not None and not config.require_cookie:
