@@ -22,6 +22,7 @@ __all__ = [
     "CertificateRequired",
     "CertificateRevoked",
     "CertificateUnknown",
+    "DataWaiting",
     "DecodeError",
     "DecryptError",
     "IdentityChanged",
@@ -274,6 +275,10 @@ class UsageError(PostshakeError):
 
 class ReauthUnavailable(UsageError):
     """Post-handshake authentication cannot be had on this connection now."""
+
+
+class DataWaiting(UsageError):
+    """The peer's data must be received before the call can go on; then make it again."""
 
 
 class TruncationError(PostshakeError):

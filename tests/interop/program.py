@@ -131,12 +131,16 @@ class Program:
                 return
 
     def expect(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
-        """Wait for text that matches (multi-line), after what was expected before."""
+        """Wait for text that matches (multi-line), after what was expected before.
+
+        Only whole lines count, since some programs print letter by letter.
+        """
         expression = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                match = expression.search(self._output, self._seen)
+                whole = len(self._output) if self._ended else self._output.rfind("\n") + 1
+                match = expression.search(self._output, self._seen, whole)
                 if match:
                     self._seen = match.end()
                     return match
@@ -154,6 +158,10 @@ class Program:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise PeerFailed(f"{self.name} is gone\n{self.log()}") from None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def end_input(self) -> None:
         """Close its standard input."""

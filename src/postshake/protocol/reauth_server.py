@@ -152,6 +152,7 @@ class ReauthServer:
     def _settle(self, request: OpenRequest, answer: Answer) -> None:
         """Draw the conclusion from a complete answer."""
         del self._open[request.context]
+        request.conversation = None  # it knows us: a cycle, and done with
         if request.settled:
             return
         if isinstance(answer, Declined):

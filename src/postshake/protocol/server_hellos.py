@@ -16,6 +16,8 @@ from ..wire.extensions import (
     Extensions,
     KeyShareClientHello,
     KeyShareHelloRetryRequest,
+    PreSharedKeyClientHello,
+    PskKeyExchangeModes,
     SignatureAlgorithms,
     SupportedGroups,
     SupportedVersionsClientHello,
@@ -101,6 +103,11 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     for required in (SignatureAlgorithms, SupportedGroups, KeyShareClientHello):
         if hello.extensions.get(required) is None:
             raise MissingExtension(f"ClientHello: expected {required.__name__}", section="9.2")
+    offers_psk = hello.extensions.get(PreSharedKeyClientHello) is not None
+    if offers_psk and hello.extensions.get(PskKeyExchangeModes) is None:
+        raise MissingExtension(
+            "ClientHello: expected psk_key_exchange_modes with pre_shared_key", section="4.2.9"
+        )
     code = choose_first(config.cipher_suites, hello.cipher_suites)
     if code is None:
         raise NegotiationError(
