@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"errors", "constants"}),),
     (frozenset({"wire"}), frozenset({"crypto"})),
     (frozenset({"record"}), frozenset({"pki"})),
-    (frozenset({"config", "events", "questions", "psk", "tickets"}),),
+    (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
     (frozenset({"protocol"}),),
     (frozenset({"connection"}),),
     (frozenset({"drive"}),),

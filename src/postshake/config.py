@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from .constants import CipherSuite, NamedGroup, PskKeyExchangeMode
+from .constants import CipherSuite, NamedGroup, ProtocolVersion, PskKeyExchangeMode
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
+from .crypto.signatures12 import handshake_schemes12
 from .crypto.suites import TLS13_SUITES
+from .crypto.suites12 import TLS12_SUITES
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
@@ -23,6 +25,7 @@ from .pki.credential import Credential
 from .pki.trust import Verifier
 from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
 from .record.limits import Limits
+from .session12 import SessionCache12, TicketSealer
 from .tickets import MAX_LIFETIME, TicketDatabase, TicketKeys
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]
@@ -52,6 +55,8 @@ class Refusal(Enum):
 class Config:
     """What both roles have in common."""
 
+    versions: tuple[ProtocolVersion, ...] = (ProtocolVersion.TLS13, ProtocolVersion.TLS12)
+    """What we speak; of those that both ends have, the highest is taken (§4.2.1)."""
     credentials: tuple[Credential, ...] = ()
     """What we can authenticate with, favourites first."""
     verifier: Verifier | None = None
@@ -59,11 +64,18 @@ class Config:
     alpn_protocols: tuple[bytes, ...] = ()
     """Application protocols, favourites first (RFC 7301)."""
     cipher_suites: tuple[CipherSuite, ...] = tuple(suite.code for suite in TLS13_SUITES.values())
+    cipher_suites12: tuple[CipherSuite, ...] = tuple(suite.code for suite in TLS12_SUITES.values())
+    """The same for TLS 1.2, favourites first."""
     groups: tuple[NamedGroup, ...] = field(default_factory=supported_groups)
     signature_algorithms: tuple[int, ...] = field(default_factory=handshake_schemes)
     """Schemes that the peer's CertificateVerify may have (§4.2.3)."""
+    signature_algorithms12: tuple[int, ...] = field(default_factory=handshake_schemes12)
+    """Schemes that the peer's signature may have in TLS 1.2 (RFC 5246 7.4.1.4.1)."""
     signature_algorithms_cert: tuple[int, ...] = field(default_factory=certificate_schemes)
     """Schemes that the signatures inside the peer's chain may have."""
+    require_extended_master_secret: bool = False
+    """Refuse TLS 1.2 peers that cannot bind the keys to the handshake (RFC 7627).
+    With others the connection can be neither resumed nor exported from."""
     limits: Limits = field(default_factory=Limits)
     padding: Callable[[int, int], int] | None = None
     """Given content type and length of a record, how many zeros to add (§5.4)."""
@@ -100,9 +112,10 @@ class Config:
     """Called for each message sent and received."""
 
     def __post_init__(self) -> None:
-        for name in ("cipher_suites", "groups", "signature_algorithms"):
+        for name in ("versions", "cipher_suites", "groups", "signature_algorithms"):
             if not getattr(self, name):
                 raise UsageError(f"config.{name} is empty: nothing could be negotiated")
+        self._check_tls12()
         unknown = [hex(code) for code in self.cipher_suites if code not in TLS13_SUITES]
         if unknown:
             raise UsageError(f"config.cipher_suites has {', '.join(unknown)}, which we do not have")
@@ -122,6 +135,21 @@ class Config:
             raise UsageError("config.psks: two keys have the same identity")
         if self.session_lifetime < 0:
             raise UsageError(f"config.session_lifetime is {self.session_lifetime}: below zero")
+
+    def _check_tls12(self) -> None:
+        spoken = (ProtocolVersion.TLS13, ProtocolVersion.TLS12)
+        if not set(self.versions) <= set(spoken):
+            raise UsageError("config.versions: we speak TLS 1.3 and TLS 1.2, nothing else")
+        if ProtocolVersion.TLS12 not in self.versions:
+            return
+        for name in ("cipher_suites12", "signature_algorithms12"):
+            if not getattr(self, name):
+                raise UsageError(f"config.{name} is empty: nothing could be negotiated")
+        unknown = [hex(code) for code in self.cipher_suites12 if code not in TLS12_SUITES]
+        if unknown:
+            raise UsageError(
+                f"config.cipher_suites12 has {', '.join(unknown)}, which we do not have"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +171,11 @@ class ClientConfig(Config):
     """Look like TLS 1.2 to boxes on the way (§D.4)."""
     max_fragment_length: int | None = None
     """Ask for records of at most 512, 1024, 2048 or 4096 bytes (RFC 6066)."""
+    request_status: bool = False
+    """Ask the server for an OCSP response, which the verifier gets (RFC 6066, 8)."""
+    is_fallback: bool = False
+    """Whether `versions` was lowered after a handshake had failed. A server that could
+    do better then says so, for someone may have made it fail (RFC 7507)."""
 
     def __post_init__(self) -> None:
         # zero-argument super() does not work in a slotted dataclass
@@ -203,6 +236,12 @@ class ServerConfig(Config):
     """Seconds by which a ticket's age may be off before early data is refused (§8.3)."""
     replay_guard: ReplayGuard | None = None
     """Who sees to it that early data is accepted once; None for a guard in memory."""
+    tickets12: TicketSealer | None = None
+    """Seals TLS 1.2 sessions into tickets (RFC 5077); None for no tickets."""
+    sessions12: SessionCache12 | None = None
+    """Keeps TLS 1.2 sessions for clients that take no tickets; None for none."""
+    session_lifetime12: int = 7200
+    """Seconds for which a TLS 1.2 session may be resumed."""
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)

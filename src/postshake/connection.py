@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from .config import AuthRequest, ClientConfig, Refusal, ServerConfig
-from .constants import AlertDescription, Role
+from .constants import AlertDescription, ProtocolVersion, Role
 from .errors import InternalError, PostshakeError, ReauthUnavailable, UsageError
 from .events import Direction, Established, Event, Ticket
 from .pki.credential import Credential
@@ -21,7 +21,9 @@ from .protocol.engine import APPLICATION_DATA, Engine
 from .protocol.exporter import channel_binding, export
 from .protocol.outcome import SessionSecrets
 from .protocol.reauth_server import ReauthServer
+from .protocol.secrets12 import SessionSecrets12
 from .questions import Question
+from .session12 import Session12
 
 __all__ = ["Connection", "State"]
 
@@ -56,10 +58,12 @@ class Connection:
         session: client only: a ticket of an earlier connection, to resume that one's
             session. If it is no good any more, or the server does not know it, there
             is a full handshake; ``established.resumed`` tells. Use each ticket once.
+        session12: client only: the session of an earlier connection to this server,
+            to be resumed should it choose TLS 1.2 again.
 
     Raises:
-        UsageError: `server_name` is missing, is no name, or was given to a server;
-            or a session was.
+        UsageError: `server_name` is missing, is no name, or was given to a server; or
+            a session was, or it is another server's.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Connection:
         server_name: str | None = None,
         *,
         session: Ticket | None = None,
+        session12: Session12 | None = None,
     ) -> None:
         if session is not None and isinstance(config, ServerConfig):
             raise UsageError("a server learns the session from the client")
@@ -84,8 +89,12 @@ class Connection:
                 "a client needs a server_name to hold the certificate against, "
                 "or config.check_server_name=False"
             )
+        if session12 is not None and (
+            isinstance(config, ServerConfig) or session12.server_name != server_name
+        ):
+            raise UsageError("session12 is for clients, and for the server that it began with")
         self.config = config
-        self._engine = Engine(config, server_name, session)
+        self._engine = Engine(config, server_name, session, session12)
         self._plaintext = self._engine.desk.plaintext
 
     def __repr__(self) -> str:
@@ -137,6 +146,12 @@ class Connection:
         """Client: the session tickets received so far, newest last."""
         store = self._engine.tickets
         return tuple(store.tickets) if store is not None else ()
+
+    @property
+    def session12(self) -> Session12 | None:
+        """Client: from what a TLS 1.2 connection can be resumed, if the server lets us."""
+        outcome = self._engine.outcome
+        return outcome.session12 if outcome is not None and self.role is Role.client else None
 
     @property
     def peer_closed(self) -> bool:
@@ -315,7 +330,8 @@ class Connection:
         Data read before that event is from an unproven peer.
 
         Raises:
-            ReauthUnavailable: the client did not offer post_handshake_auth, the
+            ReauthUnavailable: the client did not offer post_handshake_auth or chose
+                TLS 1.2, which does not know it, the
                 application protocol forbids it, too many requests are open, the
                 handshake is not complete, or the client has closed its side.
             UsageError: we are a client or closed, or the request makes no sense.
@@ -355,6 +371,10 @@ class Connection:
         """
         self._check_open()
         requests = self._engine.reauth_client
+        if self._is_tls12:
+            raise ReauthUnavailable(
+                "TLS 1.2 was chosen, which has no post-handshake authentication"
+            )
         if requests is None:
             raise UsageError("only a client answers requests for authentication")
         with self._engine.failing(harmless=UsageError):
@@ -417,16 +437,25 @@ class Connection:
     # --- keys
 
     def key_update(self, request_peer: bool = False) -> None:
-        """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""
+        """Change the keys that we send with, and perhaps ask the peer to (§4.6.3).
+
+        Raises:
+            UsageError: the connection is not open, or is one of TLS 1.2.
+        """
         self._check_open()
+        if self._is_tls12:
+            raise UsageError("TLS 1.2 has no key updates")
         with self._engine.failing():
             self._engine.key_updates.send(request_peer)
 
-    def export(self, label: bytes, context: bytes, length: int) -> bytes:
-        """Derive keying material for an application (§7.5).
+    def export(self, label: bytes, context: bytes | None, length: int) -> bytes:
+        """Derive keying material for an application (§7.5, RFC 5705).
+
+        In TLS 1.2 no context and an empty one give different results.
 
         Raises:
-            UsageError: the handshake is not complete, or the length is out of range.
+            UsageError: the handshake is not complete, the length is out of range, or
+                TLS 1.2 was chosen by a peer without extended_master_secret (RFC 7627).
         """
         return export(self._secrets(), label, context, length)
 
@@ -436,12 +465,21 @@ class Connection:
 
     # --- inside
 
-    def _secrets(self) -> SessionSecrets:
+    @property
+    def _is_tls12(self) -> bool:
+        established = self.established
+        return established is not None and established.version == ProtocolVersion.TLS12
+
+    def _secrets(self) -> SessionSecrets | SessionSecrets12:
         if self._engine.outcome is None:
             raise UsageError("the handshake is not complete")
         return self._engine.outcome.secrets
 
     def _server_side(self) -> ReauthServer:
+        if self._is_tls12:
+            raise ReauthUnavailable(
+                "TLS 1.2 was chosen, which has no post-handshake authentication"
+            )
         if self._engine.reauth_server is None:
             raise UsageError("only an established server asks for authentication")
         return self._engine.reauth_server

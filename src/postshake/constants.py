@@ -14,6 +14,7 @@ __all__ = [
     "AlertLevel",
     "CertificateStatusType",
     "CipherSuite",
+    "ClientCertificateType",
     "CompressionMethod",
     "ContentType",
     "ExtensionType",
@@ -159,13 +160,20 @@ class ExtensionType(IntEnum):
 
 
 class CipherSuite(IntEnum):
-    """Cipher suites of TLS 1.3 (§B.4), and two signalling values."""
+    """Cipher suites of TLS 1.3 (§B.4) and 1.2, and two signalling values."""
 
     TLS_AES_128_GCM_SHA256 = 0x1301
     TLS_AES_256_GCM_SHA384 = 0x1302
     TLS_CHACHA20_POLY1305_SHA256 = 0x1303
     TLS_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF
     TLS_FALLBACK_SCSV = 0x5600
+    # TLS 1.2: RFC 5289, RFC 7905
+    TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 = 0xC02B
+    TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 = 0xC02C
+    TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 = 0xC02F
+    TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 = 0xC030
+    TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 = 0xCCA8
+    TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 = 0xCCA9
 
 
 class NamedGroup(IntEnum):
@@ -227,6 +235,13 @@ class CompressionMethod(IntEnum):
     """Record compression, of which only its absence is left (§4.1.2)."""
 
     null = 0
+
+
+class ClientCertificateType(IntEnum):
+    """What a TLS 1.2 server takes from a client (RFC 5246 section 7.4.4, RFC 8422)."""
+
+    rsa_sign = 1
+    ecdsa_sign = 64  # EdDSA as well
 
 
 class CertificateStatusType(IntEnum):

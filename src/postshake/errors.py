@@ -27,6 +27,7 @@ __all__ = [
     "DecryptError",
     "IdentityChanged",
     "IllegalParameter",
+    "InappropriateFallback",
     "InternalError",
     "MissingExtension",
     "NameMismatch",
@@ -150,6 +151,12 @@ class UnsupportedVersion(NegotiationError):
     """No protocol version in common."""
 
     alert = AlertDescription.protocol_version
+
+
+class InappropriateFallback(UnsupportedVersion):
+    """The client retried with an older version than both ends have (RFC 7507)."""
+
+    alert = AlertDescription.inappropriate_fallback
 
 
 class NoApplicationProtocol(NegotiationError):

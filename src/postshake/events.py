@@ -75,11 +75,10 @@ class Established:
     early_data_accepted: bool = False
     """Whether the server took the client's early data (§4.2.10). If not, a client
     that sent some sends it again."""
-
-    @property
-    def resumed(self) -> bool:
-        """Whether this connection resumes an earlier one's session (§2.2)."""
-        return self.psk is PskKind.RESUMPTION
+    resumed: bool = False
+    """Whether it goes on from an earlier connection's session (§2.2)."""
+    extended_master_secret: bool = True
+    """Whether the keys are bound to this handshake; in TLS 1.3 they always are (RFC 7627)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class Server:
         self._config = ServerConfig(
             credentials=(authority.certify("demo server", hosts=["localhost"]).credential(),),
             verifier=ChainVerifier(authority.trust()),
+            tickets=0,  # another story
             trace=lambda entry: self.scenes[-1].entries.append(entry),
         )
         self._staff = AuthRequest(authorities=(authority.name,), within=TIMEOUT)

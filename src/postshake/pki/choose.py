@@ -49,6 +49,12 @@ class Wanted:
     """For certificates; None means the same ones (§4.2.3)."""
     oid_filters: tuple[tuple[bytes, bytes], ...] = ()
     """Pairs of DER object identifier and DER value (§4.2.5)."""
+    tls12: bool = False
+    """Whether the schemes mean what they mean in TLS 1.2."""
+
+    def schemes_of(self, credential: Credential) -> tuple[SignatureScheme, ...]:
+        """What a credential can sign with in the version that is asked for."""
+        return credential.schemes12 if self.tls12 else credential.schemes
 
 
 def choose_credential(credentials: Iterable[Credential], wanted: Wanted) -> Credential | None:
@@ -107,7 +113,7 @@ def choose_server_credential(
     able = [
         credential
         for credential in credentials
-        if choose_scheme(credential.schemes, wanted.signature_algorithms) is not None
+        if choose_scheme(wanted.schemes_of(credential), wanted.signature_algorithms) is not None
     ]
     if len(able) < 2:
         return able[0] if able else None
@@ -240,8 +246,8 @@ def _has_usage(usage: x509.KeyUsage, name: str) -> bool:
 
 
 def _misfit(credential: Credential, wanted: Wanted) -> str | None:
-    if choose_scheme(credential.schemes, wanted.signature_algorithms) is None:
-        ours = ", ".join(scheme.name for scheme in credential.schemes)
+    if choose_scheme(wanted.schemes_of(credential), wanted.signature_algorithms) is None:
+        ours = ", ".join(scheme.name for scheme in wanted.schemes_of(credential))
         theirs = ", ".join(name_of(SignatureScheme, code) for code in wanted.signature_algorithms)
         return f"no signature scheme in common: ours {ours or 'none'}; wanted {theirs or 'none'}"
     usage = _held(credential.leaf, ExtensionOID.KEY_USAGE.dotted_string)

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..constants import SignatureScheme
 from ..crypto import signatures
+from ..crypto.signatures12 import fits12, schemes12_for, sign12
 from ..errors import UsageError
 from .facts import RSASSA_PSS, describe, load_certificate, load_certificates
 
@@ -61,18 +62,24 @@ class LocalSigner:
         pss_key: whether the certificate restricts the RSA key to RSASSA-PSS.
     """
 
-    __slots__ = ("_private_key", "public_key", "schemes")
+    __slots__ = ("_private_key", "_pss_key", "public_key", "schemes")
 
     def __init__(self, private_key: PrivateKeyTypes, *, pss_key: bool = False) -> None:
         self._private_key = private_key
+        self._pss_key = pss_key
         self.public_key: PublicKeyTypes = private_key.public_key()
         self.schemes: tuple[SignatureScheme, ...] = signatures.schemes_for(
             self.public_key, pss_key=pss_key
         )
 
+    @property
+    def schemes12(self) -> tuple[SignatureScheme, ...]:
+        """What it can sign with in TLS 1.2, where more schemes fit a key, best first."""
+        return schemes12_for(self.public_key, pss_key=self._pss_key)
+
     def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
         """Sign the data with this key (§4.4.3)."""
-        return signatures.sign(scheme, self._private_key, data)
+        return sign12(scheme, self._private_key, data)
 
     def __repr__(self) -> str:
         return f"LocalSigner({type(self.public_key).__name__})"
@@ -145,6 +152,17 @@ class Credential:
             for scheme in self.signer.schemes
             if signatures.fits(scheme, key, pss_key=self.pss_key)
         )
+
+    @cached_property
+    def schemes12(self) -> tuple[SignatureScheme, ...]:
+        """What the signer can do in TLS 1.2 and the certificate allows, best first.
+
+        A signer that can do more there than in TLS 1.3 says so in an attribute
+        ``schemes12`` of its own.
+        """
+        able: tuple[SignatureScheme, ...] = getattr(self.signer, "schemes12", self.signer.schemes)
+        key = self.leaf.public_key()
+        return tuple(scheme for scheme in able if fits12(scheme, key, pss_key=self.pss_key))
 
     @classmethod
     def from_objects(

@@ -63,6 +63,7 @@ __all__ = [
     "check_finished",
     "check_signature",
     "identify",
+    "read_leaf",
     "sign_transcript",
     "signed_content",
 ]
@@ -208,7 +209,7 @@ def check_signature(
         IllegalParameter: the scheme was not offered, or does not fit the key.
         DecryptError: the signature is wrong.
     """
-    leaf, pss_key, key = read_leaf(certificate)
+    leaf, pss_key, key = read_leaf(certificate.certificate_list[0].cert_data)
     scheme = verify_message.algorithm
     name = name_of(SignatureScheme, scheme)
     if scheme not in offered:
@@ -231,10 +232,10 @@ def check_signature(
     )
 
 
-def read_leaf(certificate: Certificate) -> tuple[x509.Certificate, bool, PublicKeyTypes]:
+def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, bool, PublicKeyTypes]:
     """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
     try:
-        leaf = x509.load_der_x509_certificate(certificate.certificate_list[0].cert_data)
+        leaf = x509.load_der_x509_certificate(cert_data)
         pss_key = leaf.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
         return leaf, pss_key, leaf.public_key()
     except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …

@@ -14,9 +14,9 @@ from ..events import Established
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain
+from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
-from ..tickets import Ticket
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -39,36 +39,33 @@ from .authenticate import (
     identify,
 )
 from .certificate_request import wanted_by
-from .client_hellos import Hellos, check_answers, exchange_hellos
+from .client_hellos import Hellos, check_answers
 from .early_data import EarlyData
 from .flow import Flow, ask, expect, expect_one_of
 from .link import Flight, Link
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
 from .psk import Psk, recall, started_at
-from .psk_client import gather_psks
 
-__all__ = ["client_handshake"]
+__all__ = ["client_handshake13"]
 
 
-def client_handshake(
+def client_handshake13(
     link: Link,
     config: ClientConfig,
     server_name: str | None,
-    ticket: Ticket | None,
+    hellos: Hellos,
     early_data: EarlyData,
 ) -> Flow[HandshakeOutcome]:
-    """Shake hands as a client (§2).
+    """Shake hands as a client, from the ServerHello on (§2).
 
     Args:
         link: the connection.
         config: our policy.
         server_name: whom we mean to reach, for SNI and for the certificate.
-        ticket: a session to resume, if the server agrees.
-        early_data: what to send before the server has answered.
+        hellos: what the exchange of hellos settled.
+        early_data: what was sent before the server had answered.
     """
-    psks = yield from gather_psks(config, server_name, ticket)
-    hellos = yield from exchange_hellos(link, config, server_name, psks, early_data)
     group, secret = agree_on_keys(link, hellos, early_data)
     alpn_protocol = yield from read_parameters(link, config, hellos, early_data)
     request, signed, proof = yield from read_server_proof(link, config, hellos)
@@ -91,6 +88,7 @@ def client_handshake(
             client_random=hellos.client_random,
             hello_retry_request=hellos.retried,
             psk=hellos.psk.kind if hellos.psk is not None else None,
+            resumed=hellos.psk is not None and hellos.psk.kind is PskKind.RESUMPTION,
             psk_identity=hellos.psk.external_identity if hellos.psk is not None else None,
             early_data_accepted=early_data.accepted,
         ),

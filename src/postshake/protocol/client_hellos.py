@@ -16,6 +16,7 @@ from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
 from .early_data import EarlyData
 from .flow import Flow, expect, expect_one_of
+from .hellos12 import ServerChose12
 from .link import Flight, Link
 from .offer import make_offer, renew_offer
 from .psk import Psk
@@ -50,9 +51,9 @@ def exchange_hellos(
     server_name: str | None,
     psks: tuple[Psk, ...],
     early_data: EarlyData,
-) -> Flow[Hellos]:
+) -> Flow[Hellos | ServerChose12]:
     """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
-    offer = make_offer(config, server_name)
+    offer = make_offer(config, server_name, link.session12)
     now = config.wall_clock()
     early = early_data.wanted(psks)
     first = offer_psks(offer.hello, psks, now, early_data=early)
@@ -66,6 +67,13 @@ def exchange_hellos(
     received = yield from expect_one_of(ServerHello)
     hello = received.message
     assert isinstance(hello, ServerHello)
+    if chose_tls12(config, hello):
+        if early:
+            raise UnsupportedVersion(
+                "expected TLS 1.3 from a server that gave a ticket for early data, got TLS 1.2",
+                section="E.3",
+            )
+        return ServerChose12(first, hello, (first_raw, received.raw), offer.session12)
     suite = check_server_hello(config, first, hello)
     if not hello.is_hello_retry_request:
         transcript = Transcript(suite.hash_name, first_raw, received.raw)
@@ -102,6 +110,15 @@ def _enter_compatibility(link: Link, config: ClientConfig, early_data: EarlyData
     # §D.4: before our second flight, whether that is a hello or not; early data was one
     if config.middlebox_compatibility and not early_data.began:
         link.send_change_cipher_spec()
+
+
+def chose_tls12(config: ClientConfig, hello: ServerHello) -> bool:
+    """Whether the server answered in the way of TLS 1.2, and we speak it (§4.1.3)."""
+    return (
+        ProtocolVersion.TLS12 in config.versions
+        and not hello.is_hello_retry_request
+        and hello.extensions.get(SupportedVersionsServerHello) is None
+    )
 
 
 def check_server_hello(config: ClientConfig, offered: ClientHello, hello: ServerHello) -> Suite:

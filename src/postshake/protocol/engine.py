@@ -17,6 +17,7 @@ from ..constants import (
     AlertLevel,
     ContentType,
     HandshakeType,
+    ProtocolVersion,
     Role,
     name_of,
 )
@@ -34,26 +35,33 @@ from ..record.layer import RecordLayer
 from ..record.limits import Budget
 from ..record.protection import Epoch
 from ..record.reassembly import Reassembly
+from ..session12 import Session12
 from ..tickets import Ticket
 from ..wire.alert import Alert
-from ..wire.handshake import decode_handshake
-from .client13 import client_handshake
+from ..wire.tls12 import ChangeCipherSpec
 from .desk import Desk
 from .early_data import EarlyData
 from .flow import Ask, Conversation, Expect, Received
+from .handshake import client_handshake, server_handshake
 from .key_update import KeyUpdates
 from .link import Link, trace_epoch
-from .outcome import HandshakeOutcome
+from .outcome import HandshakeOutcome, SessionSecrets
 from .reauth_client import ReauthClient
 from .reauth_server import ReauthServer
+from .renegotiation import Renegotiation
 from .resumption import TicketStore
-from .server13 import server_handshake
 from .tickets import TicketIssuer
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 
 APPLICATION_DATA = int(ContentType.application_data)
 CLOSURE_ALERTS = (AlertDescription.close_notify, AlertDescription.user_canceled)  # §6.1
+
+TLS12_ALERTS = {
+    AlertDescription.missing_extension: AlertDescription.handshake_failure,
+    AlertDescription.certificate_required: AlertDescription.handshake_failure,
+}
+"""What TLS 1.2 says instead of alerts that it does not know (RFC 5246 section 7.2.2)."""
 
 
 class Engine:
@@ -64,6 +72,7 @@ class Engine:
         config: ClientConfig | ServerConfig,
         server_name: str | None,
         ticket: Ticket | None = None,
+        session12: Session12 | None = None,
     ) -> None:
         self.config = config
         self.role = Role.client if isinstance(config, ClientConfig) else Role.server
@@ -77,6 +86,7 @@ class Engine:
         self.layer = RecordLayer(limits=limits, role=self.role, padding=config.padding)
         self.reassembly = Reassembly(limits)
         self.link = Link(self.role, config, self.layer, self.reassembly)
+        self.link.session12 = session12
         self.desk = Desk()
         self.key_updates = KeyUpdates(self.link, self.desk)
         self.reauth_server: ReauthServer | None = None
@@ -88,6 +98,7 @@ class Engine:
             limit = ticket.max_early_data_size if ticket is not None else 0
             self.early_data = EarlyData(self.link, config, limit)
         self._ticket = ticket
+        self.renegotiation = Renegotiation(self.link)
         self._server_name = server_name
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
@@ -182,6 +193,8 @@ class Engine:
             self._take_messages()
         elif content_type == ContentType.alert:
             self._take_alert(Alert.decode(content))
+        elif content_type == ContentType.change_cipher_spec:
+            self._take_change_cipher_spec(content)
         elif self.layer.inbound.epoch is Epoch.early and not self.reassembly.partial:
             self._take_early_data(content)
         else:
@@ -195,6 +208,19 @@ class Engine:
         self.desk.plaintext.add_early(content)
         if self.config.trace is not None:
             self.trace_data(Direction.received, len(content))
+
+    def _take_change_cipher_spec(self, content: bytes) -> None:
+        """Give it to the reader like a message: TLS 1.2 alone has it (RFC 5246 section 7.1)."""
+        self.reassembly.check_aligned()
+        message = ChangeCipherSpec.decode(content)
+        if self.config.trace is not None:
+            epoch = trace_epoch(self.link.inbound)
+            self.config.trace(TraceEntry(Direction.received, "ChangeCipherSpec", 1, epoch))
+        reader = self._reader
+        if reader is None:
+            raise UnexpectedMessage("ChangeCipherSpec after the handshake", section="RFC 5246, 7.1")
+        reader.take(Received(message, content))
+        self._go_on_with(reader)
 
     def _what_is_awaited(self) -> str:
         if self.reassembly.partial:
@@ -211,11 +237,14 @@ class Engine:
         )
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
-        message = decode_handshake(handshake_type, raw[4:])
+        message = self.link.decode(handshake_type, raw[4:])
         if self.config.trace is not None:
             self.link.trace(Direction.received, message, len(raw))
         received = Received(message, raw)
         reader = self._reader
+        if reader is not None and handshake_type == HandshakeType.hello_request:
+            self.renegotiation.ignore(received)
+            return
         if reader is not None:
             reader.take(received)
         elif (route := self._routes.get(handshake_type)) is not None:
@@ -253,8 +282,17 @@ class Engine:
         elif description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
             self.desk.emit(PeerClosed(self.desk.position))
+        elif alert.level == AlertLevel.warning and self._warnings_allowed:
+            self._alert_budget.spend()
         else:
             raise AlertReceived(description, peer=self.role.peer)
+
+    @property
+    def _warnings_allowed(self) -> bool:
+        """Whether the peer may warn us: in TLS 1.2, and while that may yet be chosen."""
+        return self.link.tls12 or (
+            ProtocolVersion.TLS12 in self.config.versions and not self.link.inbound.protected
+        )
 
     # --- what becomes of it
 
@@ -266,20 +304,27 @@ class Engine:
         self.desk.plaintext.end_early()
         if outcome.identity is not None:
             self.desk.commit_identity(outcome.identity)
+        if outcome.established.version == ProtocolVersion.TLS12:
+            self._routes[self.renegotiation.asks] = self.renegotiation.refuse
+        else:
+            self._open_routes(outcome)
+        self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
+
+    def _open_routes(self, outcome: HandshakeOutcome) -> None:
+        """Say who takes what TLS 1.3 has after the handshake (§4.6)."""
         config = self.config
+        assert isinstance(outcome.secrets, SessionSecrets)
         shared = (outcome.established, outcome.transcript, self.desk)
         self._routes[HandshakeType.key_update] = self.key_updates.take
         if isinstance(config, ClientConfig):
-            self.tickets = TicketStore(self.link, outcome, self.desk)
+            self.tickets = TicketStore(self.link, outcome, outcome.secrets, self.desk)
             self.reauth_client = ReauthClient(self.link, config, *shared)
             self._routes[HandshakeType.new_session_ticket] = self.tickets.take
             self._routes[HandshakeType.certificate_request] = self.reauth_client.take_request
         else:
-            self.issuer = TicketIssuer(self.link, config, outcome, self.desk)
+            self.issuer = TicketIssuer(self.link, config, outcome, outcome.secrets, self.desk)
             self.reauth_server = ReauthServer(self.link, config, *shared, self.issuer)
             self._routes[HandshakeType.certificate] = self.reauth_server.take_certificate
-        self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
-        if self.issuer is not None and isinstance(config, ServerConfig):
             self.issuer.issue(config.tickets)
 
     def give_up(self) -> None:
@@ -336,9 +381,17 @@ class Engine:
         error.peer = self.role.peer
         self.failure = error
         self._drop_conversations()
+        self._forget_session12()
         if error.alert is not None and not self.link.closed:
             with suppress(Exception):  # one failure is enough
                 self.send_alert(error.alert)
+
+    def _forget_session12(self) -> None:
+        """Keep a failed TLS 1.2 connection from being resumed (RFC 5246 section 7.2.2)."""
+        session = self.outcome.session12 if self.outcome is not None else None
+        if session is not None and isinstance(self.config, ServerConfig):
+            if self.config.sessions12 is not None:
+                self.config.sessions12.forget(session.session_id)
 
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None
@@ -346,6 +399,8 @@ class Engine:
 
     def send_alert(self, description: AlertDescription) -> None:
         """Queue an alert; after it we say nothing else."""
+        if self.link.tls12:
+            description = TLS12_ALERTS.get(description, description)
         level = AlertLevel.warning if description in CLOSURE_ALERTS else AlertLevel.fatal
         self.link.closed = True
         if self.config.trace is not None:

@@ -25,12 +25,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from ..errors import InternalError, TLSError, UnexpectedMessage
 from ..questions import Subject
 from ..wire.handshake import Handshake
+from ..wire.tls12 import ChangeCipherSpec
 from .transcript import Transcript
 
 __all__ = ["Ask", "Conversation", "Expect", "Flow", "Received", "ask", "expect", "expect_one_of"]
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Handshake)
+M = TypeVar("M", bound=Handshake | ChangeCipherSpec)
 A = TypeVar("A")
 
 
@@ -38,7 +39,7 @@ A = TypeVar("A")
 class Received:
     """A message of the peer's, and its bytes as they came."""
 
-    message: Handshake
+    message: Handshake | ChangeCipherSpec
     raw: bytes
 
 

@@ -5,13 +5,20 @@ from __future__ import annotations
 from ..config import Config
 from ..constants import ContentType, Role
 from ..crypto.suites import Suite
+from ..crypto.suites12 import Suite12
 from ..errors import InternalError
 from ..events import Direction, TraceEntry
 from ..record.deframer import MAX_PLAINTEXT
 from ..record.layer import RecordLayer
 from ..record.protection import Epoch, Inbound, Outbound
 from ..record.reassembly import Reassembly
-from ..wire.handshake import Handshake, encode_handshake
+from ..session12 import Session12
+from ..wire.handshake import (
+    Handshake,
+    decode_handshake,
+    decode_handshake12,
+    encode_handshake,
+)
 from .transcript import Transcript
 
 __all__ = ["Flight", "Link", "trace_epoch"]
@@ -42,7 +49,17 @@ class Flight:
 class Link:
     """A conversation's hold on the connection it belongs to."""
 
-    __slots__ = ("closed", "config", "early_data_left", "layer", "reassembly", "role")
+    __slots__ = (
+        "closed",
+        "config",
+        "decode",
+        "early_data_left",
+        "layer",
+        "reassembly",
+        "role",
+        "session12",
+        "tls12",
+    )
 
     def __init__(
         self, role: Role, config: Config, layer: RecordLayer, reassembly: Reassembly
@@ -55,6 +72,12 @@ class Link:
         """Whether we said our last alert: nothing may follow it (§6.1)."""
         self.early_data_left = 0
         """How many bytes of early data we still accept (§4.2.10)."""
+        self.tls12 = False
+        """Whether TLS 1.2 was chosen."""
+        self.session12: Session12 | None = None
+        """Client: the TLS 1.2 session to resume, if the server wants to."""
+        self.decode = decode_handshake
+        """Reads a handshake message of the version in use."""
 
     @property
     def inbound(self) -> Inbound:
@@ -111,6 +134,21 @@ class Link:
         self.reassembly.check_aligned()
         self.layer.read_with(suite, traffic_secret, epoch)
 
+    def enter_tls12(self) -> None:
+        """Go by the rules of TLS 1.2 from here on: the hellos have chosen it."""
+        self.tls12 = True
+        self.decode = decode_handshake12
+        self.layer.enter_tls12()
+
+    def change_write_keys12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
+        """Announce protection and begin it (RFC 5246 section 7.1)."""
+        self.send_change_cipher_spec()
+        self.layer.write_with12(suite, key, iv)
+
+    def change_read_keys12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
+        """Expect protection: the peer has announced it (RFC 5246 section 7.1)."""
+        self.layer.read_with12(suite, key, iv)
+
     def limit_records(self, *, sent: int, received: int | None) -> None:
         """Keep protected records within what was negotiated (RFC 8449 section 4).
 
@@ -121,6 +159,12 @@ class Link:
         self.layer.max_fragment_out = min(sent - 1, MAX_PLAINTEXT)
         if received is not None:
             self.layer.max_plaintext_in = received - 1
+
+    def limit_records12(self, *, sent: int, received: int | None) -> None:
+        """The same for TLS 1.2, whose records hold no content type (RFC 8449 section 4)."""
+        if received is not None:
+            received = min(received, MAX_PLAINTEXT) + 1
+        self.limit_records(sent=sent + 1, received=received)
 
     def log_secret(self, label: str, client_random: bytes, secret: bytes) -> None:
         """Give one secret to the key log, if there is one (SSLKEYLOGFILE)."""

@@ -13,6 +13,7 @@ from ..constants import (
 from ..crypto.groups import KeyShare, generate_share
 from ..errors import IllegalParameter
 from ..pki.names import normalize_server_name
+from ..session12 import Session12
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,
@@ -29,10 +30,18 @@ from ..wire.extensions import (
     ServerName,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
+    StatusRequest,
     SupportedGroups,
     SupportedVersionsClientHello,
 )
 from ..wire.hello import ClientHello, ServerHello
+from .offer12 import (
+    offered_schemes,
+    offered_session,
+    offered_suites,
+    tls12_extensions,
+    without_tls13,
+)
 
 __all__ = ["FRAGMENT_LENGTHS", "Offer", "make_offer", "renew_offer"]
 
@@ -46,25 +55,37 @@ class Offer:
 
     hello: ClientHello
     shares: dict[int, KeyShare] = field(repr=False)
+    session12: Session12 | None = None
+    """The TLS 1.2 session that it offers to resume."""
 
 
-def make_offer(config: ClientConfig, server_name: str | None) -> Offer:
+def make_offer(
+    config: ClientConfig, server_name: str | None, session12: Session12 | None = None
+) -> Offer:
     """Write the first ClientHello (§4.1.2)."""
+    tls13 = ProtocolVersion.TLS13 in config.versions
+    session12 = offered_session(config, session12)
     shares: dict[int, KeyShare] = {
-        group: generate_share(group, config.random) for group in config.groups[: config.key_shares]
+        group: generate_share(group, config.random)
+        for group in config.groups[: config.key_shares if tls13 else 0]
     }
-    session_id = config.random(32) if config.middlebox_compatibility else b""
+    session_id = config.random(32) if config.middlebox_compatibility and tls13 else b""
+    if session12 is not None:  # RFC 5077 section 3.4: with a ticket any ID will do
+        session_id = session12.session_id or session_id or config.random(32)
     hello = ClientHello(
         random=config.random(32),
         legacy_session_id=session_id,
-        cipher_suites=config.cipher_suites,
-        extensions=Extensions(tuple(_extensions(config, server_name, shares))),
+        cipher_suites=offered_suites(config),
+        extensions=Extensions(tuple(_extensions(config, server_name, shares, session12))),
     )
-    return Offer(hello, shares)
+    return Offer(hello if tls13 else without_tls13(hello), shares, session12)
 
 
 def _extensions(
-    config: ClientConfig, server_name: str | None, shares: dict[int, KeyShare]
+    config: ClientConfig,
+    server_name: str | None,
+    shares: dict[int, KeyShare],
+    session12: Session12 | None,
 ) -> list[Extension]:
     extensions: list[Extension] = []
     if server_name is not None:
@@ -72,18 +93,21 @@ def _extensions(
         if not is_address:  # RFC 6066 section 3: no literal addresses
             extensions.append(ServerName(host_name))
     extensions += [
-        SupportedVersionsClientHello((ProtocolVersion.TLS13,)),
+        SupportedVersionsClientHello(tuple(sorted(config.versions, reverse=True))),
         SupportedGroups(config.groups),
         KeyShareClientHello(_entries(shares)),
+        *tls12_extensions(config, session12),
     ]
     if config.verifier is not None:  # §4.2.3: without it the server shows no certificate
-        extensions.append(SignatureAlgorithms(config.signature_algorithms))
-        if config.signature_algorithms_cert != config.signature_algorithms:
+        extensions.append(SignatureAlgorithms(offered_schemes(config)))
+        if config.signature_algorithms_cert != offered_schemes(config):
             extensions.append(SignatureAlgorithmsCert(config.signature_algorithms_cert))
     if config.psk_modes:  # without it a server sends no tickets (§4.2.9)
         extensions.append(PskKeyExchangeModes(config.psk_modes))
     if config.alpn_protocols:
         extensions.append(ApplicationLayerProtocolNegotiation(config.alpn_protocols))
+    if config.request_status:
+        extensions.append(StatusRequest())
     if config.post_handshake_auth:
         extensions.append(PostHandshakeAuth())
     if config.certificate_authorities:

@@ -16,7 +16,7 @@ from ..wire.later import NewSessionTicket
 from .desk import Desk
 from .flow import Received
 from .link import Link
-from .outcome import HandshakeOutcome
+from .outcome import HandshakeOutcome, SessionSecrets
 
 __all__ = ["TicketStore"]
 
@@ -24,11 +24,14 @@ __all__ = ["TicketStore"]
 class TicketStore:
     """The tickets that a client received on one connection, newest last."""
 
-    def __init__(self, link: Link, outcome: HandshakeOutcome, desk: Desk) -> None:
+    def __init__(
+        self, link: Link, outcome: HandshakeOutcome, secrets: SessionSecrets, desk: Desk
+    ) -> None:
         limits = link.config.limits
         self.tickets: deque[Ticket] = deque(maxlen=limits.tickets)
         self._link = link
         self._outcome = outcome
+        self._secrets = secrets
         self._desk = desk
         self._budget = Budget(limits.tickets_per_connection, "NewSessionTicket messages")
 
@@ -46,7 +49,7 @@ class TicketStore:
         if message.ticket_lifetime == 0 or not self._outcome.resumable:
             return
         early_data = message.extensions.get(EarlyDataTicket)
-        secrets, established = self._outcome.secrets, self._outcome.established
+        secrets, established = self._secrets, self._outcome.established
         server = self._outcome.identity
         ticket = Ticket(
             ticket=message.ticket,

@@ -24,6 +24,7 @@ from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.names import matches_host
 from ..pki.trust import PeerChain
+from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
@@ -63,19 +64,19 @@ from .authenticate import (
 from .certificate_request import make_certificate_request
 from .early_data import admit_early_data, begin_reading, read_early_data, skip_early_data
 from .flow import Flow, ask, expect
+from .hellos12 import ClientOffered12
 from .link import Flight, Link
 from .negotiate import choose_alpn
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
 from .psk import recall, started_at
-from .server_hellos import Hellos, enter_compatibility, exchange_hellos
+from .server_hellos import Hellos, enter_compatibility
 
-__all__ = ["server_handshake"]
+__all__ = ["choose_protocol", "judge_client", "name_asked_for", "server_handshake13"]
 
 
-def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
-    """Shake hands as a server (§2)."""
-    hellos = yield from exchange_hellos(link, config)
+def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow[HandshakeOutcome]:
+    """Shake hands as a server, from the ClientHello on (§2)."""
     server_name = name_asked_for(hellos)
     alpn_protocol = choose_protocol(config, hellos)
     ours = yield from choose_proof(config, hellos, server_name)
@@ -111,6 +112,7 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
             client_random=hellos.client_hello.random,
             hello_retry_request=hellos.retried,
             psk=psk.kind if psk is not None else None,
+            resumed=psk is not None and psk.kind is PskKind.RESUMPTION,
             psk_identity=psk.external_identity if psk is not None else None,
             early_data_accepted=early,
         ),
@@ -130,13 +132,13 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
 # --- what we choose
 
 
-def name_asked_for(hellos: Hellos) -> str | None:
+def name_asked_for(hellos: Hellos | ClientOffered12) -> str | None:
     """Return the server name that the client wants (RFC 6066 section 3)."""
     server_name = hellos.extensions.get(ServerName)
     return server_name.host_name if server_name is not None else None
 
 
-def choose_protocol(config: ServerConfig, hellos: Hellos) -> bytes | None:
+def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> bytes | None:
     """Choose the application protocol (RFC 7301 section 3.2)."""
     offered = hellos.extensions.get(ApplicationLayerProtocolNegotiation)
     if offered is None or not config.alpn_protocols:

@@ -34,10 +34,12 @@ from ..wire.extensions import (
 from ..wire.hello import HELLO_RETRY_REQUEST_RANDOM, ClientHello, ServerHello
 from .early_data import skip_early_data
 from .flow import Flow, expect_one_of
+from .hellos12 import ClientOffered12
 from .link import Flight, Link
 from .negotiate import choose_first, choose_group
 from .psk import Psk
 from .psk_server import choose_psk, choose_suite
+from .server_hellos12 import choose_version
 from .transcript import Transcript
 
 __all__ = ["Hellos", "enter_compatibility", "exchange_hellos"]
@@ -63,12 +65,14 @@ class Hellos:
         return self.client_hello.extensions
 
 
-def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
+def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOffered12]:
     """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
     received = yield from expect_one_of(ClientHello)
-    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     hello = received.message
     assert isinstance(hello, ClientHello)
+    if choose_version(config, hello) is ProtocolVersion.TLS12:
+        return ClientOffered12(hello, received.raw)
+    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     suite = check_client_hello(config, hello)
     psk = yield from choose_psk(config, hello, received.raw)
     if psk is not None:

@@ -17,7 +17,7 @@ from ..wire.later import NewSessionTicket
 from .desk import Desk
 from .flow import Conversation, Flow, ask
 from .link import Link
-from .outcome import HandshakeOutcome
+from .outcome import HandshakeOutcome, SessionSecrets
 
 __all__ = ["TicketIssuer"]
 
@@ -29,11 +29,17 @@ class TicketIssuer:
     """The tickets that a server sends on one connection."""
 
     def __init__(
-        self, link: Link, config: ServerConfig, outcome: HandshakeOutcome, desk: Desk
+        self,
+        link: Link,
+        config: ServerConfig,
+        outcome: HandshakeOutcome,
+        secrets: SessionSecrets,
+        desk: Desk,
     ) -> None:
         self._link = link
         self._config = config
         self._outcome = outcome
+        self._secrets = secrets
         self._desk = desk
         self._sent = 0
 
@@ -69,7 +75,7 @@ class TicketIssuer:
         return int(min(ends) - now)
 
     def _state(self, identity: Identity | None, lifetime: int, nonce: bytes) -> TicketState:
-        config, secrets = self._config, self._outcome.secrets
+        config, secrets = self._config, self._secrets
         established = self._outcome.established
         return TicketState(
             suite=secrets.suite.code,

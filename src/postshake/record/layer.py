@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ..constants import ContentType, Role
 from ..crypto.suites import Suite
+from ..crypto.suites12 import Suite12
 from ..errors import (
     BadRecordMac,
     InternalError,
@@ -23,6 +24,7 @@ from ..errors import (
 from .deframer import MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
 from .protection import Epoch, Inbound, Outbound
+from .protection12 import Inbound12, Outbound12
 
 __all__ = ["PaddingPolicy", "RecordLayer"]
 
@@ -64,8 +66,8 @@ class RecordLayer:
     def __init__(self, *, limits: Limits, role: Role, padding: PaddingPolicy | None = None) -> None:
         self.role = role
         """Which end we are."""
-        self.inbound = Inbound()
-        self.outbound = Outbound()
+        self.inbound: Inbound = Inbound()
+        self.outbound: Outbound = Outbound()
         self.max_fragment_out = MAX_PLAINTEXT
         """The most content and padding that we put into a record.
 
@@ -119,8 +121,8 @@ class RecordLayer:
     def next_record(self) -> tuple[int, bytes] | None:
         """Open the next record: its content type and content (§5.2).
 
-        The type is 21, 22 or 23. Application data may be empty (padding alone);
-        alerts and handshake fragments are not. None means that more bytes are
+        The type is 21, 22 or 23, and in TLS 1.2 also 20. Application data may be
+        empty (padding alone); the others are not. None means that more bytes are
         needed.
 
         Raises:
@@ -147,7 +149,7 @@ class RecordLayer:
                     elif self._empty_records:
                         self._empty_records = 0
                     return record
-                plain = self._plain_record(header[0], body)
+                plain = self._plain_record(header, body)
                 if plain is not None:
                     return plain
         except TLSError as error:
@@ -168,6 +170,24 @@ class RecordLayer:
     def update_read(self) -> None:
         """Open what comes from now on with the next generation of keys (§7.2)."""
         self.inbound.update()
+
+    def enter_tls12(self) -> None:
+        """Go by the rules of TLS 1.2 from here on; nothing is protected yet."""
+        inbound, outbound = Inbound12(), Outbound12()
+        inbound.max_plaintext = self.inbound.max_plaintext
+        outbound.legacy_record_version = self.outbound.legacy_record_version
+        self.inbound, self.outbound = inbound, outbound
+        self._padding = None  # TLS 1.2 has none
+
+    def read_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
+        """Open what comes from now on with these keys (RFC 5246 section 7.1)."""
+        assert isinstance(self.inbound, Inbound12)
+        self.inbound.install12(suite, key, iv)
+
+    def write_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
+        """Seal what is sent from now on with these keys (RFC 5246 section 7.1)."""
+        assert isinstance(self.outbound, Outbound12)
+        self.outbound.install12(suite, key, iv)
 
     # Out
 
@@ -258,11 +278,12 @@ class RecordLayer:
         elif not content:
             raise _empty(content_type)
 
-    def _plain_record(
-        self, content_type: int, body: bytes | memoryview
-    ) -> tuple[int, bytes] | None:
+    def _plain_record(self, header: bytes, body: bytes | memoryview) -> tuple[int, bytes] | None:
         """Judge a record that is not protected; None when it is dropped."""
         inbound = self.inbound
+        content_type = header[0]
+        if isinstance(inbound, Inbound12):
+            return self._record12(inbound, header, body)
         if content_type == _CHANGE_CIPHER_SPEC:
             self._drop_change_cipher_spec(body)
             return None
@@ -294,6 +315,28 @@ class RecordLayer:
             if content_type == _HANDSHAKE:
                 self.skip_early_data = 0  # the second ClientHello follows all early data
         return content_type, bytes(body)
+
+    def _record12(
+        self, inbound: Inbound12, header: bytes, body: bytes | memoryview
+    ) -> tuple[int, bytes]:
+        """Judge a record of TLS 1.2, protected or not (RFC 5246 section 6.2)."""
+        if inbound.protected:
+            record = inbound.open(header, body)
+        elif header[0] == _APPLICATION_DATA:
+            raise UnexpectedMessage(
+                "expected handshake records, got application data before any key",
+                section="RFC 5246, 6.2.1",
+            )
+        elif len(body) > MAX_PLAINTEXT:
+            raise RecordOverflow(
+                f"plaintext record: expected at most {MAX_PLAINTEXT} bytes, got {len(body)}",
+                section="RFC 5246, 6.2.1",
+            )
+        else:
+            record = header[0], bytes(body)
+        if not record[1]:
+            raise _empty(header[0])
+        return record
 
     def _drop_change_cipher_spec(self, body: bytes | memoryview) -> None:
         if not self.ccs_allowed or bytes(body) != b"\x01":

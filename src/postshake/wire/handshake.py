@@ -10,8 +10,18 @@ from .auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from .codec import u8, vec24
 from .hello import ClientHello, EncryptedExtensions, ServerHello
 from .later import EndOfEarlyData, KeyUpdate, NewSessionTicket
+from .tls12 import (
+    Certificate12,
+    CertificateRequest12,
+    CertificateStatus12,
+    ClientKeyExchange,
+    HelloRequest,
+    NewSessionTicket12,
+    ServerHelloDone,
+    ServerKeyExchange,
+)
 
-__all__ = ["Handshake", "decode_handshake", "encode_handshake"]
+__all__ = ["Handshake", "decode_handshake", "decode_handshake12", "encode_handshake"]
 
 Handshake = (
     ClientHello
@@ -24,8 +34,16 @@ Handshake = (
     | CertificateVerify
     | Finished
     | KeyUpdate
+    | HelloRequest
+    | Certificate12
+    | CertificateStatus12
+    | ServerKeyExchange
+    | CertificateRequest12
+    | ServerHelloDone
+    | ClientKeyExchange
+    | NewSessionTicket12
 )
-"""Any handshake message of TLS 1.3; a HelloRetryRequest is a ServerHello."""
+"""Any handshake message, of either version; a HelloRetryRequest is a ServerHello."""
 
 
 def decode_handshake(handshake_type: int, body: bytes) -> Handshake:
@@ -42,6 +60,24 @@ def decode_handshake(handshake_type: int, body: bytes) -> Handshake:
             "expected a handshake message of TLS 1.3, "
             f"got {name_of(HandshakeType, handshake_type)} with {len(body)} bytes",
             section="4",
+        )
+    return decode(body)
+
+
+def decode_handshake12(handshake_type: int, body: bytes) -> Handshake:
+    """Read one whole message of TLS 1.2 (RFC 5246 section 7.4).
+
+    Raises:
+        UnexpectedMessage: TLS 1.2, as we speak it, has no message of this type.
+        DecodeError: the body is not such a message.
+        IllegalParameter: a value in it is legal in no context.
+    """
+    decode = _DECODERS12.get(handshake_type)
+    if decode is None:
+        raise UnexpectedMessage(
+            "expected a handshake message of TLS 1.2, "
+            f"got {name_of(HandshakeType, handshake_type)} with {len(body)} bytes",
+            section="RFC 5246, 7.4",
         )
     return decode(body)
 
@@ -68,4 +104,19 @@ _DECODERS: dict[int, Callable[[bytes], Handshake]] = {
     CertificateVerify.handshake_type: CertificateVerify.decode,
     Finished.handshake_type: Finished.decode,
     KeyUpdate.handshake_type: KeyUpdate.decode,
+}
+
+_DECODERS12: dict[int, Callable[[bytes], Handshake]] = {
+    HelloRequest.handshake_type: HelloRequest.decode,
+    ClientHello.handshake_type: ClientHello.decode,
+    ServerHello.handshake_type: ServerHello.decode,
+    NewSessionTicket12.handshake_type: NewSessionTicket12.decode,
+    Certificate12.handshake_type: Certificate12.decode,
+    ServerKeyExchange.handshake_type: ServerKeyExchange.decode,
+    CertificateRequest12.handshake_type: CertificateRequest12.decode,
+    ServerHelloDone.handshake_type: ServerHelloDone.decode,
+    CertificateVerify.handshake_type: CertificateVerify.decode,
+    ClientKeyExchange.handshake_type: ClientKeyExchange.decode,
+    Finished.handshake_type: Finished.decode,
+    CertificateStatus12.handshake_type: CertificateStatus12.decode,
 }

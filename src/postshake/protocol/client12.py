@@ -1,0 +1,278 @@
+"""The client's handshake in TLS 1.2, in the order of RFC 5246 section 7.3, figures 1 and 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..config import ClientConfig
+from ..constants import ClientCertificateType, NamedGroup, ProtocolVersion, Role, name_of
+from ..crypto.groups import answer_share
+from ..crypto.suites12 import Authentication
+from ..errors import DecodeError, IllegalParameter
+from ..events import Established
+from ..pki.choose import Wanted, choose_scheme
+from ..pki.credential import Credential
+from ..pki.identity import Identity
+from ..pki.trust import PeerChain, VerifiedChain
+from ..questions import ChooseCredential, JudgePeer, Refused
+from ..session12 import Session12
+from ..wire.auth import CertificateVerify
+from ..wire.tls12 import (
+    Certificate12,
+    CertificateRequest12,
+    CertificateStatus12,
+    ClientKeyExchange,
+    NewSessionTicket12,
+    ServerHelloDone,
+    ServerKeyExchange,
+)
+from .authenticate import FinishedProof, SignedChain, identify
+from .authenticate12 import check_chain_length, check_signature12, sign_data, with_keys_for
+from .client_hellos12 import Settled12, settle
+from .flow import Flow, ask, expect, expect_one_of
+from .hellos12 import ServerChose12
+from .link import Flight, Link
+from .offer12 import groups12
+from .outcome import HandshakeOutcome
+from .resumption12 import resumed_identity, session_of
+from .secrets12 import (
+    SessionSecrets12,
+    Transcript12,
+    derive_secrets,
+    read_finished,
+    send_finished,
+)
+
+__all__ = ["client_handshake12"]
+
+CERTIFICATE_TYPES = {
+    ClientCertificateType.rsa_sign: Authentication.RSA,
+    ClientCertificateType.ecdsa_sign: Authentication.ECDSA,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What the steps of one handshake have in common."""
+
+    link: Link
+    config: ClientConfig
+    server_name: str | None
+    hellos: ServerChose12
+    settled: Settled12
+    transcript: Transcript12
+
+    @property
+    def randoms(self) -> tuple[bytes, bytes]:
+        """The client's and the server's."""
+        return self.hellos.client_hello.random, self.hellos.server_hello.random
+
+
+def client_handshake12(
+    link: Link, config: ClientConfig, server_name: str | None, hellos: ServerChose12
+) -> Flow[HandshakeOutcome]:
+    """Shake hands as a client, from the ServerHello on (RFC 5246 section 7.3)."""
+    link.enter_tls12()
+    settled = settle(link, config, hellos)
+    transcript = Transcript12(settled.suite.hash_name, *hellos.raw)
+    talk = Talk(link, config, server_name, hellos, settled, transcript)
+    if settled.session is not None:
+        return (yield from resume(talk, settled.session))
+    certificates = yield from read_certificate(talk)
+    exchange, signed = yield from read_key_exchange(talk, certificates)
+    request = yield from read_request(talk)
+    verified = yield from judge_server(talk, signed.certificates, signed.ocsp_response)
+    credential, secrets = yield from write_answer(talk, exchange, request)
+    send_finished(link, secrets, transcript)
+    ticket = yield from read_ticket(talk)
+    proof = yield from read_finished(link, secrets, transcript)
+    now = config.wall_clock()
+    identity = identify(signed, proof, verified, now)
+    session = session_of(
+        secrets,
+        NamedGroup(exchange.params.group),
+        server_name=server_name,
+        peer=signed,
+        proven_at=now,
+        lifetime=(ticket.ticket_lifetime_hint if ticket else 0) or LIFETIME,
+        session_id=hellos.server_hello.legacy_session_id_echo,
+        ticket=ticket.ticket if ticket else b"",
+    )
+    return conclude(talk, session, secrets, identity, proof, credential)
+
+
+LIFETIME = 24 * 3600
+"""Seconds for which a session without a hint is tried again (RFC 5246 appendix F.1.4)."""
+
+
+# --- RFC 5246 7.4.2 to 7.4.5: the server's flight
+
+
+def read_certificate(talk: Talk) -> Flow[tuple[bytes, ...]]:
+    """Read the server's chain (RFC 5246 section 7.4.2)."""
+    certificate = yield from expect(Certificate12, into=talk.transcript)
+    certificates = certificate.certificate_list
+    if not certificates:
+        raise DecodeError(
+            "Certificate: expected a server's certificates, got none", section="RFC 5246, 7.4.2"
+        )
+    check_chain_length(certificates, talk.config.limits)
+    return certificates
+
+
+def read_key_exchange(
+    talk: Talk, certificates: tuple[bytes, ...]
+) -> Flow[tuple[ServerKeyExchange, SignedChain]]:
+    """Read the server's ephemeral key, which proves that it has its certificate's (7.4.3)."""
+    ocsp_response = None
+    kinds = (CertificateStatus12, ServerKeyExchange)
+    received = yield from expect_one_of(*kinds[0 if talk.settled.status_promised else 1 :])
+    talk.transcript.add(received.raw)
+    message = received.message
+    if isinstance(message, CertificateStatus12):
+        ocsp_response = message.response
+        message = yield from expect(ServerKeyExchange, into=talk.transcript)
+    assert isinstance(message, ServerKeyExchange)
+    if message.params.group not in groups12(talk.config.groups):
+        raise IllegalParameter(
+            "ServerKeyExchange: expected a group of ours, "
+            f"got {name_of(NamedGroup, message.params.group)}",
+            section="RFC 8422, 5.4",
+        )
+    client_random, server_random = talk.randoms
+    signed = check_signature12(
+        "ServerKeyExchange",
+        certificates,
+        message.algorithm,
+        message.signature,
+        client_random + server_random + message.params.encode(),
+        talk.config.signature_algorithms12,
+        authentication=talk.settled.suite.authentication,
+        ocsp_response=ocsp_response,
+    )
+    return message, signed
+
+
+def read_request(talk: Talk) -> Flow[CertificateRequest12 | None]:
+    """Read whether the server wants a certificate, and the end of its flight (7.4.4, 7.4.5)."""
+    received = yield from expect_one_of(CertificateRequest12, ServerHelloDone)
+    talk.transcript.add(received.raw)
+    if not isinstance(received.message, CertificateRequest12):
+        return None
+    yield from expect(ServerHelloDone, into=talk.transcript)
+    return received.message
+
+
+def judge_server(
+    talk: Talk, certificates: tuple[bytes, ...], ocsp_response: bytes | None
+) -> Flow[VerifiedChain]:
+    """Ask whether the server is the one that we want, before we answer it."""
+    config = talk.config
+    assert config.verifier is not None  # ClientConfig sees to it
+    name = talk.server_name if config.check_server_name else None
+    peer = PeerChain(certificates, Role.server, name, ocsp_response, config.wall_clock())
+    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    if isinstance(verdict, Refused):
+        raise verdict.error
+    return verdict
+
+
+# --- RFC 5246 7.4.6 to 7.4.8: our answer
+
+
+def write_answer(
+    talk: Talk, exchange: ServerKeyExchange, request: CertificateRequest12 | None
+) -> Flow[tuple[Credential | None, SessionSecrets12]]:
+    """Send our certificate if we were asked, our key, and the proof that goes with it."""
+    flight = Flight(talk.transcript)
+    credential: Credential | None = None
+    scheme = None
+    if request is not None:
+        credential = yield from choose_credential(talk, request)
+        schemes = credential.schemes12 if credential is not None else ()
+        scheme = choose_scheme(schemes, request.supported_signature_algorithms)
+        if scheme is None:
+            credential = None  # it can make none of the signatures that the server takes
+        flight.add(Certificate12(credential.chain if credential is not None else ()))
+    params = exchange.params
+    public, pre_master_secret = answer_share(params.group, params.public, talk.config.random)
+    flight.add(ClientKeyExchange(public))
+    session_hash = flight.digest() if talk.settled.extended else None
+    secrets = derive_secrets(talk.settled.suite, pre_master_secret, talk.randoms, session_hash)
+    talk.link.log_secret("CLIENT_RANDOM", talk.randoms[0], secrets.master_secret)
+    if credential is not None and scheme is not None:
+        signature = yield from sign_data(credential, scheme, talk.transcript.messages())
+        flight.add(CertificateVerify(scheme, signature))
+    talk.link.send(flight)
+    return credential, secrets
+
+
+def choose_credential(talk: Talk, request: CertificateRequest12) -> Flow[Credential | None]:
+    """Choose what to authenticate with (RFC 5246 sections 7.4.4 and 7.4.6)."""
+    kinds = [
+        CERTIFICATE_TYPES[ClientCertificateType(code)]
+        for code in request.certificate_types
+        if code in CERTIFICATE_TYPES
+    ]
+    wanted = Wanted(
+        authorities=request.certificate_authorities,
+        signature_algorithms=request.supported_signature_algorithms,
+        tls12=True,
+    )
+    credentials = with_keys_for(talk.config.credentials, kinds)
+    return (yield from ask(ChooseCredential(Role.client, credentials, wanted, None)))
+
+
+def read_ticket(talk: Talk) -> Flow[NewSessionTicket12 | None]:
+    """Read the ticket that the ServerHello promised (RFC 5077 section 3.3)."""
+    if not talk.settled.ticket_promised:
+        return None
+    return (yield from expect(NewSessionTicket12, into=talk.transcript))
+
+
+# --- RFC 5246 7.3, figure 2: the abbreviated handshake
+
+
+def resume(talk: Talk, session: Session12) -> Flow[HandshakeOutcome]:
+    """Go on from an earlier session; here the server finishes first."""
+    secrets = SessionSecrets12(session.suite, *talk.randoms, session.master_secret, True)
+    talk.link.log_secret("CLIENT_RANDOM", talk.randoms[0], secrets.master_secret)
+    ticket = yield from read_ticket(talk)
+    proof = yield from read_finished(talk.link, secrets, talk.transcript)
+    verified = yield from judge_server(talk, session.peer_chain, session.ocsp_response)
+    send_finished(talk.link, secrets, talk.transcript)
+    if ticket is not None and ticket.ticket:
+        session = replace(session, ticket=ticket.ticket, session_id=b"")
+    identity = resumed_identity(session, proof, verified)
+    return conclude(talk, session, secrets, identity, proof, None)
+
+
+def conclude(
+    talk: Talk,
+    session: Session12,
+    secrets: SessionSecrets12,
+    identity: Identity,
+    proof: FinishedProof,
+    credential: Credential | None,
+) -> HandshakeOutcome:
+    """Gather what the handshake came to."""
+    keep = secrets.extended and bool(session.ticket or session.session_id)
+    return HandshakeOutcome(
+        Established(
+            version=ProtocolVersion.TLS12,
+            suite=secrets.suite,
+            group=session.group,
+            server_name=talk.server_name,
+            alpn_protocol=talk.settled.alpn_protocol,
+            post_handshake_auth=False,
+            our_credential=credential,
+            client_random=secrets.client_random,
+            resumed=talk.settled.session is not None,
+            extended_master_secret=secrets.extended,
+        ),
+        identity,
+        secrets,
+        talk.transcript.fork(),
+        proof,
+        session12=session if keep else None,
+    )

@@ -1,0 +1,114 @@
+"""What a ClientHello says for TLS 1.2, beside or instead of TLS 1.3 (RFC 5246 7.4.1.2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..config import ClientConfig
+from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
+from ..session12 import Session12
+from ..wire.extensions import (
+    EcPointFormats,
+    ExtendedMasterSecret,
+    Extension,
+    Extensions,
+    RenegotiationInfo,
+    SessionTicket,
+    SupportedGroups,
+)
+from ..wire.hello import ClientHello
+from .negotiate import POST_QUANTUM
+
+__all__ = [
+    "UNCOMPRESSED",
+    "groups12",
+    "offered_schemes",
+    "offered_session",
+    "offered_suites",
+    "tls12_extensions",
+    "without_tls13",
+]
+
+UNCOMPRESSED = 0
+"""The one point format there is (RFC 8422 section 5.1.2)."""
+
+TLS13_ALONE = frozenset(
+    {
+        ExtensionType.pre_shared_key,
+        ExtensionType.early_data,
+        ExtensionType.supported_versions,
+        ExtensionType.cookie,
+        ExtensionType.psk_key_exchange_modes,
+        ExtensionType.certificate_authorities,
+        ExtensionType.post_handshake_auth,
+        ExtensionType.key_share,
+    }
+)
+"""Extensions that mean nothing to TLS 1.2 (§4.2)."""
+
+
+def groups12(groups: tuple[NamedGroup, ...]) -> tuple[NamedGroup, ...]:
+    """Return those that TLS 1.2 has a key exchange for: no hybrids (RFC 8422)."""
+    return tuple(group for group in groups if group not in POST_QUANTUM)
+
+
+def offered_suites(config: ClientConfig) -> tuple[int, ...]:
+    """Return the cipher suites of all versions, and the signal of a fallback (RFC 7507)."""
+    suites: list[int] = []
+    if ProtocolVersion.TLS13 in config.versions:
+        suites += config.cipher_suites
+    if ProtocolVersion.TLS12 in config.versions:
+        suites += config.cipher_suites12
+    if config.is_fallback:
+        suites.append(CipherSuite.TLS_FALLBACK_SCSV)
+    return tuple(suites)
+
+
+def offered_schemes(config: ClientConfig) -> tuple[int, ...]:
+    """Return the signature schemes of all versions: one list serves both (§4.2.3)."""
+    if ProtocolVersion.TLS12 not in config.versions:
+        return config.signature_algorithms
+    if ProtocolVersion.TLS13 not in config.versions:
+        return config.signature_algorithms12
+    return tuple(dict.fromkeys((*config.signature_algorithms, *config.signature_algorithms12)))
+
+
+def offered_session(config: ClientConfig, session: Session12 | None) -> Session12 | None:
+    """Return the session if it can be resumed now, as our policy is."""
+    if (
+        session is None
+        or ProtocolVersion.TLS12 not in config.versions
+        or session.suite.code not in config.cipher_suites12
+        or not session.is_alive(config.wall_clock())
+    ):
+        return None
+    return session
+
+
+def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Extension]:
+    """Return the extensions that a TLS 1.2 server looks for.
+
+    Args:
+        config: our policy.
+        session: what we offer to resume.
+    """
+    if ProtocolVersion.TLS12 not in config.versions:
+        return []
+    return [
+        ExtendedMasterSecret(),
+        RenegotiationInfo(b""),  # instead of the SCSV (RFC 5746 section 3.4)
+        EcPointFormats((UNCOMPRESSED,)),
+        SessionTicket(session.ticket if session is not None else b""),
+    ]
+
+
+def without_tls13(hello: ClientHello) -> ClientHello:
+    """Return a ClientHello as a client writes it that speaks TLS 1.2 alone."""
+    extensions: list[Extension] = []
+    for extension in hello.extensions:
+        if isinstance(extension, SupportedGroups):
+            groups = map(NamedGroup, extension.named_group_list)
+            extensions.append(SupportedGroups(groups12(tuple(groups))))
+        elif extension.extension_type not in TLS13_ALONE:
+            extensions.append(extension)
+    return replace(hello, extensions=Extensions(tuple(extensions)))

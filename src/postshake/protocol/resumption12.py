@@ -1,0 +1,126 @@
+"""Sessions of TLS 1.2, made and found again (RFC 5246 7.3, RFC 5077, RFC 7627 5.3)."""
+
+from __future__ import annotations
+
+from ..config import ClientAuth, ServerConfig
+from ..constants import NamedGroup, Role
+from ..errors import InternalError, NegotiationError, UsageError
+from ..pki.identity import Identity
+from ..pki.trust import PeerChain, VerifiedChain
+from ..questions import JudgePeer, Refused
+from ..session12 import Session12
+from ..wire.extensions import ExtendedMasterSecret, ServerName, SessionTicket
+from .authenticate import FinishedProof, SignedChain
+from .flow import Flow, ask
+from .hellos12 import ClientOffered12
+from .secrets12 import SessionSecrets12
+
+__all__ = ["find_session", "judge_again", "make_ticket", "resumed_identity", "session_of"]
+
+MAX_TICKET = 2**16 - 1
+
+
+def session_of(
+    secrets: SessionSecrets12,
+    group: NamedGroup,
+    *,
+    server_name: str | None,
+    peer: SignedChain | None,
+    proven_at: float,
+    lifetime: int,
+    session_id: bytes,
+    ticket: bytes = b"",
+) -> Session12:
+    """Note what a full handshake came to."""
+    return Session12(
+        suite=secrets.suite,
+        group=group,
+        master_secret=secrets.master_secret,
+        server_name=server_name,
+        peer_chain=peer.certificates if peer is not None else (),
+        ocsp_response=peer.ocsp_response if peer is not None else None,
+        proven_at=proven_at,
+        lifetime=lifetime,
+        session_id=session_id,
+        ticket=ticket,
+    )
+
+
+def resumed_identity(session: Session12, proof: FinishedProof, verified: VerifiedChain) -> Identity:
+    """Make the identity that a peer proved when the session began.
+
+    The key was proven then; that the peer is the same is proven by its Finished, and
+    that it is still trusted by today's verdict.
+    """
+    assert isinstance(proof, FinishedProof)
+    return Identity(
+        chain=session.peer_chain,
+        verified_chain=verified.certificates,
+        proven_at=session.proven_at,
+    )
+
+
+# --- the server's side
+
+
+def find_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | None:
+    """Return the session that the client names, if it may be resumed.
+
+    Raises:
+        NegotiationError: it may, but the client forgot extended_master_secret.
+    """
+    session = _named_session(config, hellos)
+    hello = hellos.client_hello
+    if (
+        session is None
+        or not session.is_alive(config.wall_clock())
+        or session.suite.code not in config.cipher_suites12
+        or session.suite.code not in hello.cipher_suites
+        or session.server_name != _server_name(hellos)  # RFC 6066 section 3
+        or (config.client_auth is ClientAuth.REQUIRE and not session.peer_chain)
+        or (session.peer_chain and config.verifier is None)
+    ):
+        return None
+    if hello.extensions.get(ExtendedMasterSecret) is None:
+        raise NegotiationError(
+            "ClientHello: expected extended_master_secret, as in the session to resume",
+            section="RFC 7627, 5.3",
+        )
+    return session
+
+
+def _named_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | None:
+    ticket = hellos.extensions.get(SessionTicket)
+    session_id = hellos.client_hello.legacy_session_id
+    if ticket is not None and ticket.ticket and config.tickets12 is not None:
+        sealed = config.tickets12.open(ticket.ticket, config.wall_clock())
+        try:
+            return Session12.decode(sealed) if sealed is not None else None
+        except UsageError:  # sealed by another release of ours, or for TLS 1.3
+            return None
+    if session_id and config.sessions12 is not None:
+        return config.sessions12.get(session_id)
+    return None
+
+
+def _server_name(hellos: ClientOffered12) -> str | None:
+    server_name = hellos.extensions.get(ServerName)
+    return server_name.host_name if server_name is not None else None
+
+
+def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain | Refused | None]:
+    """Ask whether the client of a session is still trusted; None if it was nobody."""
+    if not session.peer_chain:
+        return None
+    assert config.verifier is not None  # find_session sees to it
+    now = config.wall_clock()
+    peer = PeerChain(session.peer_chain, Role.client, None, session.ocsp_response, now)
+    return (yield from ask(JudgePeer(peer, config.verifier, b"", None)))
+
+
+def make_ticket(config: ServerConfig, session: Session12) -> bytes:
+    """Seal a session; an empty ticket where it does not fit (RFC 5077 section 3.3)."""
+    if config.tickets12 is None:
+        raise InternalError("a ticket was promised, and there is nothing to seal it")
+    ticket = config.tickets12.seal(session.encode(), config.wall_clock(), config.random)
+    return ticket if len(ticket) <= MAX_TICKET else b""

@@ -1,0 +1,372 @@
+"""The server's handshake in TLS 1.2, in the order of RFC 5246 section 7.3, figures 1 and 2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..config import ClientAuth, ServerConfig
+from ..constants import ClientCertificateType, ProtocolVersion, Role, SignatureScheme, name_of
+from ..crypto.groups import KeyShare, generate_share
+from ..crypto.suites12 import Suite12
+from ..errors import CertificateRequired, NegotiationError, UnrecognizedName
+from ..events import Established
+from ..pki.choose import Wanted, choose_scheme
+from ..pki.credential import Credential
+from ..pki.identity import Identity
+from ..pki.names import matches_host
+from ..pki.trust import VerifiedChain
+from ..questions import ChooseCredential, Refused
+from ..session12 import Session12
+from ..wire.auth import CertificateVerify
+from ..wire.extensions import (
+    ApplicationLayerProtocolNegotiation,
+    EcPointFormats,
+    ExtendedMasterSecret,
+    Extension,
+    Extensions,
+    MaxFragmentLength,
+    RecordSizeLimit,
+    RenegotiationInfo,
+    ServerName,
+    ServerNameAck,
+    SessionTicket,
+    SignatureAlgorithmsCert,
+    SignedCertificateTimestampRequest,
+    SignedCertificateTimestamps,
+    StatusRequest,
+    StatusRequestEmpty,
+)
+from ..wire.hello import ServerHello
+from ..wire.tls12 import (
+    Certificate12,
+    CertificateRequest12,
+    CertificateStatus12,
+    ClientKeyExchange,
+    NewSessionTicket12,
+    ServerEcdhParams,
+    ServerHelloDone,
+    ServerKeyExchange,
+)
+from .authenticate import FinishedProof, SignedChain
+from .authenticate12 import (
+    authentication_of,
+    check_chain_length,
+    check_signature12,
+    sign_data,
+    with_keys_for,
+)
+from .flow import Flow, ask, expect
+from .hellos12 import ClientOffered12
+from .link import Flight, Link
+from .offer12 import UNCOMPRESSED
+from .outcome import HandshakeOutcome
+from .resumption12 import find_session, judge_again, make_ticket, resumed_identity, session_of
+from .secrets12 import (
+    SessionSecrets12,
+    Transcript12,
+    derive_secrets,
+    read_finished,
+    send_finished,
+)
+from .server13 import choose_protocol, judge_client, name_asked_for
+from .server_hellos12 import (
+    Offered12,
+    choose_suite,
+    make_server_random,
+    read_offer,
+    wants_renegotiation_info,
+)
+
+__all__ = ["server_handshake12"]
+
+CERTIFICATE_TYPES = (ClientCertificateType.ecdsa_sign, ClientCertificateType.rsa_sign)
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """What the steps of one handshake have in common."""
+
+    link: Link
+    config: ServerConfig
+    hellos: ClientOffered12
+    offered: Offered12
+    server_name: str | None
+    alpn_protocol: bytes | None
+
+    @property
+    def client_random(self) -> bytes:
+        """By which a key log names this connection."""
+        return self.hellos.client_hello.random
+
+    @property
+    def sends_ticket(self) -> bool:
+        """Whether a full handshake gives the client a ticket (RFC 5077 section 3.2)."""
+        return (
+            self.config.tickets12 is not None
+            and self.offered.extended
+            and self.hellos.extensions.get(SessionTicket) is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OurSide:
+    """What our first flight said, and what the rest of the handshake needs of it."""
+
+    suite: Suite12
+    server_random: bytes
+    session_id: bytes
+    share: KeyShare = field(repr=False)
+    request: CertificateRequest12 | None
+    transcript: Transcript12
+
+
+def server_handshake12(
+    link: Link, config: ServerConfig, hellos: ClientOffered12
+) -> Flow[HandshakeOutcome]:
+    """Shake hands as a server, from the ClientHello on (RFC 5246 section 7.3)."""
+    link.enter_tls12()
+    offered = read_offer(config, hellos.client_hello)
+    alpn_protocol = choose_protocol(config, hellos)
+    talk = Talk(link, config, hellos, offered, name_asked_for(hellos), alpn_protocol)
+    session = find_session(config, hellos)
+    if session is not None:
+        verdict = yield from judge_again(config, session)
+        if not isinstance(verdict, Refused):  # else: prove it anew
+            return (yield from resume(talk, session, verdict))
+    credential, scheme = yield from choose_credential(talk)
+    ours = yield from send_flight(talk, credential, scheme)
+    signed, secrets = yield from read_client_proof(talk, ours)
+    proof = yield from read_finished(link, secrets, ours.transcript)
+    identity = yield from judge_client(config, signed, proof)
+    session = session_of(
+        secrets,
+        offered.group,
+        server_name=talk.server_name,
+        peer=signed,
+        proven_at=config.wall_clock(),
+        lifetime=config.session_lifetime12,
+        session_id=ours.session_id,
+    )
+    keep_session(talk, session, ours.transcript)
+    send_finished(link, secrets, ours.transcript)
+    return conclude(talk, session, secrets, ours.transcript, identity, proof, credential)
+
+
+# --- what we choose
+
+
+def choose_credential(talk: Talk) -> Flow[tuple[Credential, SignatureScheme]]:
+    """Choose what to prove ourselves with, and the scheme to sign it (7.4.2, 7.4.1.4.1)."""
+    config = talk.config
+    schemes_cert = talk.hellos.extensions.get(SignatureAlgorithmsCert)
+    wanted = Wanted(
+        signature_algorithms=talk.offered.schemes,
+        signature_algorithms_cert=(
+            schemes_cert.supported_signature_algorithms if schemes_cert else None
+        ),
+        tls12=True,
+    )
+    able = with_keys_for(config.credentials, talk.offered.authentications)
+    name = talk.server_name
+    credential = yield from ask(ChooseCredential(Role.server, able, wanted, name))
+    if credential is None:
+        raise NegotiationError("none of our certificates fits what the client accepts")
+    if config.refuse_unknown_names and name is not None and not matches_host(credential.leaf, name):
+        raise UnrecognizedName(f"there is no certificate for {name!r}")
+    scheme = choose_scheme(credential.schemes12, talk.offered.schemes)
+    if scheme is None:
+        raise NegotiationError(
+            "no signature scheme in common: the client accepts "
+            + ", ".join(name_of(SignatureScheme, code) for code in talk.offered.schemes)
+        )
+    return credential, scheme
+
+
+# --- RFC 5246 7.4.1.3 to 7.4.5: our flight
+
+
+def send_flight(talk: Talk, credential: Credential, scheme: SignatureScheme) -> Flow[OurSide]:
+    """Send ServerHello through ServerHelloDone."""
+    config, offered = talk.config, talk.offered
+    suite = choose_suite(offered, authentication_of(credential.leaf.public_key()))
+    keeps = config.sessions12 is not None and offered.extended and not talk.sends_ticket
+    session_id = config.random(32) if keeps else b""
+    transcript = Transcript12(suite.hash_name, talk.hellos.raw)
+    flight = Flight(transcript)
+    hello = make_server_hello(talk, suite, session_id, full_extensions(talk, credential))
+    flight.add(hello)
+    flight.add(Certificate12(credential.chain))
+    if credential.ocsp_response is not None and hello.extensions.get(StatusRequestEmpty):
+        flight.add(CertificateStatus12(credential.ocsp_response))
+    share = generate_share(offered.group, config.random)
+    params = ServerEcdhParams(offered.group, share.public)
+    signed = talk.client_random + hello.random + params.encode()
+    signature = yield from sign_data(credential, scheme, signed)
+    flight.add(ServerKeyExchange(params, scheme, signature))
+    request = make_request(config)
+    if request is not None:
+        flight.add(request)
+    flight.add(ServerHelloDone())
+    talk.link.send(flight)
+    return OurSide(suite, hello.random, session_id, share, request, transcript)
+
+
+def make_server_hello(
+    talk: Talk, suite: Suite12, session_id: bytes, more: list[Extension]
+) -> ServerHello:
+    """Write a ServerHello (RFC 5246 section 7.4.1.3)."""
+    extensions: list[Extension] = []
+    if wants_renegotiation_info(talk.hellos.client_hello):
+        extensions.append(RenegotiationInfo(b""))
+    if talk.offered.extended:
+        extensions.append(ExtendedMasterSecret())
+    if talk.alpn_protocol is not None:
+        extensions.append(ApplicationLayerProtocolNegotiation((talk.alpn_protocol,)))
+    return ServerHello(
+        random=make_server_random(talk.config),
+        legacy_session_id_echo=session_id,
+        cipher_suite=suite.code,
+        extensions=Extensions((*extensions, *limit_records(talk), *more)),
+    )
+
+
+def limit_records(talk: Talk) -> list[Extension]:
+    """Agree on the size of records, and keep to it (RFC 8449, RFC 6066 section 4)."""
+    size_limit = talk.hellos.extensions.get(RecordSizeLimit)
+    fragment = talk.hellos.extensions.get(MaxFragmentLength)
+    if size_limit is not None:
+        ours = talk.config.record_size_limit
+        talk.link.limit_records12(sent=size_limit.limit, received=ours)
+        return [RecordSizeLimit(min(ours if ours is not None else 2**14, 2**14))]
+    if fragment is not None:
+        talk.link.limit_records12(sent=fragment.length, received=fragment.length)
+        return [fragment]
+    return []
+
+
+def full_extensions(talk: Talk, credential: Credential) -> list[Extension]:
+    """Return the answers that only a full handshake has."""
+    asked = talk.hellos.extensions
+    extensions: list[Extension] = []
+    if asked.get(ServerName) is not None:
+        extensions.append(ServerNameAck())
+    if asked.get(EcPointFormats) is not None:
+        extensions.append(EcPointFormats((UNCOMPRESSED,)))
+    if talk.sends_ticket:
+        extensions.append(SessionTicket(b""))
+    if credential.ocsp_response is not None and asked.get(StatusRequest) is not None:
+        extensions.append(StatusRequestEmpty())
+    timestamps = credential.signed_certificate_timestamps
+    if timestamps and asked.get(SignedCertificateTimestampRequest) is not None:
+        extensions.append(SignedCertificateTimestamps(timestamps))
+    return extensions
+
+
+def make_request(config: ServerConfig) -> CertificateRequest12 | None:
+    """Ask for a certificate, if that is the policy (RFC 5246 section 7.4.4)."""
+    if config.client_auth is ClientAuth.NONE:
+        return None
+    return CertificateRequest12(
+        CERTIFICATE_TYPES, config.signature_algorithms12, config.certificate_authorities
+    )
+
+
+# --- RFC 5246 7.4.6 to 7.4.8: who the client is
+
+
+def read_client_proof(
+    talk: Talk, ours: OurSide
+) -> Flow[tuple[SignedChain | None, SessionSecrets12]]:
+    """Read the client's certificate, its key, and the proof that goes with it."""
+    transcript = ours.transcript
+    certificates: tuple[bytes, ...] = ()
+    if ours.request is not None:
+        certificates = (yield from expect(Certificate12, into=transcript)).certificate_list
+        check_chain_length(certificates, talk.config.limits)
+        if not certificates and talk.config.client_auth is ClientAuth.REQUIRE:
+            raise CertificateRequired("expected a certificate, got none", section="RFC 5246, 7.4.6")
+    exchange = yield from expect(ClientKeyExchange, into=transcript)
+    pre_master_secret = ours.share.complete(exchange.public)
+    session_hash = transcript.digest() if talk.offered.extended else None
+    randoms = (talk.client_random, ours.server_random)
+    secrets = derive_secrets(ours.suite, pre_master_secret, randoms, session_hash)
+    talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
+    if not certificates:
+        return None, secrets
+    signed_data = transcript.messages()
+    verify = yield from expect(CertificateVerify, into=transcript)
+    signed = check_signature12(
+        "CertificateVerify",
+        certificates,
+        verify.algorithm,
+        verify.signature,
+        signed_data,
+        talk.config.signature_algorithms12,
+    )
+    return signed, secrets
+
+
+# --- sessions
+
+
+def keep_session(talk: Talk, session: Session12, transcript: Transcript12) -> None:
+    """Give the session to the client in a ticket, or keep it (RFC 5077 section 3.3)."""
+    if talk.sends_ticket:
+        flight = Flight(transcript)
+        ticket = make_ticket(talk.config, session)
+        flight.add(NewSessionTicket12(session.lifetime if ticket else 0, ticket))
+        talk.link.send(flight)
+    elif session.session_id and talk.config.sessions12 is not None:
+        talk.config.sessions12.put(session)
+
+
+def resume(
+    talk: Talk, session: Session12, verified: VerifiedChain | None
+) -> Flow[HandshakeOutcome]:
+    """Go on from an earlier session; here we finish first (RFC 5246 section 7.3)."""
+    transcript = Transcript12(session.suite.hash_name, talk.hellos.raw)
+    flight = Flight(transcript)
+    session_id = talk.hellos.client_hello.legacy_session_id
+    hello = make_server_hello(talk, session.suite, session_id, [])
+    flight.add(hello)
+    talk.link.send(flight)
+    randoms = (talk.client_random, hello.random)
+    secrets = SessionSecrets12(session.suite, *randoms, session.master_secret, True)
+    talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
+    send_finished(talk.link, secrets, transcript)
+    proof = yield from read_finished(talk.link, secrets, transcript)
+    identity = resumed_identity(session, proof, verified) if verified is not None else None
+    return conclude(talk, session, secrets, transcript, identity, proof, None, resumed=True)
+
+
+def conclude(
+    talk: Talk,
+    session: Session12,
+    secrets: SessionSecrets12,
+    transcript: Transcript12,
+    identity: Identity | None,
+    proof: FinishedProof,
+    credential: Credential | None,
+    *,
+    resumed: bool = False,
+) -> HandshakeOutcome:
+    """Gather what the handshake came to."""
+    return HandshakeOutcome(
+        Established(
+            version=ProtocolVersion.TLS12,
+            suite=secrets.suite,
+            group=session.group,
+            server_name=talk.server_name,
+            alpn_protocol=talk.alpn_protocol,
+            post_handshake_auth=False,
+            our_credential=credential,
+            client_random=talk.client_random,
+            resumed=resumed,
+            extended_master_secret=secrets.extended,
+        ),
+        identity,
+        secrets,
+        transcript.fork(),
+        proof,
+        session12=session if secrets.extended else None,
+    )

@@ -1,0 +1,183 @@
+"""The ClientHello as TLS 1.2 reads it, and our choices (RFC 5246 sections 7.4.1.2 to 7.4.1.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config import ServerConfig
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, name_of
+from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
+from ..errors import (
+    IllegalParameter,
+    InappropriateFallback,
+    NegotiationError,
+    UnsupportedVersion,
+)
+from ..wire.extensions import (
+    EcPointFormats,
+    ExtendedMasterSecret,
+    Extensions,
+    RenegotiationInfo,
+    SignatureAlgorithms,
+    SupportedGroups,
+    SupportedVersionsClientHello,
+)
+from ..wire.hello import DOWNGRADE_TLS12, ClientHello
+from .negotiate import choose_first
+from .offer12 import UNCOMPRESSED, groups12
+
+__all__ = [
+    "Offered12",
+    "choose_suite",
+    "choose_version",
+    "make_server_random",
+    "read_offer",
+    "wants_renegotiation_info",
+]
+
+GROUPS_UNSAID = (NamedGroup.secp256r1, NamedGroup.secp384r1)
+"""What a client without supported_groups most likely has (RFC 8422 section 4)."""
+
+
+def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
+    """Choose the highest version that both ends have (§4.2.1, RFC 5246 appendix E.1).
+
+    Raises:
+        UnsupportedVersion: there is none.
+        InappropriateFallback: the client says that it retried with an older version
+            than it has, and we have a newer one (RFC 7507).
+    """
+    extension = hello.extensions.get(SupportedVersionsClientHello)
+    offered: tuple[int, ...]
+    if extension is not None:
+        offered = extension.versions
+    elif hello.legacy_version >= ProtocolVersion.TLS12:  # 1.3 is only in the extension
+        offered = (ProtocolVersion.TLS12,)
+    else:
+        offered = (hello.legacy_version,)
+    common = [version for version in config.versions if version in offered]
+    names = ", ".join(name_of(ProtocolVersion, code) for code in offered)
+    fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
+    if fallback and max(config.versions) > max(common, default=0):
+        raise InappropriateFallback(
+            f"ClientHello: a fallback to {names}, and we have {max(config.versions).name}",
+            section="RFC 7507, 3",
+        )
+    if not common:
+        ours = " or ".join(version.name for version in config.versions)
+        raise UnsupportedVersion(f"expected {ours} to be offered, got {names}", section="4.2.1")
+    return max(common)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered12:
+    """What a ClientHello offers that TLS 1.2 can use."""
+
+    suites: tuple[Suite12, ...]
+    """In our order of preference."""
+    group: NamedGroup
+    """The one to use."""
+    schemes: tuple[int, ...]
+    """For our signature."""
+    extended: bool
+    """Whether the master secret will be an extended one (RFC 7627)."""
+
+    @property
+    def authentications(self) -> frozenset[Authentication]:
+        """Kinds of keys that we may sign with."""
+        return frozenset(suite.authentication for suite in self.suites)
+
+
+def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
+    """Check what every ClientHello must be, and find what is in common (7.4.1.2).
+
+    Raises:
+        IllegalParameter: compression or points that nobody has to offer so.
+        NegotiationError: nothing is in common, or our policy forbids it.
+    """
+    extensions = hello.extensions
+    if 0 not in hello.legacy_compression_methods:
+        raise IllegalParameter(
+            "ClientHello.compression_methods: expected null among them, "
+            f"got {hello.legacy_compression_methods.hex()}",
+            section="RFC 5246, 7.4.1.2",
+        )
+    check_renegotiation_info(extensions)
+    formats = extensions.get(EcPointFormats)
+    if formats is not None and UNCOMPRESSED not in formats.ec_point_format_list:
+        raise IllegalParameter(
+            f"ClientHello: expected uncompressed points, got {formats.ec_point_format_list}",
+            section="RFC 8422, 5.1.2",
+        )
+    extended = extensions.get(ExtendedMasterSecret) is not None
+    if config.require_extended_master_secret and not extended:
+        raise NegotiationError(
+            "ClientHello: expected extended_master_secret, which our policy requires"
+        )
+    schemes = extensions.get(SignatureAlgorithms)
+    if schemes is None:  # RFC 5246 section 7.4.1.4.1: then it means SHA-1
+        raise NegotiationError("ClientHello: expected signature_algorithms, got none")
+    return Offered12(
+        suites=find_suites(config, hello),
+        group=find_group12(config, extensions),
+        schemes=schemes.supported_signature_algorithms,
+        extended=extended,
+    )
+
+
+def wants_renegotiation_info(hello: ClientHello) -> bool:
+    """Whether the client asks in either way to be told of RFC 5746 (section 3.6)."""
+    return (
+        CipherSuite.TLS_EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
+        or hello.extensions.get(RenegotiationInfo) is not None
+    )
+
+
+def check_renegotiation_info(extensions: Extensions) -> None:
+    """Refuse a renegotiation that comes as a first handshake (RFC 5746 section 3.6)."""
+    info = extensions.get(RenegotiationInfo)
+    if info is not None and info.renegotiated_connection:
+        raise NegotiationError(
+            "ClientHello: expected an empty renegotiation_info in a first handshake, "
+            f"got {len(info.renegotiated_connection)} bytes",
+            section="RFC 5746, 3.6",
+        )
+
+
+def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]:
+    """Return the suites in common, ours first."""
+    common = [code for code in config.cipher_suites12 if code in hello.cipher_suites]
+    if not common:
+        raise NegotiationError(
+            "no TLS 1.2 cipher suite in common: the client offers "
+            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
+        )
+    return tuple(TLS12_SUITES[code] for code in common)
+
+
+def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:
+    """Choose the group of the key exchange (RFC 8422 section 5.1.1)."""
+    groups = extensions.get(SupportedGroups)
+    offered = groups.named_group_list if groups is not None else GROUPS_UNSAID
+    group = choose_first(groups12(config.groups), offered)
+    if group is None:
+        raise NegotiationError(
+            "no group for TLS 1.2 in common: the client offers "
+            + ", ".join(name_of(NamedGroup, code) for code in offered)
+        )
+    return NamedGroup(group)
+
+
+def choose_suite(offered: Offered12, authentication: Authentication | None) -> Suite12:
+    """Choose the first suite that goes with our key (RFC 8422 section 2)."""
+    for suite in offered.suites:
+        if suite.authentication is authentication:
+            return suite
+    raise NegotiationError("no cipher suite in common goes with our certificate")
+
+
+def make_server_random(config: ServerConfig) -> bytes:
+    """Draw a random; it says if we could do better than TLS 1.2 (§4.1.3)."""
+    if ProtocolVersion.TLS13 in config.versions:
+        return config.random(24) + DOWNGRADE_TLS12
+    return config.random(32)
