@@ -15,6 +15,7 @@ from typing import Any
 
 from postshake.config import AuthRequest, ClientConfig, ServerConfig
 from postshake.connection import Connection
+from postshake.constants import ProtocolVersion
 from postshake.drive.answers import find_answer_now
 from postshake.errors import AlertReceived, PostshakeError
 from postshake.events import Event, Outcome, ReauthCompleted, ReauthRequested
@@ -79,6 +80,7 @@ def client_config(*names: str, **fields: Any) -> ClientConfig:
     fields.setdefault("random", counting_random("client"))
     fields.setdefault("clock", Clock())
     fields.setdefault("wall_clock", NOW.timestamp)
+    fields.setdefault("versions", (ProtocolVersion.TLS13,))
     return ClientConfig(**fields)
 
 
@@ -89,7 +91,9 @@ def server_config(**fields: Any) -> ServerConfig:
     fields.setdefault("random", counting_random("server"))
     fields.setdefault("clock", Clock())
     fields.setdefault("wall_clock", NOW.timestamp)
-    fields.setdefault("tickets", 0)  # for tests that are about something else
+    # most tests are about something else
+    fields.setdefault("versions", (ProtocolVersion.TLS13,))
+    fields.setdefault("tickets", 0)
     return ServerConfig(**fields)
 
 
