@@ -136,7 +136,7 @@ class Ours:
         limits = Limits(requests_per_window=_REAUTHS)
         return (
             ClientConfig(credentials=(self._client_credential,), limits=limits, **common),
-            ServerConfig(credentials=(self._server_credential,), **common),
+            ServerConfig(credentials=(self._server_credential,), tickets=0, **common),
         )
 
     def _shake(self, client_config: ClientConfig, server_config: ServerConfig) -> Pair:

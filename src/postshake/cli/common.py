@@ -76,7 +76,11 @@ def _private(path: str, flags: int) -> int:
 def summary(established: Established) -> str:
     """Say in one line what a handshake settled."""
     version = _VERSIONS.get(established.version, established.version.name)
-    text = f"{version}, {established.suite.code.name}, {established.group.name}"
+    text = f"{version}, {established.suite.code.name}"
+    if established.group is not None:
+        text += f", {established.group.name}"
+    if established.resumed:
+        text += ", resumed"
     if established.alpn_protocol is not None:
         text += f", ALPN {established.alpn_protocol.decode('ascii', 'backslashreplace')}"
     return text

@@ -100,6 +100,7 @@ class Server:
             credentials=(authority.certify("demo server", hosts=["localhost"]).credential(),),
             verifier=ChainVerifier(authority.trust()),
             trace=lambda entry: self.scenes[-1].entries.append(entry),
+            tickets=0,  # nobody resumes here, and the page stays short
         )
         self._staff = AuthRequest(authorities=(authority.name,), within=TIMEOUT)
         self._payroll = AuthRequest(

@@ -39,6 +39,7 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
+from typing import Any
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..connection import Connection, State
