@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from postshake.config import ClientConfig, ServerConfig
 from postshake.connection import Connection
 from postshake.events import Established, Ticket
 from postshake.questions import Question
+from postshake.wire.handshake import decode_handshake, encode_handshake
+from postshake.wire.hello import ClientHello
 from tests.certs import NOW
 from tests.pair import Clock, ConnectionPair, End, client_config, server_config
 
 __all__ = [
     "NAME",
     "Today",
+    "asked",
     "established",
     "keylog_pair",
+    "on_the_way",
     "resuming",
+    "sent_hellos",
     "tickets_of",
 ]
 
@@ -104,4 +110,36 @@ def asked(pair: ConnectionPair, side: str) -> list[Question]:
         return False
 
     end.hold = look
+    return seen
+
+
+def on_the_way(pair: ConnectionPair, direction: str, change: Callable[[Any], Any]) -> None:
+    """Change the first plaintext message of a direction on the way, as its record allows."""
+    done: list[bool] = []
+
+    def tamper(name: str, data: bytes) -> bytes:
+        if name != direction or done or not data:
+            return data
+        done.append(True)
+        end = 5 + int.from_bytes(data[3:5], "big")
+        raw = encode_handshake(change(decode_handshake(data[5], data[9:end])))
+        return data[:3] + len(raw).to_bytes(2, "big") + raw + data[end:]
+
+    pair.tamper = tamper
+
+
+def sent_hellos(pair: ConnectionPair) -> list[ClientHello]:
+    """The ClientHellos that go over the wire from here on."""
+    seen: list[ClientHello] = []
+
+    def look(name: str, data: bytes) -> bytes:
+        offset = 0
+        while name == "to server" and offset < len(data):
+            end = offset + 5 + int.from_bytes(data[offset + 3 : offset + 5], "big")
+            if data[offset] == 22 and data[offset + 5] == 1:
+                seen.append(ClientHello.decode(data[offset + 9 : end]))
+            offset = end
+        return data
+
+    pair.tamper = look
     return seen

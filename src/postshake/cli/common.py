@@ -79,6 +79,8 @@ def summary(established: Established) -> str:
     text = f"{version}, {established.suite.code.name}"
     if established.group is not None:
         text += f", {established.group.name}"
+    if established.resumed:
+        text += ", resumed"
     if established.alpn_protocol is not None:
         text += f", ALPN {established.alpn_protocol.decode('ascii', 'backslashreplace')}"
     return text

@@ -99,8 +99,8 @@ class Server:
         self._config = ServerConfig(
             credentials=(authority.certify("demo server", hosts=["localhost"]).credential(),),
             verifier=ChainVerifier(authority.trust()),
-            tickets=0,  # another story
             trace=lambda entry: self.scenes[-1].entries.append(entry),
+            tickets=0,  # nobody resumes here, and the page stays short
         )
         self._staff = AuthRequest(authorities=(authority.name,), within=TIMEOUT)
         self._payroll = AuthRequest(

@@ -110,7 +110,7 @@ def judge_again(config: Config, psk: Psk, peer: Role, server_name: str | None) -
         server_name: the server that we mean to reach, if it is to be checked.
     """
     session = psk.session
-    if session is None or not session.chain:
+    if session is None or not session.chain or psk.verdict is not None:
         return psk
     if config.verifier is None:
         return None

@@ -34,6 +34,7 @@ def choose_psk(
     raw: bytes,
     before: Transcript | None = None,
     hash_name: str | None = None,
+    earlier: Psk | None = None,
 ) -> Flow[Psk | None]:
     """Choose the first PSK on offer that we know and accept (§4.2.11).
 
@@ -46,6 +47,7 @@ def choose_psk(
         raw: its bytes, with the header.
         before: what came before it, after a HelloRetryRequest.
         hash_name: the hash that is settled by then.
+        earlier: what was chosen then; a ticket may be good for being found once.
 
     Raises:
         DecryptError: we know the PSK, and its binder is wrong; or there is nothing
@@ -57,7 +59,9 @@ def choose_psk(
         return None
     truncated = raw[: -offered.binders_length]
     for index, entry in enumerate(offered.identities[:MOST_OFFERS]):
-        psk = yield from find_psk(config, entry.identity)
+        psk = earlier
+        if psk is None or psk.identity != entry.identity:
+            psk = yield from find_psk(config, entry.identity)
         if psk is None or psk.hash_name != (hash_name or psk.hash_name):
             continue
         if not suites_for(config, hello, psk):

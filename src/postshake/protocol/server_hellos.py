@@ -95,7 +95,7 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOff
     assert isinstance(again, ClientHello)
     share = check_second_hello(hello, again, group, share, cookie)
     check_client_hello(config, again)
-    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name)
+    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, psk)
     if group is None and (psk is None or psk.mode is not PskKeyExchangeMode.psk_ke):
         raise IllegalParameter(
             "second ClientHello: expected the PSK of the first, got none to use",
