@@ -99,7 +99,7 @@ HELLOS = [
         "a suite of TLS 1.2",
         hello(lambda m: replace(m, cipher_suite=0xC02F)),
         IllegalParameter,
-        "got 0xc02f",
+        "got TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
     ),
     Case(
         "a GREASE suite",

@@ -60,7 +60,10 @@ def test_a_ticket_is_kept_and_told() -> None:
     outcome = pair.server.connection._engine.outcome
     assert outcome is not None
     psk = resumption_psk("sha256", outcome.secrets.resumption_master_secret, b"nonce")
-    assert kept == Ticket(b"ticket 1", psk, 3600, 0x01020304, NOON, 16384)
+    assert isinstance(kept, Ticket)
+    assert (kept.ticket, kept.psk) == (b"ticket 1", psk)
+    assert (kept.lifetime, kept.age_add, kept.received_at) == (3600, 0x01020304, NOON)
+    assert kept.max_early_data_size == 16384
 
 
 def test_both_ends_agree_on_the_psk_for_a_longer_hash() -> None:
