@@ -172,11 +172,43 @@ def test_questions_have_ids_of_their_own() -> None:
 
 
 def test_after_a_failure_nothing_is_asked() -> None:
-    _, server, question = held("server Sign")
-    server.connection._engine.fail(InternalError("made up"))
-    with pytest.raises(UsageError):
-        server.connection.answer(question.id, b"")
-    assert server.connection.next_question() is None
+    pair = ConnectionPair().handshake()
+    server = pair.server.connection
+    context = server.request_auth()
+    pair.move()
+    pair.client.connection.answer_auth(context, issued("alice").credential())
+    pair.client.settle()
+    server.receive_data(pair.client.connection.data_to_send())
+    assert "the answer to JudgePeer" in repr(server)
+    with pytest.raises(BadRecordMac):
+        server.receive_data(b"\x17\x03\x03\x00\x11" + bytes(17))
+    assert server.next_question() is None
+    assert repr(server) == "<Connection server broken>"
+
+
+def test_after_a_failure_nothing_can_be_answered() -> None:
+    pair = ConnectionPair().handshake()
+    context = pair.server.connection.request_auth()
+    pair.move()
+    pair.server.hold = lambda question: True
+    pair.client.connection.answer_auth(context, issued("alice").credential())
+    pair.move()
+    (question,) = pair.server.held_questions
+    pair.server.receive(b"\x17\x03\x03\x00\x11" + bytes(17))
+    with pytest.raises(UsageError, match=f"question {question.id} is not open"):
+        pair.server.connection.answer(question.id, Refused(UnknownCA("late")))
+    assert type(pair.server.connection.failure) is BadRecordMac
+
+
+def test_after_giving_up_nothing_is_asked() -> None:
+    pair = ConnectionPair()
+    pair.client.connection.start()
+    server = pair.server.connection
+    server.receive_data(pair.client.connection.data_to_send())
+    assert "the answer to ChooseCredential" in repr(server)
+    server.close()
+    assert server.next_question() is None
+    assert repr(server) == "<Connection server closed>"
 
 
 FAILURES = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gc
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,18 +12,11 @@ import pytest
 from postshake.connection import State
 from postshake.constants import NamedGroup
 from postshake.crypto.schedule import traffic_keys
-from postshake.errors import (
-    BadRecordMac,
-)
+from postshake.errors import BadRecordMac
 from postshake.wire.alert import Alert
 from postshake.wire.later import NewSessionTicket
 from tests.hostile import link_of, release, send_handshake
-from tests.pair import (
-    ConnectionPair,
-    client_config,
-    counting_random,
-    server_config,
-)
+from tests.pair import ConnectionPair, client_config, server_config
 from tests.tampering import REQUIRING, states
 
 
@@ -64,14 +56,6 @@ class Watch:
     def keylog(self, line: str) -> None:
         self.secrets.add(bytes.fromhex(line.split()[2]))
 
-    def random(self, seed: str) -> Callable[[int], bytes]:
-        source = counting_random(seed)
-
-        def random(size: int) -> bytes:
-            return source(size)
-
-        return random
-
     def look(self, *roots: Any) -> None:
         for item in reachable(*roots):
             if isinstance(item, (bytes, bytearray, memoryview, str, int, float)):
@@ -82,8 +66,7 @@ class Watch:
                     self.texts.setdefault(text, f"{module}.{type(item).__qualname__}")
 
     def check(self) -> None:
-        suites = {len(secret) for secret in self.secrets}
-        assert suites
+        assert self.secrets
         found = [
             f"{name}: {text[:200]}"
             for text, name in self.texts.items()

@@ -617,6 +617,14 @@ def test_the_group(
     assert (established.hello_retry_request, established.group.name) == (retried, group)
 
 
+@pytest.mark.parametrize("offered", [True, False])
+def test_whether_the_client_would_answer_later_is_known(offered: bool) -> None:
+    pair = ConnectionPair(client_config(post_handshake_auth=offered)).handshake()
+    for end in (pair.client, pair.server):
+        assert end.connection.established is not None
+        assert end.connection.established.post_handshake_auth is offered
+
+
 def test_nothing_is_said_before_the_client_has_finished() -> None:
     """A server could send data before the client's Finished; this one does not."""
     pair = ConnectionPair()

@@ -9,6 +9,7 @@ import pytest
 
 from postshake.constants import CipherSuite, ContentType, NamedGroup, Role
 from postshake.errors import (
+    BadRecordMac,
     DecodeError,
     IllegalParameter,
     MissingExtension,
@@ -40,7 +41,18 @@ from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import ClientHello
 from tests.pair import ConnectionPair, End, client_config, server_config
 from tests.record.records import plain
-from tests.tampering import Case, Lie, framed, instead, lying, plus, raw_instead, refuse, without
+from tests.tampering import (
+    Case,
+    Lie,
+    check_refusal,
+    framed,
+    instead,
+    lying,
+    plus,
+    raw_instead,
+    refuse,
+    without,
+)
 
 X25519, P256, P384 = NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1
 ONE_GROUP = {"groups": (X25519,)}
@@ -476,6 +488,45 @@ def test_early_data_that_is_offered_is_ignored() -> None:
     pair = ConnectionPair()
     with lying(pair.client, instead(ClientHello, lambda m: psk(plus(m, EarlyDataIndication())))):
         pair.handshake()
+
+
+EARLY = [plain(23, bytes((number,)) * 100) for number in range(5)]
+
+
+def offering_early_data(early: bytes, **server: Any) -> ConnectionPair:
+    """A client that goes on with early data, under a key that nobody else has."""
+    pair = ConnectionPair(server=server_config(**server))
+    with lying(pair.client, instead(ClientHello, lambda m: psk(plus(m, EarlyDataIndication())))):
+        pair.client.connection.start()
+        pair.server.receive(pair.client.connection.data_to_send() + early)
+        pair.move()
+    return pair
+
+
+@pytest.mark.parametrize("server", [{}, COOKIE], ids=["simple", "retry"])
+def test_early_data_that_we_do_not_take_is_passed_over(server: dict[str, Any]) -> None:
+    """§4.2.10: by trial decryption, or after a retry by its content type."""
+    pair = offering_early_data(plain(20, b"\1") + b"".join(EARLY), **server)
+    assert pair.client.error is pair.server.error is None
+    pair.handshake()
+    pair.client.connection.send_data(b"in time")
+    pair.move()
+    assert pair.server.data == b"in time"
+
+
+@pytest.mark.parametrize("server", [{}, COOKIE], ids=["simple", "retry"])
+def test_early_data_has_a_limit(server: dict[str, Any]) -> None:
+    records = plain(23, bytes(16000 + 17)) * 5
+    pair = offering_early_data(records, **server)
+    check_refusal(pair.server, pair.client, TooMuch, "rejected early data: expected at most 1536")
+
+
+def test_early_data_that_nobody_offered_is_refused() -> None:
+    pair = ConnectionPair()
+    pair.client.connection.start()
+    pair.server.receive(pair.client.connection.data_to_send() + EARLY[0])
+    pair.move()
+    check_refusal(pair.server, pair.client, BadRecordMac, "expected a valid tag")
 
 
 def test_versions_before_tls_1_3_may_be_offered_too() -> None:
