@@ -11,6 +11,7 @@ from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.groups import KeyShare
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, UnexpectedMessage, UnsupportedExtension, UnsupportedVersion
+from ..tickets import Ticket
 from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
@@ -52,7 +53,12 @@ def exchange_hellos(
     early_data: EarlyData,
 ) -> Flow[Hellos]:
     """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
-    offer = make_offer(config, server_name)
+    session = psks[0].session if psks else None
+    offer = (
+        make_offer(config, server_name, session.group)
+        if isinstance(session, Ticket)
+        else make_offer(config, server_name)
+    )
     now = config.wall_clock()
     early = early_data.wanted(psks)
     first = offer_psks(offer.hello, psks, now, early_data=early)

@@ -48,10 +48,20 @@ class Offer:
     shares: dict[int, KeyShare] = field(repr=False)
 
 
-def make_offer(config: ClientConfig, server_name: str | None) -> Offer:
-    """Write the first ClientHello (§4.1.2)."""
+def make_offer(config: ClientConfig, server_name: str | None, likely: int = 0) -> Offer:
+    """Write the first ClientHello (§4.1.2).
+
+    Args:
+        config: our policy.
+        server_name: whom we mean to reach.
+        likely: a group of ours that the server took before; a key share for it saves
+            a round trip, and with it early data.
+    """
+    chosen = sorted(config.groups, key=lambda group: group != likely)[: config.key_shares]
     shares: dict[int, KeyShare] = {
-        group: generate_share(group, config.random) for group in config.groups[: config.key_shares]
+        group: generate_share(group, config.random)
+        for group in config.groups  # §4.2.8: in the same order
+        if group in chosen
     }
     session_id = config.random(32) if config.middlebox_compatibility else b""
     hello = ClientHello(
