@@ -180,8 +180,13 @@ class ClientConfig(Config):
     def __post_init__(self) -> None:
         # zero-argument super() does not work in a slotted dataclass
         Config.__post_init__(self)
-        if self.verifier is None and not self.psks:
-            raise UsageError("a client needs config.verifier: without it any server would do")
+        hashes = {TLS13_SUITES[code].hash_name for code in self.cipher_suites}
+        usable = self.psk_modes and any(psk.hash_name in hashes for psk in self.psks)
+        if self.verifier is None and not usable:
+            raise UsageError(
+                "a client needs config.verifier, or psks that it can use: "
+                "without them any server would do"
+            )
         if self.key_shares < 0:
             raise UsageError(f"config.key_shares is {self.key_shares}, which is below zero")
         if self.max_fragment_length not in (None, 512, 1024, 2048, 4096):

@@ -244,6 +244,8 @@ class Connection:
         engine.check_working()
         if engine.early_data is None:
             raise UsageError("only a client sends early data")
+        if engine.link.closed:
+            raise UsageError("our side of the connection is closed")
         engine.early_data.write(data)
 
     def read(self, size: int = -1) -> bytes:

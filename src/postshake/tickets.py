@@ -167,14 +167,23 @@ class Ticket(TicketState):
     """What the server sent; it means something to the server alone."""
     single_use: bool = True
     """Whether to forget it once it was offered; a hint for whoever keeps it."""
+    group: int = 0
+    """The group of the session's key exchange, which the server is likely to take
+    again; 0 if there was none."""
 
     def to_bytes(self) -> bytes:
         """Write all of it, secrets included; keep it as you keep a private key."""
-        return TicketState.to_bytes(self) + vec16(self.ticket) + u8(self.single_use)
+        return (
+            TicketState.to_bytes(self) + vec16(self.ticket) + u8(self.single_use) + u16(self.group)
+        )
 
     @classmethod
     def _decode_more(cls, reader: Reader) -> dict[str, Any]:
-        return {"ticket": reader.vec16(min=1), "single_use": bool(reader.u8())}
+        return {
+            "ticket": reader.vec16(min=1),
+            "single_use": bool(reader.u8()),
+            "group": reader.u16(),
+        }
 
 
 class TicketDatabase(Protocol):

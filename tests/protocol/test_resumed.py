@@ -641,6 +641,7 @@ def test_after_a_retry_the_binder_covers_what_came_before() -> None:
     groups = (NamedGroup.x25519, NamedGroup.secp256r1)
     today = Today("alice", client={"groups": groups}, server={"groups": groups[1:]})
     _, ticket = today.session()
+    ticket = replace(ticket, group=0)
     pair = resuming(ticket, client=today.client, server=today.server)
     hellos = sent_hellos(pair)
     pair.handshake()
@@ -728,3 +729,19 @@ def test_the_event_says_it() -> None:
         (event,) = end.of(HandshakeCompleted)
         assert event.established.resumed
         assert event.established.psk_identity is None
+
+
+def test_the_group_of_the_session_saves_a_round_trip() -> None:
+    """And with it early data, which a retry would end."""
+    groups = (NamedGroup.x25519, NamedGroup.secp256r1)
+    today = Today(
+        "alice", client={"groups": groups}, server={"groups": groups[1:], "max_early_data": 10}
+    )
+    first, ticket = today.session()
+    assert established(first)[0].hello_retry_request
+    assert ticket.group == groups[1]
+    pair = today.resume(ticket, b"early")
+    assert not established(pair)[0].hello_retry_request
+    assert pair.server.data == b"early"
+    stranger = replace(ticket, group=0x6A6A)
+    assert established(today.resume(stranger, b"early"))[0].hello_retry_request

@@ -239,6 +239,7 @@ def test_what_a_ticket_says() -> None:
     assert ticket.started_at == ticket.received_at == ticket.proven_at == NOW.timestamp() + 3
     assert (ticket.server_name, ticket.alpn_protocol) == ("server.example", b"x")
     assert (ticket.max_early_data_size, ticket.single_use) == (77, True)
+    assert ticket.group == established(pair)[0].group
     plaintext = today.server.ticket_keys.open(ticket.ticket, today.clock.now)
     assert plaintext is not None
     state = TicketState.from_bytes(plaintext)

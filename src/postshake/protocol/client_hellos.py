@@ -11,6 +11,7 @@ from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.groups import KeyShare
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, UnexpectedMessage, UnsupportedExtension, UnsupportedVersion
+from ..tickets import Ticket
 from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
@@ -53,7 +54,9 @@ def exchange_hellos(
     early_data: EarlyData,
 ) -> Flow[Hellos | ServerChose12]:
     """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
-    offer = make_offer(config, server_name, link.session12)
+    session = psks[0].session if psks else None
+    likely = session.group if isinstance(session, Ticket) else 0
+    offer = make_offer(config, server_name, likely=likely, session12=link.session12)
     now = config.wall_clock()
     early = early_data.wanted(psks)
     first = offer_psks(offer.hello, psks, now, early_data=early)

@@ -60,14 +60,28 @@ class Offer:
 
 
 def make_offer(
-    config: ClientConfig, server_name: str | None, session12: Session12 | None = None
+    config: ClientConfig,
+    server_name: str | None,
+    *,
+    likely: int = 0,
+    session12: Session12 | None = None,
 ) -> Offer:
-    """Write the first ClientHello (§4.1.2)."""
+    """Write the first ClientHello (§4.1.2).
+
+    Args:
+        config: our policy.
+        server_name: whom we mean to reach.
+        likely: a group of ours that the server took before; a key share for it saves
+            a round trip, and with it early data.
+        session12: a TLS 1.2 session to resume, if the server wants to.
+    """
     tls13 = ProtocolVersion.TLS13 in config.versions
     session12 = offered_session(config, session12)
+    chosen = sorted(config.groups, key=lambda group: group != likely)[: config.key_shares]
     shares: dict[int, KeyShare] = {
         group: generate_share(group, config.random)
-        for group in config.groups[: config.key_shares if tls13 else 0]
+        for group in config.groups  # §4.2.8: in the same order
+        if group in chosen and tls13
     }
     session_id = config.random(32) if config.middlebox_compatibility and tls13 else b""
     if session12 is not None:  # RFC 5077 section 3.4: with a ticket any ID will do

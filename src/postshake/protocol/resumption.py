@@ -68,6 +68,7 @@ class TicketStore:
             verified_chain=server.verified_chain if server is not None else (),
             proven_at=server.proven_at if server is not None else 0.0,
             psk_identity=established.psk_identity,
+            group=established.group or 0,
         )
         self.tickets.append(ticket)
         self._desk.emit(TicketReceived(self._desk.position, ticket))
