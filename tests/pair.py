@@ -15,6 +15,7 @@ from typing import Any
 
 from postshake.config import AuthRequest, ClientConfig, ServerConfig
 from postshake.connection import Connection
+from postshake.constants import ProtocolVersion
 from postshake.drive.answers import find_answer_now
 from postshake.errors import AlertReceived, PostshakeError
 from postshake.events import Event, Outcome, ReauthCompleted, ReauthRequested
@@ -73,22 +74,27 @@ def counting_random(seed: str) -> Callable[[int], bytes]:
 
 
 def client_config(*names: str, **fields: Any) -> ClientConfig:
-    """A client that trusts the test authority and has these client certificates."""
+    """A client that trusts the test authority and has these client certificates.
+
+    It speaks TLS 1.3, unless ``versions`` says otherwise.
+    """
     fields.setdefault("credentials", tuple(issued(name).credential() for name in names))
     fields.setdefault("verifier", the_ca().verifier())
     fields.setdefault("random", counting_random("client"))
     fields.setdefault("clock", Clock())
     fields.setdefault("wall_clock", NOW.timestamp)
+    fields.setdefault("versions", (ProtocolVersion.TLS13,))
     return ClientConfig(**fields)
 
 
 def server_config(**fields: Any) -> ServerConfig:
-    """A server for ``server.example`` that trusts the test authority."""
+    """A server for ``server.example`` that trusts the test authority; of TLS 1.3, too."""
     fields.setdefault("credentials", (issued("server.example", "server").credential(),))
     fields.setdefault("verifier", the_ca().verifier())
     fields.setdefault("random", counting_random("server"))
     fields.setdefault("clock", Clock())
     fields.setdefault("wall_clock", NOW.timestamp)
+    fields.setdefault("versions", (ProtocolVersion.TLS13,))
     return ServerConfig(**fields)
 
 

@@ -49,6 +49,7 @@ from ..events import Established, Event, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
+from ..session12 import Session12
 from .answers import find_answer_now
 from .pump import Pump
 
@@ -76,6 +77,7 @@ class Stream:
         on_event: called with every event, in order, while bytes are moved. It must
             not call the stream.
         max_unread: how many bytes are kept for `receive` while another call waits.
+        session12: client only: a TLS 1.2 session to resume, see `Connection`.
     """
 
     timeout: float | None
@@ -90,8 +92,9 @@ class Stream:
         answer: Answerer | None = None,
         on_event: Callable[[Event], None] | None = None,
         max_unread: int = MAX_UNREAD,
+        session12: Session12 | None = None,
     ) -> None:
-        self.connection = Connection(config, server_name)
+        self.connection = Connection(config, server_name, session12=session12)
         """The engine, for what this class does not show."""
         self.timeout = sock.gettimeout()
         self._sock = sock
