@@ -148,9 +148,7 @@ def check_refusal(
     pair.client.connection.start()
     pair.server.connection.start()
     pair.move()
-    end, other = (
-        (pair.client, pair.server) if victim == "client" else (pair.server, pair.client)
-    )
+    end, other = (pair.client, pair.server) if victim == "client" else (pair.server, pair.client)
     assert end.error is not None, "nothing was refused"
     assert type(end.error) is error, repr(end.error)
     assert match in str(end.error), str(end.error)
