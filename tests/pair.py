@@ -74,7 +74,10 @@ def counting_random(seed: str) -> Callable[[int], bytes]:
 
 
 def client_config(*names: str, **fields: Any) -> ClientConfig:
-    """A client that trusts the test authority and has these client certificates."""
+    """A client that trusts the test authority and has these client certificates.
+
+    It speaks TLS 1.3, unless ``versions`` says otherwise.
+    """
     fields.setdefault("credentials", tuple(issued(name).credential() for name in names))
     fields.setdefault("verifier", the_ca().verifier())
     fields.setdefault("random", counting_random("client"))
@@ -85,7 +88,7 @@ def client_config(*names: str, **fields: Any) -> ClientConfig:
 
 
 def server_config(**fields: Any) -> ServerConfig:
-    """A server for ``server.example`` that trusts the test authority."""
+    """A server for ``server.example`` that trusts the test authority; of TLS 1.3, too."""
     fields.setdefault("credentials", (issued("server.example", "server").credential(),))
     fields.setdefault("verifier", the_ca().verifier())
     fields.setdefault("random", counting_random("server"))

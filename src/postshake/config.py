@@ -142,6 +142,8 @@ class Config:
             raise UsageError("config.versions: we speak TLS 1.3 and TLS 1.2, nothing else")
         if ProtocolVersion.TLS12 not in self.versions:
             return
+        if len(self.versions) == 1 and all("MLKEM" in group.name for group in self.groups):
+            raise UsageError("config.groups has none that TLS 1.2 can use")
         for name in ("cipher_suites12", "signature_algorithms12"):
             if not getattr(self, name):
                 raise UsageError(f"config.{name} is empty: nothing could be negotiated")

@@ -195,7 +195,7 @@ def recorded_offer(trace: Trace, nth: int) -> Offer:
 @contextmanager
 def recorded_offers(trace: Trace) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client_hellos, "make_offer", lambda *_: recorded_offer(trace, 0))
+        patch.setattr(client_hellos, "make_offer", lambda *_, **__: recorded_offer(trace, 0))
         patch.setattr(
             client_hellos, "renew_offer", lambda config, offer, retry: recorded_offer(trace, 1)
         )
@@ -277,7 +277,9 @@ def server_of(trace: Trace) -> Replay:
             "signature_algorithms": schemes,
             "signature_algorithms_cert": schemes,
         }
-    config = ServerConfig(**fields, tickets=0, groups=(pair.group,), random=Draws([pair.private, random]))
+    config = ServerConfig(
+        **fields, tickets=0, groups=(pair.group,), random=Draws([pair.private, random])
+    )
     return Replay(trace, Connection(config), keys)
 
 

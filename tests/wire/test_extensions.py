@@ -39,7 +39,7 @@ TABLE = """
     server_name                             CH EE 12
     max_fragment_length                     CH EE 12
     status_request                          CH CR CT 12
-    supported_groups                        CH EE
+    supported_groups                        CH EE 12
     signature_algorithms                    CH CR
     application_layer_protocol_negotiation  CH EE 12
     signed_certificate_timestamp            CH CR CT 12

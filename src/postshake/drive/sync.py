@@ -49,6 +49,7 @@ from ..events import Established, Event, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
+from ..session12 import Session12
 from ..tickets import Ticket
 from .answers import find_answer_now
 from .pump import Pump
@@ -78,6 +79,7 @@ class Stream:
             not call the stream.
         max_unread: how many bytes are kept for `receive` while another call waits.
         session: client only: a ticket of an earlier connection, to resume it.
+        session12: client only: a TLS 1.2 session to resume, see `Connection`.
     """
 
     timeout: float | None
@@ -93,8 +95,9 @@ class Stream:
         on_event: Callable[[Event], None] | None = None,
         max_unread: int = MAX_UNREAD,
         session: Ticket | None = None,
+        session12: Session12 | None = None,
     ) -> None:
-        self.connection = Connection(config, server_name, session=session)
+        self.connection = Connection(config, server_name, session=session, session12=session12)
         """The engine, for what this class does not show."""
         self.timeout = sock.gettimeout()
         self._sock = sock

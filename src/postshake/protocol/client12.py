@@ -125,12 +125,14 @@ def read_key_exchange(
 ) -> Flow[tuple[ServerKeyExchange, SignedChain]]:
     """Read the server's ephemeral key, which proves that it has its certificate's (7.4.3)."""
     ocsp_response = None
-    kinds = (CertificateStatus12, ServerKeyExchange)
-    received = yield from expect_one_of(*kinds[0 if talk.settled.status_promised else 1 :])
-    talk.transcript.add(received.raw)
-    message = received.message
-    if isinstance(message, CertificateStatus12):
-        ocsp_response = message.response
+    if talk.settled.status_promised:  # and may be left out (RFC 6066 section 8)
+        received = yield from expect_one_of(CertificateStatus12, ServerKeyExchange)
+        talk.transcript.add(received.raw)
+        message = received.message
+        if isinstance(message, CertificateStatus12):
+            ocsp_response = message.response
+            message = yield from expect(ServerKeyExchange, into=talk.transcript)
+    else:
         message = yield from expect(ServerKeyExchange, into=talk.transcript)
     assert isinstance(message, ServerKeyExchange)
     if message.params.group not in groups12(talk.config.groups):

@@ -35,6 +35,9 @@ __all__ = [
     "wants_renegotiation_info",
 ]
 
+SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
+"""The versions of `Config.versions`, as people call them."""
+
 GROUPS_UNSAID = (NamedGroup.secp256r1, NamedGroup.secp384r1)
 """What a client without supported_groups most likely has (RFC 8422 section 4)."""
 
@@ -60,11 +63,11 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
     if fallback and max(config.versions) > max(common, default=0):
         raise InappropriateFallback(
-            f"ClientHello: a fallback to {names}, and we have {max(config.versions).name}",
+            f"ClientHello: a fallback to {names}, and we have {SPOKEN[max(config.versions)]}",
             section="RFC 7507, 3",
         )
     if not common:
-        ours = " or ".join(version.name for version in config.versions)
+        ours = " or ".join(SPOKEN[version] for version in config.versions)
         raise UnsupportedVersion(f"expected {ours} to be offered, got {names}", section="4.2.1")
     return max(common)
 

@@ -280,7 +280,8 @@ PLACES: dict[int, dict[MessageKind, type[KnownExtension]]] = {
         _CT: CertificateStatus,
         _S2: StatusRequestEmpty,
     },
-    ExtensionType.supported_groups: dict.fromkeys((_CH, _EE), SupportedGroups),
+    # what a TLS 1.2 server has no business to send, and some do
+    ExtensionType.supported_groups: dict.fromkeys((_CH, _EE, _S2), SupportedGroups),
     ExtensionType.ec_point_formats: dict.fromkeys((_CH, _S2), EcPointFormats),
     ExtensionType.signature_algorithms: dict.fromkeys((_CH, _CR), SignatureAlgorithms),
     ExtensionType.application_layer_protocol_negotiation: dict.fromkeys(
