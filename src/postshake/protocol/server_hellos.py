@@ -66,9 +66,11 @@ class Hellos:
 def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
     """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
     received = yield from expect_one_of(ClientHello)
-    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     hello = received.message
     assert isinstance(hello, ClientHello)
+    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
+    if hello.extensions.get(EarlyDataIndication) is not None:
+        link.layer.skip_early_data = MAX_EARLY_DATA
     suite = check_client_hello(config, hello)
     psk = yield from choose_psk(config, hello, received.raw)
     if psk is not None:
@@ -241,6 +243,9 @@ def check_second_hello(
         )
     return shares[0].key_exchange
 
+
+MAX_EARLY_DATA = 2**14
+"""Bytes of early data that we pass over (§4.2.10); OpenSSL allows a stranger as many."""
 
 MAY_CHANGE = frozenset(
     {
