@@ -20,7 +20,9 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.events import Outcome
+from postshake.protocol import client13
 from postshake.protocol.link import Flight
+from postshake.protocol.psk import Psk
 from postshake.psk import EarlyDataClaim, ExternalPsk, SingleUse
 from postshake.questions import ClaimEarlyData
 from postshake.tickets import Ticket, TicketKeys, TicketState
@@ -636,3 +638,43 @@ def test_what_was_written_before_a_close_is_forgotten() -> None:
     assert pair.client.connection.data_to_send() == b""
     with pytest.raises(UsageError):
         pair.client.connection.send_early_data(b"more")
+
+
+def test_a_ticket_that_allows_none_gets_none() -> None:
+    today = Today("alice", server={"max_early_data": 0})
+    _, ticket = today.session()
+    forged = replace(ticket, max_early_data_size=100)
+    generous = replace(today.server, max_early_data=100)
+    refused(today.resume(forged, GET, server=generous))
+
+
+def test_it_goes_with_the_first_psk_though_the_second_is_a_ticket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its keys come from the first, which the server does not know."""
+    today, ticket = a_day("alice")
+    stranger = replace(ticket, ticket=b"unknown", psk=bytes(32))
+
+    def gather(*_: Any) -> Any:
+        return Psk.resuming(stranger.ticket, stranger), Psk.resuming(ticket.ticket, ticket)
+        yield
+
+    monkeypatch.setattr(client13, "gather_psks", gather)
+    pair = today.resume(stranger, GET)
+    assert established(pair)[0].resumed
+    refused(pair)
+
+
+def test_one_change_cipher_spec_is_enough() -> None:
+    today, ticket = a_day("alice")
+    pair = resuming(ticket, GET, client=today.client, server=today.server)
+    count = 0
+
+    def look(name: str, data: bytes) -> bytes:
+        nonlocal count
+        count += data.count(bytes.fromhex("140303000101")) if name == "to server" else 0
+        return data
+
+    pair.tamper = look
+    assert accepted(pair.handshake())
+    assert count == 1

@@ -30,9 +30,11 @@ from postshake.wire.auth import Certificate, CertificateRequest, Finished
 from postshake.wire.extensions import (
     EarlyDataIndication,
     Extensions,
+    KeyShareClientHello,
     KeyShareServerHello,
     PreSharedKeyClientHello,
     PreSharedKeyServerHello,
+    PskIdentity,
     PskKeyExchangeModes,
 )
 from postshake.wire.hello import EncryptedExtensions
@@ -745,3 +747,58 @@ def test_the_group_of_the_session_saves_a_round_trip() -> None:
     assert pair.server.data == b"early"
     stranger = replace(ticket, group=0x6A6A)
     assert established(today.resume(stranger, b"early"))[0].hello_retry_request
+
+
+def test_key_shares_keep_the_order_of_the_groups() -> None:
+    """§4.2.8, also when a ticket says which group is likely."""
+    groups = (NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1)
+    today = Today("alice", client={"groups": groups, "key_shares": 2}, server={"groups": groups})
+    _, ticket = today.session()
+    ticket = replace(ticket, group=groups[2])
+    pair = resuming(ticket, client=today.client, server=today.server)
+    hellos = sent_hellos(pair)
+    pair.handshake()
+    shares = hellos[0].extensions.require(KeyShareClientHello).client_shares
+    assert [entry.group for entry in shares] == [groups[0], groups[2]]
+
+
+def test_the_session_keeps_its_suite() -> None:
+    """The server has come to like another; early data needs the old one (§4.2.10)."""
+    aes, chacha = CipherSuite.TLS_AES_128_GCM_SHA256, CipherSuite.TLS_CHACHA20_POLY1305_SHA256
+    today = Today("alice", server={"cipher_suites": (aes, chacha), "max_early_data": 10})
+    _, ticket = today.session()
+    fond = replace(today.server, cipher_suites=(chacha, aes))
+    pair = today.resume(ticket, b"early", server=fond)
+    assert established(pair)[0].suite.code == aes
+    assert pair.server.data == b"early"
+
+
+def test_a_name_counts_where_certificates_are_not_held_against_it() -> None:
+    today = Today("alice", client={"check_server_name": False})
+    _, ticket = today.session()
+    pair = resuming(ticket, client=today.client, server=today.server, server_name="other.example")
+    hellos = sent_hellos(pair)
+    assert is_full(pair.handshake())
+    assert hellos[0].extensions.get(PreSharedKeyClientHello) is None
+
+
+def test_after_a_retry_a_psk_of_another_hash_is_passed_over() -> None:
+    """The suite is settled by then; a binder could not even be held against it."""
+    today = Today("alice", client={"cipher_suites": SUITES})
+    _, ticket = today.session()
+    suites = (CipherSuite.TLS_AES_256_GCM_SHA384, CipherSuite.TLS_AES_128_GCM_SHA256)
+    other = replace(today.server, cipher_suites=suites, require_cookie=True)
+    pair = ConnectionPair(today.client, other)
+    pair.client.connection.start()
+    pair.server.receive(pair.client.connection.data_to_send())
+    pair.client.receive(pair.server.connection.data_to_send())
+    offer = PreSharedKeyClientHello((PskIdentity(ticket.ticket, 0),), (bytes(32),))
+
+    def add(hello: Any) -> Any:
+        return replace(hello, extensions=Extensions((*hello.extensions, offer)))
+
+    on_the_way(pair, "to server", add)
+    data = pair.client.connection.data_to_send()
+    pair.server.receive(data[:6] + pair.tamper("to server", data[6:]))
+    assert pair.server.error is None
+    assert pair.server.connection.has_data_to_send
