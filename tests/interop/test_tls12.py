@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -516,6 +517,9 @@ def test_a_fallback_is_refused(stage: Stage, certificates: Certificates, serve):
     client = s_client(stage, ours.port, certificates, "-tls1_2", "-fallback_scsv")
     client.expect(r"alert inappropriate fallback")
     client.wait()
+    until = monotonic() + 10
+    while not ours.server.errors and monotonic() < until:
+        sleep(0.01)  # its thread drains the connection first
     assert isinstance(ours.server.errors[0], InappropriateFallback)
     ours = serve(versions=(TLS12,))
     client = s_client(stage, ours.port, certificates, "-tls1_2", "-fallback_scsv")

@@ -20,7 +20,7 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.events import Outcome
-from postshake.protocol import client13
+from postshake.protocol import handshake
 from postshake.protocol.link import Flight
 from postshake.protocol.psk import Psk
 from postshake.psk import EarlyDataClaim, ExternalPsk, SingleUse
@@ -659,7 +659,7 @@ def test_it_goes_with_the_first_psk_though_the_second_is_a_ticket(
         return Psk.resuming(stranger.ticket, stranger), Psk.resuming(ticket.ticket, ticket)
         yield
 
-    monkeypatch.setattr(client13, "gather_psks", gather)
+    monkeypatch.setattr(handshake, "gather_psks", gather)
     pair = today.resume(stranger, GET)
     assert established(pair)[0].resumed
     refused(pair)

@@ -98,12 +98,21 @@ class Pump:
             raise self._send_error
 
     def send_some(self) -> bool:
-        """Send what the socket takes; return whether nothing is left."""
+        """Send what the socket takes; return whether nothing is left.
+
+        Much data gets one piece on its way at a time, so that what the peer says
+        meanwhile is heard.
+        """
         connection = self._connection
+        sealed = False
         while self._send_error is None:
             if not self._unsent:
-                if not connection.has_data_to_send and not self._seal_some():
-                    return True
+                if not connection.has_data_to_send:
+                    if sealed and self._unsealed:
+                        return False
+                    if not self._seal_some():
+                        return True
+                    sealed = True
                 self._unsent = memoryview(connection.data_to_send())
             try:
                 count = self._sock.send(self._unsent)
