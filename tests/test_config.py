@@ -75,7 +75,7 @@ def test_what_a_client_may_not_be(fields: dict[str, Any], match: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
-        ({"credentials": ()}, "a server needs at least one of config.credentials"),
+        ({"credentials": ()}, "a server needs config.credentials, or pre-shared keys"),
         ({"client_auth": ClientAuth.REQUEST}, "config.client_auth asks .* no verifier"),
         ({"client_auth": ClientAuth.REQUIRE}, "config.client_auth asks .* no verifier"),
     ],

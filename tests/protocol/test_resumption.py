@@ -60,7 +60,23 @@ def test_a_ticket_is_kept_and_told() -> None:
     outcome = pair.server.connection._engine.outcome
     assert outcome is not None
     psk = resumption_psk("sha256", outcome.secrets.resumption_master_secret, b"nonce")
-    assert kept == Ticket(b"ticket 1", psk, 3600, 0x01020304, NOON, 16384)
+    server = pair.client.connection.peer_identity
+    assert server is not None
+    assert kept == Ticket(
+        ticket=b"ticket 1",
+        suite=CipherSuite.TLS_AES_128_GCM_SHA256,
+        psk=psk,
+        lifetime=3600,
+        age_add=0x01020304,
+        received_at=NOON,
+        started_at=NOON,
+        server_name="server.example",
+        max_early_data_size=16384,
+        chain=server.chain,
+        verified_chain=server.verified_chain,
+        proven_at=NOON,
+        group=outcome.established.group or 0,
+    )
 
 
 def test_both_ends_agree_on_the_psk_for_a_longer_hash() -> None:

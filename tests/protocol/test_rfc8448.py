@@ -277,7 +277,8 @@ def server_of(trace: Trace) -> Replay:
             "signature_algorithms": schemes,
             "signature_algorithms_cert": schemes,
         }
-    config = ServerConfig(**fields, groups=(pair.group,), random=Draws([pair.private, random]))
+    fields |= {"groups": (pair.group,), "random": Draws([pair.private, random])}
+    config = ServerConfig(**fields, tickets=0)
     return Replay(trace, Connection(config), keys)
 
 

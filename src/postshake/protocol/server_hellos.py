@@ -69,10 +69,9 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
     hello = received.message
     assert isinstance(hello, ClientHello)
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on
-    if hello.extensions.get(EarlyDataIndication) is not None:
-        link.layer.skip_early_data = MAX_EARLY_DATA
     suite = check_client_hello(config, hello)
     psk = yield from choose_psk(config, hello, received.raw)
+    skip_early_data(link, config, hello, psk)
     if psk is not None:
         suite = choose_suite(config, hello, psk)
     group, share = find_group(config, hello, psk)
@@ -80,7 +79,6 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
         transcript = Transcript(suite.hash_name, received.raw)
         return Hellos(hello, suite, group, share, transcript, retried=False, psk=psk)
 
-    skip_early_data(link, config, hello)
     digest = hashlib.new(suite.hash_name, received.raw).digest()
     transcript = Transcript.after_retry(suite.hash_name, digest)
     cookie = config.random(32) if config.require_cookie else None
@@ -243,9 +241,6 @@ def check_second_hello(
         )
     return shares[0].key_exchange
 
-
-MAX_EARLY_DATA = 2**14
-"""Bytes of early data that we pass over (§4.2.10); OpenSSL allows a stranger as many."""
 
 MAY_CHANGE = frozenset(
     {
