@@ -276,15 +276,14 @@ def test_an_unknown_ticket_is_a_refusal_too() -> None:
 
 
 def test_a_server_that_never_heard_of_it_skips_as_much_as_tickets_usually_allow() -> None:
-    plain = Today("alice")
+    plain = Today("alice", server={"ticket_keys": TicketKeys([b"k" * 32])})
     _, ticket = a_day("alice", max_early_data=2**17)
-    refused(plain.resume(ticket, bytes(2**16)))
-    pair = resuming(ticket, bytes(2**16 + 1), client=plain.client, server=plain.server)
+    refused(plain.resume(ticket, bytes(2**14)))
+    pair = resuming(ticket, bytes(2**14 + 1), client=plain.client, server=plain.server)
     with pytest.raises(BadRecordMac):
         pair.handshake()
     pair = resuming(ticket, bytes(2**14 - 1), client=plain.client, server=plain.server)
-    for _ in range(4):
-        pair.client.connection.send_early_data(bytes(2**14))
+    pair.client.connection.send_early_data(bytes(2))
     with pytest.raises(TooMuch, match="rejected early data"):
         pair.handshake()
 

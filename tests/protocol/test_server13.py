@@ -614,6 +614,7 @@ def test_the_group(
     pair = ConnectionPair(client_config(groups=offered), server_config(groups=ours)).handshake()
     established = pair.server.connection.established
     assert established is not None
+    assert established.group is not None
     assert (established.hello_retry_request, established.group.name) == (retried, group)
 
 

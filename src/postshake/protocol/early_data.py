@@ -32,9 +32,9 @@ from .transcript import Transcript
 
 __all__ = ["EarlyData", "admit_early_data", "begin_reading", "read_early_data", "skip_early_data"]
 
-SKIPPED = 2**16
-"""Bytes of rejected early data that are skipped; a ticket of another configuration of
-this server may allow more than this one does."""
+SKIPPED = 2**14
+"""Bytes of early data that we pass over at least, whatever this configuration allows:
+the ticket may be another's (§4.2.10). OpenSSL allows a stranger as many."""
 
 
 class EarlyData:
@@ -226,6 +226,7 @@ def admit_early_data(
 def begin_reading(link: Link, psk: Psk, hello: ClientHello, suite: Suite, digest: bytes) -> None:
     """Read early data from here on, as much as its ticket allowed."""
     assert psk.session is not None
+    link.layer.skip_early_data = 0
     link.early_data_left = psk.session.max_early_data_size
     link.read_with(suite, derive_secrets(link, psk, hello, digest), Epoch.early)
 
@@ -238,7 +239,9 @@ def read_early_data(
     link.read_with(suite, reading_secret, Epoch.handshake)
 
 
-def skip_early_data(link: Link, config: ServerConfig, hello: ClientHello) -> None:
-    """Pass over the early data that a ClientHello announced and that we do not accept."""
+def skip_early_data(link: Link, config: ServerConfig, hello: ClientHello, psk: Psk | None) -> None:
+    """Pass over the early data that a ClientHello announces, unless it is accepted later."""
     if hello.extensions.get(EarlyDataIndication) is not None:
-        link.layer.skip_early_data = max(SKIPPED, config.max_early_data)
+        session = psk.session if psk is not None else None
+        allowed = session.max_early_data_size if session is not None else 0
+        link.layer.skip_early_data = max(SKIPPED, config.max_early_data, allowed)

@@ -62,7 +62,7 @@ from .authenticate import (
     sign_transcript,
 )
 from .certificate_request import make_certificate_request
-from .early_data import admit_early_data, begin_reading, read_early_data, skip_early_data
+from .early_data import admit_early_data, begin_reading, read_early_data
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
@@ -245,7 +245,6 @@ def send_server_hello(
     if early and psk is not None:
         begin_reading(link, psk, hellos.client_hello, suite, hello_digest)
     else:
-        skip_early_data(link, config, hellos.client_hello)
         link.read_with(suite, reading, Epoch.handshake)
     return secret, reading
 

@@ -75,6 +75,7 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOff
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     suite = check_client_hello(config, hello)
     psk = yield from choose_psk(config, hello, received.raw)
+    skip_early_data(link, config, hello, psk)
     if psk is not None:
         suite = choose_suite(config, hello, psk)
     group, share = find_group(config, hello, psk)
@@ -82,7 +83,6 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOff
         transcript = Transcript(suite.hash_name, received.raw)
         return Hellos(hello, suite, group, share, transcript, retried=False, psk=psk)
 
-    skip_early_data(link, config, hello)
     digest = hashlib.new(suite.hash_name, received.raw).digest()
     transcript = Transcript.after_retry(suite.hash_name, digest)
     cookie = config.random(32) if config.require_cookie else None
