@@ -64,9 +64,10 @@ Lie = Callable[[Any, bytes], Iterable[object] | None]
 def lie(pair: ConnectionPair, direction: str, change: Lie) -> ConnectionPair:
     """Change the plain messages of one direction, ``"to client"`` or ``"to server"``."""
     protected = False
+    pending = b""  # of a message that goes on in the next record
 
     def tamper(name: str, data: bytes) -> bytes:
-        nonlocal protected
+        nonlocal protected, pending
         if name != direction:
             return data
         out = b""
@@ -76,7 +77,8 @@ def lie(pair: ConnectionPair, direction: str, change: Lie) -> ConnectionPair:
             if content_type != 22 or protected:
                 out += record(content_type, body)
                 continue
-            for raw in _messages(body):
+            whole, pending = _messages(pending + body)
+            for raw in whole:
                 changed = change(decode_handshake12(raw[0], raw[4:]), raw)
                 out += b"".join(map(_on_wire, [raw] if changed is None else changed))
         return out
@@ -109,18 +111,20 @@ def alert(level: int, description: int) -> bytes:
     return record(21, bytes((level, description)))
 
 
-def _messages(body: bytes) -> Iterator[bytes]:
-    while body:
-        end = 4 + int.from_bytes(body[1:4], "big")
-        yield body[:end]
-        body = body[end:]
+def _messages(stream: bytes) -> tuple[list[bytes], bytes]:
+    """The whole messages, and what is left of another."""
+    whole = []
+    while len(stream) >= 4 and len(stream) >= (end := 4 + int.from_bytes(stream[1:4], "big")):
+        whole.append(stream[:end])
+        stream = stream[end:]
+    return whole, stream
 
 
 def swap(kind: type | HandshakeType, change: Callable[[Any], object]) -> Lie:
     """Change messages of one class: what `change` returns, a list of several, goes on."""
 
     def apply(message: Any, raw: bytes) -> Iterable[object] | None:
-        if not isinstance(message, kind):  # type: ignore[arg-type]
+        if not isinstance(message, kind):
             return None
         changed = change(message)
         return changed if isinstance(changed, list) else [changed]

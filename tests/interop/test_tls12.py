@@ -192,7 +192,10 @@ def test_our_clients_groups_with_s_server(stage: Stage, certificates: Certificat
 
 
 def test_a_server_of_both_versions_gives_tls_1_3(stage: Stage, certificates: Certificates) -> None:
-    servers = [SServer(stage, certificates), GnutlsServ(stage, certificates, "NORMAL")]
+    servers: list[SServer | GnutlsServ] = [
+        SServer(stage, certificates),
+        GnutlsServ(stage, certificates, "NORMAL"),
+    ]
     for server in servers:
         with our_client(server.port, client_config(certificates)) as stream:
             established = stream.connection.established
