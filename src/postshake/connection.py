@@ -270,9 +270,9 @@ class Connection:
         """Answer a question.
 
         An exception given as the value says that no answer could be found. That
-        ends the connection with internal_error, with one exception: when a
-        client's signature for a request fails, nothing was sent, and the request
-        is open as before, to be declined or tried again.
+        ends the connection, with internal_error if it is no TLSError. Only when a
+        client's signature for a request fails there is no harm: nothing was sent,
+        and the request is open as before, to be declined or tried again.
 
         Raises:
             UsageError: there is no such question.

@@ -12,6 +12,7 @@ from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, MissingExtension, NegotiationError, UnsupportedVersion
 from ..wire.extensions import (
     Cookie,
+    EarlyDataIndication,
     Extension,
     Extensions,
     KeyShareClientHello,
@@ -59,6 +60,8 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOff
     if choose_version(config, hello) is ProtocolVersion.TLS12:
         return ClientOffered12(hello, received.raw)
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on
+    if hello.extensions.get(EarlyDataIndication) is not None:
+        link.layer.skip_early_data = MAX_EARLY_DATA
     suite = check_client_hello(config, hello)
     group, share = find_group(config, hello)
     if share is not None and not config.require_cookie:
@@ -190,6 +193,9 @@ def check_second_hello(
         )
     return shares[0].key_exchange
 
+
+MAX_EARLY_DATA = 2**14
+"""Bytes of early data that we pass over (§4.2.10); OpenSSL allows a stranger as many."""
 
 MAY_CHANGE = frozenset(
     {
