@@ -13,6 +13,7 @@ from postshake.connection import State
 from postshake.constants import NamedGroup
 from postshake.crypto.schedule import traffic_keys
 from postshake.errors import BadRecordMac
+from postshake.protocol.outcome import SessionSecrets
 from postshake.wire.alert import Alert
 from postshake.wire.later import NewSessionTicket
 from tests.hostile import link_of, release, send_handshake
@@ -114,6 +115,7 @@ def test_no_secret_shows_anywhere() -> None:
         end.hold = lambda question: False
         outcome = end.connection._engine.outcome
         assert outcome is not None
+        assert isinstance(outcome.secrets, SessionSecrets)
         watch.secrets.add(outcome.secrets.resumption_master_secret)
         watch.secrets.add(outcome.secrets.exporter_master_secret)
     send_handshake(pair.server, NewSessionTicket(60, 0, b"n", b"the opaque ticket"))

@@ -64,9 +64,10 @@ Lie = Callable[[Any, bytes], Iterable[object] | None]
 def lie(pair: ConnectionPair, direction: str, change: Lie) -> ConnectionPair:
     """Change the plain messages of one direction, ``"to client"`` or ``"to server"``."""
     protected = False
+    pending = b""  # of a message that goes on in the next record
 
     def tamper(name: str, data: bytes) -> bytes:
-        nonlocal protected
+        nonlocal protected, pending
         if name != direction:
             return data
         out = b""
@@ -76,7 +77,8 @@ def lie(pair: ConnectionPair, direction: str, change: Lie) -> ConnectionPair:
             if content_type != 22 or protected:
                 out += record(content_type, body)
                 continue
-            for raw in _messages(body):
+            whole, pending = _messages(pending + body)
+            for raw in whole:
                 changed = change(decode_handshake12(raw[0], raw[4:]), raw)
                 out += b"".join(map(_on_wire, [raw] if changed is None else changed))
         return out
@@ -109,11 +111,13 @@ def alert(level: int, description: int) -> bytes:
     return record(21, bytes((level, description)))
 
 
-def _messages(body: bytes) -> Iterator[bytes]:
-    while body:
-        end = 4 + int.from_bytes(body[1:4], "big")
-        yield body[:end]
-        body = body[end:]
+def _messages(stream: bytes) -> tuple[list[bytes], bytes]:
+    """The whole messages, and what is left of another."""
+    whole = []
+    while len(stream) >= 4 and len(stream) >= (end := 4 + int.from_bytes(stream[1:4], "big")):
+        whole.append(stream[:end])
+        stream = stream[end:]
+    return whole, stream
 
 
 def swap(kind: type | HandshakeType, change: Callable[[Any], object]) -> Lie:

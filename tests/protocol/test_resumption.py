@@ -17,6 +17,7 @@ from postshake.errors import (
     UnexpectedMessage,
 )
 from postshake.events import Ticket, TicketReceived
+from postshake.protocol.outcome import SessionSecrets
 from postshake.record.limits import Limits
 from postshake.wire.extensions import EarlyDataTicket, Extensions, UnknownExtension
 from postshake.wire.later import NewSessionTicket
@@ -59,6 +60,7 @@ def test_a_ticket_is_kept_and_told() -> None:
     assert pair.client.data == b"fourmore"
     outcome = pair.server.connection._engine.outcome
     assert outcome is not None
+    assert isinstance(outcome.secrets, SessionSecrets)
     psk = resumption_psk("sha256", outcome.secrets.resumption_master_secret, b"nonce")
     assert isinstance(kept, Ticket)
     assert (kept.ticket, kept.psk) == (b"ticket 1", psk)
@@ -72,6 +74,7 @@ def test_both_ends_agree_on_the_psk_for_a_longer_hash() -> None:
     (kept,) = pair.client.connection.tickets
     outcome = pair.server.connection._engine.outcome
     assert outcome is not None
+    assert isinstance(outcome.secrets, SessionSecrets)
     assert len(kept.psk) == 48
     secret = outcome.secrets.resumption_master_secret
     assert kept.psk == resumption_psk("sha384", secret, b"\0")

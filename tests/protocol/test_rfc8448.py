@@ -40,6 +40,7 @@ from postshake.pki.credential import Credential
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol import client_hellos
 from postshake.protocol.offer import Offer, renew_offer
+from postshake.protocol.outcome import SessionSecrets
 from postshake.questions import ChooseCredential, JudgePeer, Sign
 from postshake.wire.auth import Certificate, CertificateRequest, CertificateVerify
 from postshake.wire.extensions import (
@@ -388,6 +389,7 @@ def test_our_server_sends_what_was_recorded(trace: Trace) -> None:
     assert (identity is not None) is has(trace, "CertificateRequest")
     outcome = replay.connection._engine.outcome
     assert outcome is not None
+    assert isinstance(outcome.secrets, SessionSecrets)
     assert outcome.secrets.resumption_master_secret == trace.secrets["resumption_master_secret"]
 
 

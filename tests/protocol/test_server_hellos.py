@@ -516,9 +516,9 @@ def test_early_data_that_we_do_not_take_is_passed_over(server: dict[str, Any]) -
 
 @pytest.mark.parametrize("server", [{}, COOKIE], ids=["simple", "retry"])
 def test_early_data_has_a_limit(server: dict[str, Any]) -> None:
-    records = plain(23, bytes(16000 + 17)) * 5
+    records = plain(23, bytes(16000 + 17)) * 2
     pair = offering_early_data(records, **server)
-    check_refusal(pair.server, pair.client, TooMuch, "rejected early data: expected at most 1536")
+    check_refusal(pair.server, pair.client, TooMuch, "rejected early data: expected at most 384")
 
 
 def test_early_data_that_nobody_offered_is_refused() -> None:
