@@ -219,7 +219,10 @@ def test_a_refusal_names_the_key(name: str, text: str) -> None:
 # RSA, where much can be got wrong
 
 
-@pytest.mark.parametrize("salt_length", [0, 20, 31, 33, padding.PSS.MAX_LENGTH], ids=str)
+SALT_LENGTHS = {"none": 0, "20": 20, "31": 31, "33": 33, "longest": padding.PSS.MAX_LENGTH}
+
+
+@pytest.mark.parametrize("salt_length", SALT_LENGTHS.values(), ids=SALT_LENGTHS.keys())
 def test_pss_salts_are_as_long_as_the_hash(salt_length: Any) -> None:
     sha256 = hashes.SHA256()
     pss = padding.PSS(padding.MGF1(sha256), salt_length=salt_length)

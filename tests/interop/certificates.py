@@ -56,6 +56,9 @@ class Certificates:
         self.ca = self._ca.path
         """The authority that everybody trusts."""
         self.server = self._issue(self._ca, "localhost", Purpose.SERVER_AUTH)
+        self.server_rsa = self._issue(
+            self._ca, "localhost", Purpose.SERVER_AUTH, rsa_key=True, file="localhost-rsa"
+        )
         self.alice = self._issue(self._ca, "alice", Purpose.CLIENT_AUTH)
         """P-256."""
         self.alice_rsa = self._issue(self._ca, "alice-rsa", Purpose.CLIENT_AUTH, rsa_key=True)
@@ -64,15 +67,23 @@ class Certificates:
         """From an authority that nobody trusts."""
 
     def _issue(
-        self, ca: _Issuer, name: str, purpose: x509.ObjectIdentifier, rsa_key: bool = False
+        self,
+        ca: _Issuer,
+        name: str,
+        purpose: x509.ObjectIdentifier,
+        *,
+        rsa_key: bool = False,
+        file: str = "",
     ) -> Who:
         key: Key = rsa.generate_private_key(65537, 2048) if rsa_key else _p256()
         names: Sequence[x509.GeneralName] = [x509.RFC822Name(f"{name}@example.org")]
         if purpose is Purpose.SERVER_AUTH:
             loopback = ipaddress.ip_address("127.0.0.1")
             names = [x509.DNSName("localhost"), x509.IPAddress(loopback)]
-        certificate = ca.issue(key, name, purpose, [] if rsa_key else names)
-        files = [self.folder / f"{name}.{ending}" for ending in ("crt", "key", "p12")]
+        elif rsa_key:
+            names = []
+        certificate = ca.issue(key, name, purpose, names)
+        files = [self.folder / f"{file or name}.{ending}" for ending in ("crt", "key", "p12")]
         bundle = pkcs12.serialize_key_and_certificates(
             name.encode(), key, certificate, None, BestAvailableEncryption(PASSWORD.encode())
         )

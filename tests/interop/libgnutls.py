@@ -168,6 +168,10 @@ class GnutlsSession:
         """Send the fatal alert unknown_ca."""
         self._run(self._gnutls.gnutls_alert_send, AL_FATAL, A_UNKNOWN_CA)
 
+    def send_alert_for(self, code: int) -> None:
+        """Send the alert that GnuTLS maps this error to."""
+        self._run(self._gnutls.gnutls_alert_send_appropriate, code)
+
     def bye(self) -> None:
         """Send close_notify."""
         self._run(self._gnutls.gnutls_bye, SHUT_WR)

@@ -10,6 +10,7 @@ import contextlib
 import select
 import socket
 import ssl
+from pathlib import Path
 from typing import Any, ClassVar
 
 from cryptography import x509
@@ -19,13 +20,13 @@ from tlslite.constants import KeyUpdateMessageType
 
 from tests.interop import libgnutls
 from tests.interop.certificates import Certificates, Who
-from tests.interop.lines import MARK, LineServer, connect
+from tests.interop.lines import MARK, LineServer, Link, close_gently, connect
 from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable, absent
 
 __all__ = [
-    "Client",
     "CPythonClient",
     "CPythonServer",
+    "Client",
     "LibgnutlsAutoClient",
     "LibgnutlsManualClient",
     "LibgnutlsServer",
@@ -140,11 +141,15 @@ class CPythonServer(LineServer):
     """The standard library's ssl; `required` makes it refuse a client that declines."""
 
     can_update = False
+    asks_after_update = False
 
-    def __init__(self, certificates: Certificates, *, required: bool = True) -> None:
+    def __init__(
+        self, certificates: Certificates, *, required: bool = True, identity: Who | None = None
+    ) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_cert_chain(certificates.server.certificate, certificates.server.key)
+        identity = identity or certificates.server
+        context.load_cert_chain(identity.certificate, identity.key)
         context.load_verify_locations(certificates.ca)
         # on a server this moves the request out of the handshake
         context.post_handshake_auth = True
@@ -152,7 +157,7 @@ class CPythonServer(LineServer):
         super().__init__(lambda sock: _CPythonLink(sock, context))
 
 
-class _CPythonLink:
+class _CPythonLink(Link):
     def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         self._finished = 0
         self._early = b""
@@ -181,9 +186,6 @@ class _CPythonLink:
 
     def reauth(self) -> str:
         before = self._finished
-        # A key update of the client's is answered by the next write; unless that is
-        # now, OpenSSL answers it below and forgets the request.
-        self._tls.do_handshake()
         try:
             self._tls.verify_client_post_handshake()  # only makes a note of it
         except ssl.SSLError as error:
@@ -213,7 +215,8 @@ class _CPythonLink:
         self._tls.settimeout(1)
         with contextlib.suppress(OSError):
             self._tls.unwrap()
-        self._tls.close()
+        # the clients with GnuTLS send an answer in two parts, and OpenSSL refuses the first
+        close_gently(socket.socket(fileno=self._tls.detach()))
 
 
 class CPythonClient(Client):
@@ -261,12 +264,14 @@ def _tlslite_pair(who: Who) -> tuple[X509CertChain, Any]:
 class TlsliteServer(LineServer):
     """tlslite-ng. It verifies no chain."""
 
-    def __init__(self, certificates: Certificates, *, required: bool = True) -> None:
-        pair = _tlslite_pair(certificates.server)
+    def __init__(
+        self, certificates: Certificates, *, required: bool = True, identity: Who | None = None
+    ) -> None:
+        pair = _tlslite_pair(identity or certificates.server)
         super().__init__(lambda sock: _TlsliteLink(sock, pair, required))
 
 
-class _TlsliteLink:
+class _TlsliteLink(Link):
     def __init__(self, sock: socket.socket, pair: tuple[Any, Any], required: bool) -> None:
         self._tls = TLSConnection(sock)
         chain, key = pair
@@ -353,22 +358,25 @@ def _require_libgnutls() -> None:
 class LibgnutlsServer(LineServer):
     """libgnutls, with the certificate required or requested."""
 
-    def __init__(self, certificates: Certificates, *, required: bool = True) -> None:
+    def __init__(
+        self, certificates: Certificates, *, required: bool = True, identity: Who | None = None
+    ) -> None:
         _require_libgnutls()
+        who = identity or certificates.server
         mode = libgnutls.CERT_REQUIRE if required else libgnutls.CERT_REQUEST
-        super().__init__(lambda sock: _LibgnutlsLink(sock, certificates, mode))
+        super().__init__(lambda sock: _LibgnutlsLink(sock, certificates.ca, who, mode))
 
 
-class _LibgnutlsLink:
-    def __init__(self, sock: socket.socket, certificates: Certificates, mode: int) -> None:
+class _LibgnutlsLink(Link):
+    def __init__(self, sock: socket.socket, ca: Path, who: Who, mode: int) -> None:
         self._mode = mode
         self._early = b""
         self._session = libgnutls.GnutlsSession(
             sock,
             libgnutls.SERVER | libgnutls.POST_HANDSHAKE_AUTH,
-            certificates.ca,
-            certificates.server.certificate,
-            certificates.server.key,
+            ca,
+            who.certificate,
+            who.key,
         )
         self._session.handshake()
 
@@ -392,6 +400,7 @@ class _LibgnutlsLink:
         except libgnutls.GnutlsError as error:
             if error.code == libgnutls.E_INVALID_REQUEST:
                 return "unavailable"
+            self._session.send_alert_for(error.code)  # the library leaves that to us
             raise
         name = self.whoami()
         if name == "nobody":
@@ -422,8 +431,8 @@ class LibgnutlsAutoClient(Client):
             self._socket,
             libgnutls.CLIENT | (self.flags if offer else 0),
             certificates.ca,
-            who and who.certificate,
-            who and who.key,
+            who.certificate if who else None,
+            who.key if who else None,
         )
         self._session.handshake()
 

@@ -14,32 +14,41 @@ import struct
 import threading
 import traceback
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from tests.interop.program import TIMEOUT, Stoppable
 
-__all__ = ["MARK", "LineServer", "Link", "connect", "respond", "set_time_limit"]
+__all__ = ["MARK", "LineServer", "Link", "close_gently", "connect", "respond", "set_time_limit"]
 
 MARK = "=> "
 
 
-class Link(Protocol):
+class Link:
     """The server's end of a connection, after the handshake."""
 
     def receive(self) -> bytes:
         """Return some data, b"" at the end."""
+        raise NotImplementedError
 
     def send(self, data: bytes) -> None:
         """Send all of it."""
+        raise NotImplementedError
 
     def whoami(self) -> str:
         """Return the client's common name, or "nobody"."""
+        raise NotImplementedError
 
     def reauth(self) -> str:
         """Ask for a certificate, wait, and return how that ended."""
+        raise NotImplementedError
+
+    def reauth_twice(self) -> str:
+        """Do it with two requests at once, where the library can."""
+        raise NotImplementedError
 
     def update(self) -> None:
         """Change our keys and have the client change its."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Say goodbye and close the socket."""
@@ -80,6 +89,8 @@ def _obey(link: Link, command: str) -> str:
         case "update":
             link.update()
             return "updated"
+        case "twice":
+            return link.reauth_twice()
         case _:
             return f"unknown command {command}"
 
@@ -103,6 +114,10 @@ class LineServer(Stoppable):
 
     can_update: ClassVar[bool] = True
     """Whether it can start a key update."""
+    asks_after_update: ClassVar[bool] = True
+    """Whether it can ask when the client changed keys and it has written nothing since.
+
+    OpenSSL's answer to the update is then what goes out; the request is forgotten."""
 
     def __init__(self, accept: Callable[[socket.socket], Link]) -> None:
         self._accept = accept
@@ -177,3 +192,12 @@ def set_time_limit(connection: socket.socket) -> None:
     limit = struct.pack("ll", int(TIMEOUT), 0)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def close_gently(connection: socket.socket) -> None:
+    """Close so that what the peer still sends does not turn our alert into a reset."""
+    with connection, contextlib.suppress(OSError):
+        connection.settimeout(1)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(16384):
+            pass

@@ -131,12 +131,16 @@ class Program:
                 return
 
     def expect(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
-        """Wait for text that matches (multi-line), after what was expected before."""
+        """Wait for text that matches (multi-line), after what was expected before.
+
+        Only whole lines count, since some programs print letter by letter.
+        """
         expression = re.compile(pattern, re.MULTILINE)
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                match = expression.search(self._output, self._seen)
+                whole = len(self._output) if self._ended else self._output.rfind("\n") + 1
+                match = expression.search(self._output, self._seen, whole)
                 if match:
                     self._seen = match.end()
                     return match

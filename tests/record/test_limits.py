@@ -29,7 +29,7 @@ def test_a_limit_may_be_0_and_a_window_may_not() -> None:
     assert Limits(requests_per_window=0).requests_per_window == 0
     for window in ({"key_update_window": 0.0}, {"request_window": 0.0}):
         with pytest.raises(UsageError, match="more than 0"):
-            Limits(**window)  # type: ignore[arg-type]
+            Limits(**window)
 
 
 def test_a_budget_holds_exactly_its_limit() -> None:

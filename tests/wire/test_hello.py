@@ -109,12 +109,12 @@ def test_trace_of_rfc8448(raw: bytes) -> None:
 
 def client_hello(*extensions: object, **fields: object) -> ClientHello:
     values = {"random": bytes(32), "cipher_suites": (0x1301,)} | fields
-    return ClientHello(extensions=Extensions(extensions), **values)  # type: ignore[arg-type]
+    return ClientHello(extensions=Extensions(extensions), **values)
 
 
 def server_hello(*extensions: object, **fields: object) -> ServerHello:
     values = {"random": bytes(32), "cipher_suite": 0x1301} | fields
-    return ServerHello(extensions=Extensions(extensions), **values)  # type: ignore[arg-type]
+    return ServerHello(extensions=Extensions(extensions), **values)
 
 
 def test_client_hello_from_before_extensions() -> None:

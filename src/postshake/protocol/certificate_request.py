@@ -6,6 +6,7 @@ afterwards, where the context tells one request from another.
 
 from __future__ import annotations
 
+from ..constants import SignatureScheme
 from ..errors import MissingExtension
 from ..pki.choose import Wanted
 from ..wire.auth import CertificateRequest
@@ -21,6 +22,21 @@ from ..wire.extensions import (
 
 __all__ = ["make_certificate_request", "wanted_by"]
 
+RSA_KEYS = frozenset(
+    {
+        SignatureScheme.rsa_pss_rsae_sha256,
+        SignatureScheme.rsa_pss_rsae_sha384,
+        SignatureScheme.rsa_pss_rsae_sha512,
+    }
+)
+RSA_PKCS1 = frozenset(
+    {
+        SignatureScheme.rsa_pkcs1_sha256,
+        SignatureScheme.rsa_pkcs1_sha384,
+        SignatureScheme.rsa_pkcs1_sha512,
+    }
+)
+
 
 def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateRequest:
     """Write a CertificateRequest.
@@ -29,8 +45,17 @@ def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateReque
         context: empty in the main handshake, unique in the connection afterwards.
         wanted: what the server accepts.
     """
-    extensions: list[Extension] = [SignatureAlgorithms(wanted.signature_algorithms)]
     schemes_cert = wanted.signature_algorithms_cert
+    schemes = wanted.signature_algorithms
+    if not RSA_KEYS.isdisjoint(schemes):
+        # GnuTLS takes an RSA key for fit only where one of these is listed, and it may be,
+        # for the chain (§4.2.3). No CertificateVerify with one is ever accepted.
+        schemes += tuple(
+            scheme
+            for scheme in schemes_cert or ()
+            if scheme in RSA_PKCS1 and scheme not in schemes
+        )
+    extensions: list[Extension] = [SignatureAlgorithms(schemes)]
     if schemes_cert is not None and schemes_cert != wanted.signature_algorithms:
         extensions.append(SignatureAlgorithmsCert(schemes_cert))
     if wanted.authorities:

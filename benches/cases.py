@@ -1,0 +1,107 @@
+"""What is measured, and the goals of DESIGN.md for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benches.contest import Case, Contestant, Impossible, Measured, measure
+from benches.floor import Floor
+from benches.footprint import import_times, pair_sizes
+from benches.material import RECORD, material
+from benches.ours import Ours
+from benches.pyopenssl import PyOpenSSL
+from benches.stdlib import Stdlib
+
+__all__ = ["Results", "Row", "contestants", "run"]
+
+RECORDS = 16
+ECHOES = 32
+
+CASES = (
+    Case("handshake", lambda entrant: entrant.handshake("X25519")),
+    Case("handshake, default groups", lambda entrant: entrant.handshake(None)),
+    Case("reauth", lambda entrant: entrant.reauth(remembered=False)),
+    Case("reauth, remembered chain", lambda entrant: entrant.reauth(remembered=True)),
+    Case("bulk, 16 KiB records", lambda entrant: entrant.bulk(RECORDS), RECORDS),
+    Case("one byte and back", lambda entrant: entrant.echo(ECHOES), ECHOES),
+)
+
+GOALS: Mapping[str, Mapping[str, float]] = {
+    "handshake": {"floor": 1.3, "ssl": 1, "pyopenssl": 1},
+    "reauth": {"floor": 1.25, "ssl": 1, "pyopenssl": 1},
+    "bulk, 16 KiB records": {"ssl": 1},
+    "one byte and back": {"ssl": 1.5},
+    "idle pair": {"ssl": 0.5},
+    "import": {"ssl": 1.2},
+}
+"""How much of another's time, or memory, ours may take at most."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    unit: str
+    figures: Mapping[str, Measured]
+    """By contestant; in the unit, less is better."""
+    goal: Mapping[str, float] = field(default_factory=dict)
+    bytes_each: int = 0
+    """What one operation moves, if that is of interest."""
+
+    def ratio(self, other: str) -> float | None:
+        """How much of another's figure ours is."""
+        ours, theirs = self.figures.get("ours"), self.figures.get(other)
+        if ours is None or theirs is None or ours.median is None or not theirs.median:
+            return None
+        return ours.median / theirs.median
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the goal is met against all that were there; None without a goal."""
+        ratios = [(self.ratio(other), most) for other, most in self.goal.items()]
+        known = [ratio <= most for ratio, most in ratios if ratio is not None]
+        return all(known) if known else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that one run measured."""
+
+    titles: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+
+def contestants() -> list[Contestant]:
+    """Those that are there."""
+    found: list[Contestant] = []
+    kinds: tuple[type[Contestant], ...] = (Floor, Ours, Stdlib, PyOpenSSL)
+    for kind in kinds:
+        try:
+            found.append(kind(material()))
+        except Impossible:
+            continue
+    return found
+
+
+def run(*, seconds: float, quick: bool) -> Results:
+    """Measure everything."""
+    entrants = contestants()
+    names = [each.name for each in entrants if each.name != "floor"]
+    timed = measure(CASES, entrants, seconds=0 if quick else seconds, least_rounds=3)
+    sizes = pair_sizes(names, pairs=20 if quick else 400, times=1 if quick else 3)
+    imports = import_times(1 if quick else 15)
+    rows = [
+        Row(
+            case.name,
+            "µs",
+            timed[case.name],
+            GOALS.get(case.name, {}),
+            len(RECORD) if "bulk" in case.name else 0,
+        )
+        for case in CASES
+    ]
+    rows.append(Row("idle pair", "KiB", sizes, GOALS["idle pair"]))
+    rows.append(Row("import", "ms", imports, GOALS["import"]))
+    return Results({each.name: each.title for each in entrants}, tuple(rows))

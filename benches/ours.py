@@ -1,0 +1,183 @@
+"""postshake, with an owner that does nothing but move bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import postshake
+from benches.contest import Impossible, Operation
+from benches.material import BYTE, RECORD, SERVER_NAME, SUITE, Material
+from postshake import (
+    ChainVerifier,
+    ClientConfig,
+    Connection,
+    Outcome,
+    ReauthCompleted,
+    ReauthRequested,
+    ServerConfig,
+)
+from postshake.constants import CipherSuite, NamedGroup
+from postshake.drive.answers import find_answer_now
+from postshake.events import HandshakeCompleted
+from postshake.record.limits import Limits
+
+__all__ = ["Ours"]
+
+_GROUPS = {"X25519": NamedGroup.x25519}
+_REAUTHS = 10**9  # within Limits.request_window: more than anyone can measure
+
+Pair = tuple[Connection, Connection]
+
+
+class Ours:
+    """Two Connections."""
+
+    name = "ours"
+
+    def __init__(self, material: Material) -> None:
+        self.title = f"postshake, {getattr(postshake, '__version__', 'as it stands')}"
+        self._material = material
+        self._client_credential = material.client.credential()
+        self._server_credential = material.server.credential()
+        self._idle_configs = self._configs("X25519", remembered=True)
+
+    def pair(self, group: str | None = "X25519", *, remembered: bool = False) -> Pair:
+        """A pair that has shaken hands."""
+        client, server = self._shake(*self._configs(group, remembered=remembered))
+        _check_established(client, server, self._material, group)
+        return client, server
+
+    def handshake(self, group: str | None) -> Operation:
+        configs = self._configs(group, remembered=False)
+
+        def run() -> Pair:
+            return self._shake(*configs)
+
+        def check(pair: Pair) -> None:
+            _check_established(*pair, self._material, group)
+
+        client, _ = run()
+        assert client.established is not None
+        used = client.established.group
+        return Operation(run, check, note="" if group or used is None else used.name)
+
+    def reauth(self, *, remembered: bool) -> Operation:
+        client, server = self.pair(remembered=remembered)
+        credential = self._client_credential
+
+        def run() -> tuple[bytes, Any]:
+            context = server.request_auth()
+            client.receive_data(server.data_to_send())
+            requested = client.next_event()
+            assert isinstance(requested, ReauthRequested)
+            client.answer_auth(requested.context, credential)
+            _answer_questions(client)
+            client.next_event()  # ReauthAnswered
+            server.receive_data(client.data_to_send())
+            _answer_questions(server)
+            return context, server.next_event()
+
+        def check(evidence: tuple[bytes, Any]) -> None:
+            context, event = evidence
+            assert isinstance(event, ReauthCompleted)
+            assert event.outcome is Outcome.AUTHENTICATED
+            assert event.context == context
+            identity = server.peer_identity
+            assert identity is not None
+            assert identity is event.identity
+            assert identity.chain[0] == self._material.client.der
+            assert identity.verified_chain[-1] == self._material.ca.der
+            assert identity.certificate_request_context == context
+
+        return Operation(run, check)
+
+    def bulk(self, records: int) -> Operation:
+        client, server = self.pair()
+
+        def run() -> bytes:
+            for _ in range(records):
+                client.send_data(RECORD)
+                server.receive_data(client.data_to_send())
+                data = server.read()
+            return data
+
+        return Operation(run, _check_moved(server, RECORD, records))
+
+    def echo(self, times: int) -> Operation:
+        client, server = self.pair()
+
+        def run() -> bytes:
+            for _ in range(times):
+                client.send_data(BYTE)
+                server.receive_data(client.data_to_send())
+                server.send_data(server.read())
+                client.receive_data(server.data_to_send())
+                data = client.read()
+            return data
+
+        return Operation(run, _check_moved(client, BYTE, times))
+
+    def idle(self) -> object:
+        """Make a pair that does nothing, for as long as it is held; they share the policy."""
+        pair = self._shake(*self._idle_configs)
+        for end in pair:
+            assert isinstance(end.next_event(), HandshakeCompleted)
+        return pair
+
+    def _configs(self, group: str | None, *, remembered: bool) -> tuple[ClientConfig, ServerConfig]:
+        trust = self._material.ca.trust()
+        verifier = ChainVerifier(trust) if remembered else ChainVerifier(trust, cache_size=0)
+        common: dict[str, Any] = {"verifier": verifier, "cipher_suites": (CipherSuite[SUITE],)}
+        if group is not None:
+            if group not in _GROUPS:
+                raise Impossible(f"no group {group}")
+            common["groups"] = (_GROUPS[group],)
+        limits = Limits(requests_per_window=_REAUTHS)
+        return (
+            ClientConfig(credentials=(self._client_credential,), limits=limits, **common),
+            ServerConfig(credentials=(self._server_credential,), **common),
+        )
+
+    def _shake(self, client_config: ClientConfig, server_config: ServerConfig) -> Pair:
+        client = Connection(client_config, SERVER_NAME)
+        server = Connection(server_config)
+        client.start()
+        source, target = client, server
+        while data := source.data_to_send():
+            target.receive_data(data)
+            _answer_questions(target)
+            source, target = target, source
+        return client, server
+
+
+def _answer_questions(connection: Connection) -> None:
+    while (question := connection.next_question()) is not None:
+        connection.answer(question.id, find_answer_now(question.subject))
+
+
+def _check_established(
+    client: Connection, server: Connection, material: Material, group: str | None
+) -> None:
+    for end in (client, server):
+        assert isinstance(end.next_event(), HandshakeCompleted)
+        assert end.established is not None
+        assert end.established.suite.code.name == SUITE
+        if group is not None:
+            assert end.established.group == _GROUPS[group]
+    identity = client.peer_identity
+    assert identity is not None
+    assert identity.chain == (material.server.der,)
+    assert identity.verified_chain == (material.server.der, material.ca.der)
+
+
+def _check_moved(receiver: Connection, expected: bytes, times: int) -> Callable[[bytes], None]:
+    before = receiver.read_position
+
+    def check(evidence: bytes) -> None:
+        nonlocal before
+        assert evidence == expected
+        assert receiver.read_position - before == len(expected) * times
+        before = receiver.read_position
+
+    return check

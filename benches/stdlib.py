@@ -1,0 +1,191 @@
+"""The standard library's ssl over MemoryBIO, tuned.
+
+No tickets, the suite of the others (both from ``OPENSSL_CONF``, see `__main__`), and no
+chain of OpenSSL's own: with the authority in a context's store OpenSSL would append the
+root to what it sends, after having verified it. ``ssl`` cannot switch that off. But an
+end that only verifies needs no certificate in its context, and one that only signs needs
+no authority; so between handshake and reauth both ends change their contexts.
+"""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from benches.contest import Impossible, Operation
+from benches.material import BYTE, RECORD, SERVER_NAME, SUITE, Material, group_of
+from tests.certs import Issued
+
+__all__ = ["Stdlib"]
+
+
+class End:
+    """An SSLObject and its buffers."""
+
+    __slots__ = ("inbound", "outbound", "tls")
+
+    def __init__(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
+        self.inbound = ssl.MemoryBIO()
+        self.outbound = ssl.MemoryBIO()
+        self.tls = context.wrap_bio(
+            self.inbound,
+            self.outbound,
+            server_side=server_name is None,
+            server_hostname=server_name,
+        )
+
+
+Shaken = tuple[End, End, bytes]
+"""Client, server, and the server's flight."""
+
+
+class Stdlib:
+    """Two SSLObjects."""
+
+    name = "ssl"
+
+    def __init__(self, material: Material) -> None:
+        self.title = f"ssl, {ssl.OPENSSL_VERSION}, tuned"
+        self._material = material
+        self._client_context = _verifying(ssl.PROTOCOL_TLS_CLIENT, material.ca)
+        self._server_context = _signing(ssl.PROTOCOL_TLS_SERVER, material.server)
+
+    def handshake(self, group: str | None) -> Operation:
+        def check(shaken: Shaken) -> None:
+            self._check(shaken, used)
+
+        used = group_of(self._shake()[2])
+        if group is not None and group.lower() != used:
+            raise Impossible(f"chooses {used}, and this Python cannot change that")
+        return Operation(self._shake, check, note="" if group else used)
+
+    def reauth(self, *, remembered: bool) -> Operation:
+        if remembered:
+            raise Impossible("OpenSSL verifies every chain anew")
+        client, server = self._pair()
+        client.tls.context = _signing(ssl.PROTOCOL_TLS_CLIENT, self._material.client)
+        server.tls.context = _verifying(ssl.PROTOCOL_TLS_SERVER, self._material.ca)
+        assert server.tls.getpeercert(True) is None
+
+        def run() -> tuple[bytes, bytes]:
+            server.tls.verify_client_post_handshake()
+            server.tls.do_handshake()
+            request = server.outbound.read()
+            client.inbound.write(request)
+            with suppress(ssl.SSLWantReadError):
+                client.tls.read(1)
+            answer = client.outbound.read()
+            server.inbound.write(answer)
+            with suppress(ssl.SSLWantReadError):
+                server.tls.read(1)
+            return request, answer
+
+        def check(evidence: tuple[bytes, bytes]) -> None:
+            request, answer = evidence
+            certificate = self._material.client.der
+            assert len(request) > 60
+            # Certificate, CertificateVerify, Finished, and no authority among them
+            assert 100 < len(answer) - len(certificate) < 400
+            assert server.tls.getpeercert(True) == certificate
+            assert not server.outbound.pending  # no tickets
+
+        return Operation(run, check)
+
+    def bulk(self, records: int) -> Operation:
+        client, server = self._pair()
+
+        def run() -> tuple[int, bytes]:
+            moved = 0
+            for _ in range(records):
+                client.tls.write(RECORD)
+                server.inbound.write(client.outbound.read())
+                data = server.tls.read(len(RECORD))
+                moved += len(data)
+            return moved, data
+
+        return Operation(run, _check_moved(records, RECORD))
+
+    def echo(self, times: int) -> Operation:
+        client, server = self._pair()
+
+        def run() -> tuple[int, bytes]:
+            moved = 0
+            for _ in range(times):
+                client.tls.write(BYTE)
+                server.inbound.write(client.outbound.read())
+                server.tls.write(server.tls.read(16384))
+                client.inbound.write(server.outbound.read())
+                data = client.tls.read(16384)
+                moved += len(data)
+            return moved, data
+
+        return Operation(run, _check_moved(times, BYTE))
+
+    def idle(self) -> object:
+        """Make a pair that does nothing, for as long as it is held."""
+        return self._pair()
+
+    def _pair(self) -> tuple[End, End]:
+        shaken = self._shake()
+        self._check(shaken, group_of(shaken[2]))
+        return shaken[0], shaken[1]
+
+    def _shake(self) -> Shaken:
+        client, server = End(self._client_context, SERVER_NAME), End(self._server_context)
+        with suppress(ssl.SSLWantReadError):
+            client.tls.do_handshake()
+        server.inbound.write(client.outbound.read())
+        with suppress(ssl.SSLWantReadError):
+            server.tls.do_handshake()
+        flight = server.outbound.read()
+        client.inbound.write(flight)
+        client.tls.do_handshake()
+        server.inbound.write(client.outbound.read())
+        server.tls.do_handshake()
+        return client, server, flight
+
+    def _check(self, shaken: Shaken, group: str) -> None:
+        client, server, flight = shaken
+        for end in (client, server):
+            cipher = end.tls.cipher()
+            assert cipher is not None
+            assert cipher[0] == SUITE
+        assert client.tls.getpeercert(True) == self._material.server.der
+        assert group_of(flight) == group
+        assert not server.outbound.pending  # no tickets
+
+
+def _signing(protocol: int, issued: Issued) -> ssl.SSLContext:
+    """A context that shows a certificate and verifies none; a server's will ask later."""
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.post_handshake_auth = True
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    with tempfile.TemporaryDirectory() as folder:
+        context.load_cert_chain(*issued.write(Path(folder), "own"))
+    return context
+
+
+def _verifying(protocol: int, ca: Issued) -> ssl.SSLContext:
+    """A context that trusts an authority and shows no certificate."""
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.post_handshake_auth = True
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=ca.certificate.public_bytes(Encoding.PEM).decode())
+    return context
+
+
+def _check_moved(times: int, expected: bytes) -> Callable[[tuple[int, bytes]], None]:
+    def check(evidence: tuple[int, bytes]) -> None:
+        moved, last = evidence
+        assert moved == times * len(expected)
+        assert last == expected
+
+    return check

@@ -1,0 +1,15 @@
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# Examples are the same on every run, so that a failure is a finding and not luck; and
+# they take what time they take, since the machine does other things meanwhile.
+settings.register_profile(
+    "postshake",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("postshake")

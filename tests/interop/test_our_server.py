@@ -1,0 +1,197 @@
+"""Our server asks the clients that nobody here wrote."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+import pytest
+import requests
+
+from postshake import Refusal
+from tests.interop import scenarios
+from tests.interop.certificates import Certificates
+from tests.interop.libraries import (
+    Client,
+    CPythonClient,
+    LibgnutlsAutoClient,
+    LibgnutlsManualClient,
+    TlsliteClient,
+)
+from tests.interop.ours import OurServer
+from tests.interop.program import Stage
+from tests.interop.programs import Curl, Fetcher, GnutlsCli, ProgramClient, SClient, Tstclnt, Wget
+
+LIBRARIES: list[type[Client]] = [
+    CPythonClient,
+    LibgnutlsAutoClient,
+    LibgnutlsManualClient,
+    TlsliteClient,
+]
+CLIENTS: list[type[ProgramClient] | type[Client]] = [SClient, GnutlsCli, *LIBRARIES]
+DECLINING = [client for client in CLIENTS if client.can_decline]
+FETCHERS: list[type[Fetcher]] = [Curl, Wget, Tstclnt]
+
+
+@pytest.fixture
+def server(stage: Stage, certificates: Certificates) -> OurServer:
+    return stage.hold(OurServer(certificates))
+
+
+@pytest.fixture
+def closing_server(stage: Stage, certificates: Certificates) -> OurServer:
+    """Ends the connection of whom it refuses."""
+    return stage.hold(OurServer(certificates, on_refusal=Refusal.CLOSE))
+
+
+@pytest.mark.parametrize("name", scenarios.TRUSTED)
+@pytest.mark.parametrize("connect", CLIENTS)
+@pytest.mark.parametrize("times", [1, 3])
+def test_accept(stage: Stage, certificates: Certificates, server, connect, name, times):
+    who = scenarios.trusted(certificates, name)
+    scenarios.accept(server, connect(stage, server.port, certificates, who), who, times)
+
+
+@pytest.mark.parametrize("name", scenarios.TRUSTED)
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_accept_by_a_named_authority(stage: Stage, certificates: Certificates, connect, name):
+    server = stage.hold(OurServer(certificates, named=True))
+    who = scenarios.trusted(certificates, name)
+    scenarios.accept(server, connect(stage, server.port, certificates, who), who)
+
+
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_accept_with_rsa_of_our_own(stage: Stage, certificates: Certificates, connect):
+    server = stage.hold(OurServer(certificates, identity=certificates.server_rsa))
+    who = certificates.alice_rsa
+    scenarios.accept(server, connect(stage, server.port, certificates, who), who)
+
+
+@pytest.mark.parametrize("connect", DECLINING)
+@pytest.mark.parametrize("times", [1, 3])
+def test_decline(stage: Stage, certificates: Certificates, server, connect, times):
+    scenarios.decline(connect(stage, server.port, certificates, None), times)
+
+
+@pytest.mark.parametrize("connect", DECLINING)
+def test_decline_and_be_closed(stage: Stage, certificates: Certificates, closing_server, connect):
+    client = connect(stage, closing_server.port, certificates, None)
+    scenarios.assert_alert("certificate_required", client.last_words("reauth"))
+
+
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_refuse_and_keep(stage: Stage, certificates: Certificates, server, connect):
+    client = connect(stage, server.port, certificates, certificates.mallory)
+    for _ in range(3):
+        assert client.ask("reauth") == "refused UnknownCA"
+        assert client.ask("whoami") == "nobody"
+
+
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_refuse_and_close(stage: Stage, certificates: Certificates, closing_server, connect):
+    client = connect(stage, closing_server.port, certificates, certificates.mallory)
+    scenarios.assert_alert("unknown_ca", client.last_words("reauth"))
+
+
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_two_requests_at_once(stage: Stage, certificates: Certificates, server, connect):
+    client = connect(stage, server.port, certificates, certificates.alice)
+    assert client.ask("twice") == "authenticated alice and authenticated alice"
+    assert client.ask("whoami") == "alice"
+
+
+@pytest.mark.parametrize("connect", LIBRARIES)
+def test_data_before_the_answer(stage: Stage, certificates: Certificates, server, connect):
+    client = connect(stage, server.port, certificates, certificates.alice)
+    client.send(b"reauth\nwhoami\n")  # one record: the second line is there when it asks
+    client.send(b"whoami\n")  # and this one comes while it waits
+    lines = [client.read_until(b"\n") for _ in range(3)]
+    assert lines == [b"=> authenticated alice", b"=> alice", b"=> alice"]
+
+
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_update_from_server(stage: Stage, certificates: Certificates, server, connect):
+    client = connect(stage, server.port, certificates, certificates.alice)
+    scenarios.update_from_server(client, certificates.alice)
+
+
+@pytest.mark.parametrize("connect", [client for client in CLIENTS if client.can_update])
+def test_update_from_both(stage: Stage, certificates: Certificates, server, connect):
+    client = connect(stage, server.port, certificates, certificates.alice)
+    # not more often: GnuTLS takes eight in a second
+    scenarios.update_from_client(server, client, certificates.alice)
+    scenarios.update_from_server(client, certificates.alice)
+
+
+@pytest.mark.parametrize("connect", CLIENTS)
+def test_not_offered(stage: Stage, certificates: Certificates, server, connect):
+    client = connect(stage, server.port, certificates, certificates.alice, offer=False)
+    scenarios.not_offered(client)
+
+
+@pytest.mark.parametrize("name", scenarios.TRUSTED)
+@pytest.mark.parametrize("fetcher", FETCHERS)
+def test_fetch(stage: Stage, certificates: Certificates, server, fetcher, name):
+    who = scenarios.trusted(certificates, name)
+    scenarios.fetch(server, fetcher(stage, certificates), who)
+
+
+@pytest.mark.parametrize("name", scenarios.TRUSTED)
+@pytest.mark.parametrize("fetcher", [fetcher for fetcher in FETCHERS if fetcher.repeats])
+def test_fetch_three_times(stage: Stage, certificates: Certificates, server, fetcher, name):
+    who = scenarios.trusted(certificates, name)
+    scenarios.fetch(server, fetcher(stage, certificates), who, times=3)
+
+
+@pytest.mark.parametrize("fetcher", [fetcher for fetcher in FETCHERS if fetcher.can_decline])
+def test_fetch_declining(stage: Stage, certificates: Certificates, server, fetcher):
+    scenarios.fetch_declining(server, fetcher(stage, certificates))
+
+
+@pytest.mark.parametrize("fetcher", [fetcher for fetcher in FETCHERS if fetcher.can_decline])
+def test_fetch_declining_and_be_closed(
+    stage: Stage, certificates: Certificates, closing_server, fetcher
+):
+    fetcher = fetcher(stage, certificates)
+    scenarios.fetch_refused(closing_server, fetcher, None, "certificate_required")
+
+
+@pytest.mark.parametrize("fetcher", FETCHERS)
+def test_fetch_refused(stage: Stage, certificates: Certificates, closing_server, fetcher):
+    fetcher = fetcher(stage, certificates)
+    scenarios.fetch_refused(closing_server, fetcher, certificates.mallory, "unknown_ca")
+
+
+def test_tstclnt_without_the_offer(stage: Stage, certificates: Certificates, server):
+    fetched = Tstclnt(stage, certificates).fetch(
+        server.port, certificates.alice, "/reauth", offer=False
+    )
+    assert fetched.answers == ["unavailable"]
+
+
+@pytest.mark.parametrize("name", scenarios.TRUSTED)
+def test_requests(certificates: Certificates, server, name):
+    who = scenarios.trusted(certificates, name)
+    with requests.Session() as session:
+        session.trust_env = False
+        session.cert = (str(who.certificate), str(who.key))
+        session.verify = str(certificates.ca)
+        base = f"https://localhost:{server.port}"
+        answers = [
+            session.get(base + path, timeout=20).text
+            for path in ("/whoami", "/reauth", "/reauth", "/whoami")
+        ]
+    expected = ["nobody", *[f"authenticated {who.name}"] * 2, who.name]
+    assert answers == [f"=> {answer}\n" for answer in expected]
+    assert server.first_identities == ["nobody"]
+
+
+def test_httpx(certificates: Certificates, server):
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    context.load_cert_chain(certificates.alice.certificate, certificates.alice.key)
+    context.post_handshake_auth = True  # off by default
+    base = f"https://localhost:{server.port}"
+    with httpx.Client(verify=context, trust_env=False, base_url=base, timeout=20) as client:
+        answers = [client.get(path).text for path in ("/whoami", "/reauth", "/whoami")]
+    assert answers == ["=> nobody\n", "=> authenticated alice\n", "=> alice\n"]
+    assert server.first_identities == ["nobody"]
