@@ -69,6 +69,9 @@ class Config:
     """The longest record that we are willing to receive, in bytes (RFC 8449)."""
     reauth_forbidden_alpn: frozenset[bytes] = frozenset({b"h2", b"h3"})
     """Application protocols in which reauth is forbidden (RFC 9113, 9.2.3)."""
+    send_alerts: bool = True
+    """Whether a failure is told to the peer by itself. An owner that switches this
+    off says it with `Connection.send_alert`, or leaves the peer in the dark."""
     random: Callable[[int], bytes] = os.urandom
     clock: Callable[[], float] = time.monotonic
     """Seconds on a clock that never goes back: deadlines and rates."""
@@ -142,8 +145,13 @@ class ServerConfig(Config):
     """Whether the main handshake asks for a certificate."""
     certificate_authorities: tuple[bytes, ...] = ()
     """DER names of authorities that clients' chains should lead to (§4.2.4)."""
+    request_ocsp: bool = False
+    """Ask for an OCSP response with the client's certificate (§4.4.2.1)."""
     allow_identity_change: bool = False
     """Whether a client that proved one identity may prove another afterwards."""
+    chosen_elsewhere: bool = False
+    """Whether whoever answers `ChooseCredential` brings credentials of its own, so
+    that `credentials` may be empty."""
     refuse_unknown_names: bool = False
     """Refuse a server name for which no credential is (unrecognized_name)."""
     require_cookie: bool = False
@@ -151,7 +159,7 @@ class ServerConfig(Config):
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
-        if not self.credentials:
+        if not self.credentials and not self.chosen_elsewhere:
             raise UsageError("a server needs at least one of config.credentials")
         if self.client_auth is not ClientAuth.NONE and self.verifier is None:
             raise UsageError("config.client_auth asks for certificates, and there is no verifier")
@@ -164,13 +172,18 @@ class AuthRequest:
     authorities: tuple[bytes, ...] = ()
     """DER names of the authorities that are accepted; empty for any trusted one.
 
-    They are not only a hint: a chain that leads to none of them is refused."""
+    They are not only a hint: a chain that leads to none of them is refused, unless
+    `binding_authorities` is off."""
+    binding_authorities: bool = True
+    """Whether the verified chain must lead to one of `authorities`."""
     signature_algorithms: tuple[int, ...] | None = None
     """Schemes for the client's signature; None for the configuration's."""
     signature_algorithms_cert: tuple[int, ...] | None = None
     """Schemes for the chain's signatures; None for the configuration's."""
     oid_filters: tuple[tuple[bytes, bytes], ...] = ()
     """Extensions that the certificate must have: DER OID and DER value (§4.2.5)."""
+    request_ocsp: bool = False
+    """Ask for an OCSP response with the certificate (§4.4.2.1)."""
     context: bytes | None = None
     """A context of your own, 1 to 255 bytes and never used before in this
     connection; None for 32 random bytes, which nobody can foresee (§4.3.2)."""

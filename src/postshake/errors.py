@@ -15,7 +15,9 @@ __all__ = [
     "AccessDenied",
     "AlertReceived",
     "BadCertificate",
+    "BadFinished",
     "BadRecordMac",
+    "BadSignature",
     "CertificateError",
     "CertificateExpired",
     "CertificateNotYetValid",
@@ -27,17 +29,22 @@ __all__ = [
     "IdentityChanged",
     "IllegalParameter",
     "InternalError",
+    "KeyMismatch",
+    "MessageTooLarge",
     "MissingExtension",
     "NameMismatch",
     "NegotiationError",
     "NoApplicationProtocol",
+    "NoCommonGroup",
     "PeerError",
     "PostshakeError",
     "ReauthUnavailable",
     "RecordOverflow",
+    "SchemeMismatch",
     "TLSError",
     "TooMuch",
     "TruncationError",
+    "UnexpectedHandshake",
     "UnexpectedMessage",
     "UnknownCA",
     "UnrecognizedName",
@@ -97,10 +104,18 @@ class UnexpectedMessage(PeerError):
     alert = AlertDescription.unexpected_message
 
 
+class UnexpectedHandshake(UnexpectedMessage):
+    """Another handshake message than the conversation expects."""
+
+
 class IllegalParameter(PeerError):
     """A readable value that is not allowed there."""
 
     alert = AlertDescription.illegal_parameter
+
+
+class SchemeMismatch(IllegalParameter):
+    """A signature scheme that does not fit the certificate's key."""
 
 
 class MissingExtension(PeerError):
@@ -133,16 +148,32 @@ class DecryptError(PeerError):
     alert = AlertDescription.decrypt_error
 
 
+class BadSignature(DecryptError):
+    """A signature does not verify."""
+
+
+class BadFinished(DecryptError):
+    """A Finished has the wrong value."""
+
+
 class TooMuch(PeerError):
     """The peer exceeded a limit of ours: a flood, or something too large."""
 
     alert = AlertDescription.unexpected_message
 
 
+class MessageTooLarge(TooMuch):
+    """A handshake message is longer than we take."""
+
+
 class NegotiationError(TLSError):
     """The two ends have nothing in common."""
 
     alert = AlertDescription.handshake_failure
+
+
+class NoCommonGroup(NegotiationError):
+    """No key exchange group in common."""
 
 
 class UnsupportedVersion(NegotiationError):
@@ -267,6 +298,10 @@ class UsageError(PostshakeError):
 
 class ReauthUnavailable(UsageError):
     """Post-handshake authentication cannot be had on this connection now."""
+
+
+class KeyMismatch(UsageError):
+    """A private key that is not the certificate's."""
 
 
 class TruncationError(PostshakeError):

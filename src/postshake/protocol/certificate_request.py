@@ -18,6 +18,7 @@ from ..wire.extensions import (
     OidFilters,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
+    StatusRequestEmpty,
 )
 
 __all__ = ["make_certificate_request", "wanted_by"]
@@ -38,12 +39,15 @@ RSA_PKCS1 = frozenset(
 )
 
 
-def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateRequest:
+def make_certificate_request(
+    context: bytes, wanted: Wanted, *, request_ocsp: bool = False
+) -> CertificateRequest:
     """Write a CertificateRequest.
 
     Args:
         context: empty in the main handshake, unique in the connection afterwards.
         wanted: what the server accepts.
+        request_ocsp: whether an OCSP response is wanted too (§4.4.2.1).
     """
     schemes_cert = wanted.signature_algorithms_cert
     schemes = wanted.signature_algorithms
@@ -51,15 +55,15 @@ def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateReque
         # GnuTLS takes an RSA key for fit only where one of these is listed, and it may be,
         # for the chain (§4.2.3). No CertificateVerify with one is ever accepted.
         schemes += tuple(
-            scheme
-            for scheme in schemes_cert or ()
-            if scheme in RSA_PKCS1 and scheme not in schemes
+            scheme for scheme in schemes_cert or () if scheme in RSA_PKCS1 and scheme not in schemes
         )
     extensions: list[Extension] = [SignatureAlgorithms(schemes)]
     if schemes_cert is not None and schemes_cert != wanted.signature_algorithms:
         extensions.append(SignatureAlgorithmsCert(schemes_cert))
     if wanted.authorities:
         extensions.append(CertificateAuthorities(wanted.authorities))
+    if request_ocsp:
+        extensions.append(StatusRequestEmpty())
     if wanted.oid_filters:
         extensions.append(OidFilters(tuple(OidFilter(*pair) for pair in wanted.oid_filters)))
     return CertificateRequest(context, Extensions(tuple(extensions)))

@@ -285,7 +285,7 @@ class Engine:
         error.peer = self.role.peer
         self.failure = error
         self._drop_conversations()
-        if error.alert is not None and not self.link.closed:
+        if error.alert is not None and self.config.send_alerts and not self.link.closed:
             with suppress(InternalError):  # one failure is enough
                 self.send_alert(error.alert)
 
@@ -293,11 +293,13 @@ class Engine:
         self._handshake = self._reader = None
         self.desk.clear_questions()
 
-    def send_alert(self, description: AlertDescription) -> None:
-        """Queue an alert; after it we say nothing else."""
-        closing = (AlertDescription.close_notify, AlertDescription.user_canceled)
-        level = AlertLevel.warning if description in closing else AlertLevel.fatal
-        self.link.closed = True
+    def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
+        """Queue an alert; after one that closes we say nothing else."""
+        if level is None:
+            closing = (AlertDescription.close_notify, AlertDescription.user_canceled)
+            level = AlertLevel.warning if description in closing else AlertLevel.fatal
+        if level == AlertLevel.fatal or description == AlertDescription.close_notify:
+            self.link.closed = True
         if self.config.trace is not None:
             self._trace_alert(Direction.sent, description)
         self.layer.send(ContentType.alert, Alert(level, description).encode())

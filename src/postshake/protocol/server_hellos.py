@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from ..config import ServerConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, name_of
 from ..crypto.suites import TLS13_SUITES, Suite
-from ..errors import IllegalParameter, MissingExtension, NegotiationError, UnsupportedVersion
+from ..errors import (
+    IllegalParameter,
+    MissingExtension,
+    NegotiationError,
+    NoCommonGroup,
+    UnsupportedVersion,
+)
 from ..wire.extensions import (
     Cookie,
     Extension,
@@ -122,7 +128,7 @@ def find_group(config: ServerConfig, hello: ClientHello) -> tuple[NamedGroup, by
         shares[entry.group] = entry.key_exchange
     group = choose_group(config.groups, groups, shares)
     if group is None:
-        raise NegotiationError(
+        raise NoCommonGroup(
             "no group in common: the client offers "
             + ", ".join(name_of(NamedGroup, code) for code in groups)
         )
