@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 
+from postshake.protocol import reauth_server
 from postshake.session import codes
 from postshake.session import constants as c
 from postshake.wire.auth import CertificateRequest
@@ -22,6 +23,7 @@ from tests.session.ends import (
     certificate,
     extension_block,
     pairings,
+    tamper,
 )
 
 OUR_SERVER = ("ours-ours", "gnutls-ours")
