@@ -55,14 +55,20 @@ def _authority(name: str) -> CA:
 
 
 def authority(name: str = "Test CA") -> CA:
+    """An authority, the same for each asking."""
     return _authority(name)
 
 
 @cache
-def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **options: Any) -> Issued:
+def _certificate(name: str, purpose: str, ca: str, **options: Any) -> Issued:
     if purpose == "server":
         options["dns"] = (name,)
     return authority(ca).issue(name, purpose=purpose, **options)
+
+
+def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **options: Any) -> Issued:
+    """A certificate, the same for each asking."""
+    return _certificate(name, purpose, ca, **options)
 
 
 class Pipe:

@@ -298,7 +298,10 @@ class Engine:
         if level is None:
             closing = (AlertDescription.close_notify, AlertDescription.user_canceled)
             level = AlertLevel.warning if description in closing else AlertLevel.fatal
-        if level == AlertLevel.fatal or description == AlertDescription.close_notify:
+        if description == AlertDescription.close_notify or (
+            # user_canceled is followed by close_notify (RFC 9846 section 6.1)
+            level == AlertLevel.fatal and description != AlertDescription.user_canceled
+        ):
             self.link.closed = True
         if self.config.trace is not None:
             self._trace_alert(Direction.sent, description)
