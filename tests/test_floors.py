@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"drive"}),),
     (frozenset({"session"}), frozenset({"ssl"})),
     (frozenset({"__init__"}),),
-    (frozenset({"web"}), frozenset({"cli"})),
+    (frozenset({"web"}), frozenset({"cli"}), frozenset({"gnutls"})),
     (frozenset({"__main__"}),),
 )
 PLACE = {

@@ -101,6 +101,9 @@ class Config:
     only if no third party has the PSK. Turn it off where PSKs are shared by groups,
     or where the letter of RFC 9846 counts: a server's requests are then refused with
     `ReauthUnavailable`, and a client takes one for an unexpected message."""
+    send_alerts: bool = True
+    """Whether a failure is told to the peer by itself. An owner that switches this
+    off says it with `Connection.send_alert`, or leaves the peer in the dark."""
     random: Callable[[int], bytes] = os.urandom
     clock: Callable[[], float] = time.monotonic
     """Seconds on a clock that never goes back: deadlines and rates."""
@@ -209,8 +212,13 @@ class ServerConfig(Config):
     identity that it had, and an external PSK is the client's proof itself."""
     certificate_authorities: tuple[bytes, ...] = ()
     """DER names of authorities that clients' chains should lead to (§4.2.4)."""
+    request_ocsp: bool = False
+    """Ask for an OCSP response with the client's certificate (§4.4.2.1)."""
     allow_identity_change: bool = False
     """Whether a client that proved one identity may prove another afterwards."""
+    chosen_elsewhere: bool = False
+    """Whether whoever answers `ChooseCredential` brings credentials of its own, so
+    that `credentials` may be empty."""
     refuse_unknown_names: bool = False
     """Refuse a server name for which no credential is (unrecognized_name)."""
     require_cookie: bool = False
@@ -252,7 +260,9 @@ class ServerConfig(Config):
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
-        if not self.credentials and not self.psks and self.psk_lookup is None:
+        if not (
+            self.credentials or self.chosen_elsewhere or self.psks or self.psk_lookup is not None
+        ):
             raise UsageError("a server needs config.credentials, or pre-shared keys")
         if not 0 <= self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(
@@ -276,13 +286,18 @@ class AuthRequest:
     authorities: tuple[bytes, ...] = ()
     """DER names of the authorities that are accepted; empty for any trusted one.
 
-    They are not only a hint: a chain that leads to none of them is refused."""
+    They are not only a hint: a chain that leads to none of them is refused, unless
+    `binding_authorities` is off."""
+    binding_authorities: bool = True
+    """Whether the verified chain must lead to one of `authorities`."""
     signature_algorithms: tuple[int, ...] | None = None
     """Schemes for the client's signature; None for the configuration's."""
     signature_algorithms_cert: tuple[int, ...] | None = None
     """Schemes for the chain's signatures; None for the configuration's."""
     oid_filters: tuple[tuple[bytes, bytes], ...] = ()
     """Extensions that the certificate must have: DER OID and DER value (§4.2.5)."""
+    request_ocsp: bool = False
+    """Ask for an OCSP response with the certificate (§4.4.2.1)."""
     context: bytes | None = None
     """A context of your own, 1 to 255 bytes and never used before in this
     connection; None for 32 random bytes, which nobody can foresee (§4.3.2)."""

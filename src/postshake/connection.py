@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from .config import AuthRequest, ClientConfig, Refusal, ServerConfig
-from .constants import AlertDescription, ProtocolVersion, Role
+from .constants import AlertDescription, AlertLevel, ProtocolVersion, Role
 from .errors import InternalError, PostshakeError, ReauthUnavailable, UsageError
 from .events import Direction, Established, Event, Ticket
 from .pki.credential import Credential
@@ -158,6 +158,11 @@ class Connection:
         """Whether the peer said close_notify: it will send no more."""
         return self._engine.received_close
 
+    @property
+    def sent_close(self) -> bool:
+        """Whether we have said our last: close_notify, or a fatal alert."""
+        return self._engine.link.closed
+
     # --- bytes
 
     def start(self) -> None:
@@ -262,6 +267,11 @@ class Connection:
         return len(self._plaintext)
 
     @property
+    def readable_in_record(self) -> int:
+        """How many of these bytes came in one record: the one read from next."""
+        return self._plaintext.left_of_record
+
+    @property
     def read_position(self) -> int:
         """How many bytes of application data were read so far."""
         return self._plaintext.read_position
@@ -295,6 +305,24 @@ class Connection:
                 engine.give_up()
             else:
                 engine.send_alert(AlertDescription.close_notify)
+
+    def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
+        """Send an alert of your own, after a failure too (§6).
+
+        A connection sends what its failures call for by itself, unless
+        ``config.send_alerts`` is off. A fatal alert and close_notify are the last
+        that we say; receiving goes on.
+
+        Args:
+            description: which alert.
+            level: None for the one that belongs to it.
+
+        Raises:
+            UsageError: we have said our last.
+        """
+        if self._engine.link.closed:
+            raise UsageError("our side of the connection is closed")
+        self._engine.send_alert(description, level)
 
     # --- events and questions
 

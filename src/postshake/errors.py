@@ -15,7 +15,9 @@ __all__ = [
     "AccessDenied",
     "AlertReceived",
     "BadCertificate",
+    "BadFinished",
     "BadRecordMac",
+    "BadSignature",
     "CertificateError",
     "CertificateExpired",
     "CertificateNotYetValid",
@@ -29,17 +31,22 @@ __all__ = [
     "IllegalParameter",
     "InappropriateFallback",
     "InternalError",
+    "KeyMismatch",
+    "MessageTooLarge",
     "MissingExtension",
     "NameMismatch",
     "NegotiationError",
     "NoApplicationProtocol",
+    "NoCommonGroup",
     "PeerError",
     "PostshakeError",
     "ReauthUnavailable",
     "RecordOverflow",
+    "SchemeMismatch",
     "TLSError",
     "TooMuch",
     "TruncationError",
+    "UnexpectedHandshake",
     "UnexpectedMessage",
     "UnknownCA",
     "UnrecognizedName",
@@ -99,10 +106,18 @@ class UnexpectedMessage(PeerError):
     alert = AlertDescription.unexpected_message
 
 
+class UnexpectedHandshake(UnexpectedMessage):
+    """Another handshake message than the conversation expects."""
+
+
 class IllegalParameter(PeerError):
     """A readable value that is not allowed there."""
 
     alert = AlertDescription.illegal_parameter
+
+
+class SchemeMismatch(IllegalParameter):
+    """A signature scheme that does not fit the certificate's key."""
 
 
 class MissingExtension(PeerError):
@@ -135,16 +150,32 @@ class DecryptError(PeerError):
     alert = AlertDescription.decrypt_error
 
 
+class BadSignature(DecryptError):
+    """A signature does not verify."""
+
+
+class BadFinished(DecryptError):
+    """A Finished has the wrong value."""
+
+
 class TooMuch(PeerError):
     """The peer exceeded a limit of ours: a flood, or something too large."""
 
     alert = AlertDescription.unexpected_message
 
 
+class MessageTooLarge(TooMuch):
+    """A handshake message is longer than we take."""
+
+
 class NegotiationError(TLSError):
     """The two ends have nothing in common."""
 
     alert = AlertDescription.handshake_failure
+
+
+class NoCommonGroup(NegotiationError):
+    """No key exchange group in common."""
 
 
 class UnsupportedVersion(NegotiationError):
@@ -279,6 +310,10 @@ class ReauthUnavailable(UsageError):
 
 class DataWaiting(UsageError):
     """The peer's data must be received before the call can go on; then make it again."""
+
+
+class KeyMismatch(UsageError):
+    """A private key that is not the certificate's."""
 
 
 class TruncationError(PostshakeError):

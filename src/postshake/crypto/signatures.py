@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 from ..constants import SignatureScheme, name_of
-from ..errors import DecryptError, IllegalParameter, UsageError
+from ..errors import BadSignature, IllegalParameter, UsageError
 
 try:  # newer than the oldest cryptography we work with
     from cryptography.hazmat.primitives.asymmetric import mldsa
@@ -94,7 +94,7 @@ def verify(scheme: int, public_key: PublicKeyTypes, signature: bytes, data: byte
     which of them its certificate allows is for ``fits`` to say.
 
     Raises:
-        DecryptError: the signature is wrong.
+        BadSignature: the signature is wrong.
         IllegalParameter: the key cannot have signed by that scheme.
     """
     row = _SCHEMES.get(scheme)
@@ -103,7 +103,7 @@ def verify(scheme: int, public_key: PublicKeyTypes, signature: bytes, data: byte
     try:
         row.verify(public_key, signature, data)
     except InvalidSignature:
-        raise DecryptError(
+        raise BadSignature(
             f"the {name_of(SignatureScheme, scheme)} signature does not verify", section="4.4.3"
         ) from None
 

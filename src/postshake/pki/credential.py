@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from ..constants import SignatureScheme
 from ..crypto import signatures
 from ..crypto.signatures12 import fits12, schemes12_for, sign12
-from ..errors import UsageError
+from ..errors import KeyMismatch, UsageError
 from .facts import RSASSA_PSS, describe, load_certificate, load_certificates
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
@@ -121,7 +121,7 @@ class Credential:
                     f"certificate {index} of the chain cannot be read: {error}"
                 ) from error
         if not _same_key(leaf_key, self.signer.public_key):
-            raise UsageError(f"the key is not that of the certificate {describe(self.leaf)}")
+            raise KeyMismatch(f"the key is not that of the certificate {describe(self.leaf)}")
         if not self.signer.schemes:
             raise UsageError(
                 f"a {type(leaf_key).__name__} like that of the certificate "
@@ -233,7 +233,8 @@ class Credential:
         try:
             return cls.from_objects(found, key)
         except UsageError as error:
-            raise UsageError(f"{os.fspath(cert_path)}, {os.fspath(key_path)}: {error}") from error
+            where = f"{os.fspath(cert_path)}, {os.fspath(key_path)}"
+            raise type(error)(f"{where}: {error}") from error
 
     @classmethod
     def from_pkcs12(
@@ -270,7 +271,7 @@ def _ordered(given: list[x509.Certificate], public_key: PublicKeyTypes) -> list[
         except (ValueError, UnsupportedAlgorithm):
             continue
     else:
-        raise UsageError(f"the key is not that of the certificate {describe(given[0])}")
+        raise KeyMismatch(f"the key is not that of the certificate {describe(given[0])}")
     rest = [certificate for certificate in given if certificate is not leaf]
     ordered = [leaf]
     while ordered[-1].issuer != ordered[-1].subject:

@@ -24,10 +24,11 @@ from ..crypto.schedule import finished_mac
 from ..crypto.signatures import fits, verify
 from ..errors import (
     BadCertificate,
+    BadFinished,
     DecodeError,
-    DecryptError,
     IllegalParameter,
     InternalError,
+    SchemeMismatch,
     TooMuch,
     UnsupportedExtension,
 )
@@ -206,8 +207,9 @@ def check_signature(
 
     Raises:
         BadCertificate: the leaf cannot be read.
-        IllegalParameter: the scheme was not offered, or does not fit the key.
-        DecryptError: the signature is wrong.
+        IllegalParameter: the scheme was not offered.
+        SchemeMismatch: the scheme does not fit the key.
+        BadSignature: the signature is wrong.
     """
     leaf, pss_key, key = read_leaf(certificate.certificate_list[0].cert_data)
     scheme = verify_message.algorithm
@@ -218,7 +220,7 @@ def check_signature(
             section="4.4.3",
         )
     if not fits(scheme, key, pss_key=pss_key):
-        raise IllegalParameter(
+        raise SchemeMismatch(
             f"CertificateVerify: scheme {name} does not fit the certificate's {type(key).__name__}",
             section="4.4.3",
         )
@@ -255,7 +257,7 @@ def check_finished(
 
     Raises:
         DecodeError: it has the wrong length.
-        DecryptError: it has the wrong value.
+        BadFinished: it has the wrong value.
     """
     expected = finished_mac(hash_name, base_key, digest)
     if len(finished.verify_data) != len(expected):
@@ -265,7 +267,7 @@ def check_finished(
             section="4.4.4",
         )
     if not hmac.compare_digest(finished.verify_data, expected):
-        raise DecryptError("Finished: verify_data does not match the transcript", section="4.4.4")
+        raise BadFinished("Finished: verify_data does not match the transcript", section="4.4.4")
     return FinishedProof()
 
 

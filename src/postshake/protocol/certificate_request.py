@@ -18,6 +18,7 @@ from ..wire.extensions import (
     OidFilters,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
+    StatusRequestEmpty,
 )
 
 __all__ = ["make_certificate_request", "wanted_by"]
@@ -38,12 +39,15 @@ RSA_PKCS1 = frozenset(
 )
 
 
-def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateRequest:
+def make_certificate_request(
+    context: bytes, wanted: Wanted, *, request_ocsp: bool = False
+) -> CertificateRequest:
     """Write a CertificateRequest.
 
     Args:
         context: empty in the main handshake, unique in the connection afterwards.
         wanted: what the server accepts.
+        request_ocsp: whether an OCSP response is wanted too (§4.4.2.1).
     """
     schemes_cert = wanted.signature_algorithms_cert
     schemes = wanted.signature_algorithms
@@ -58,6 +62,8 @@ def make_certificate_request(context: bytes, wanted: Wanted) -> CertificateReque
         extensions.append(SignatureAlgorithmsCert(schemes_cert))
     if wanted.authorities:
         extensions.append(CertificateAuthorities(wanted.authorities))
+    if request_ocsp:
+        extensions.append(StatusRequestEmpty())
     if wanted.oid_filters:
         extensions.append(OidFilters(tuple(OidFilter(*pair) for pair in wanted.oid_filters)))
     return CertificateRequest(context, Extensions(tuple(extensions)))

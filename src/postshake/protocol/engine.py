@@ -382,7 +382,7 @@ class Engine:
         self.failure = error
         self._drop_conversations()
         self._forget_session12()
-        if error.alert is not None and not self.link.closed:
+        if error.alert is not None and self.config.send_alerts and not self.link.closed:
             with suppress(Exception):  # one failure is enough
                 self.send_alert(error.alert)
 
@@ -397,12 +397,17 @@ class Engine:
         self._handshake = self._reader = None
         self.desk.clear_questions()
 
-    def send_alert(self, description: AlertDescription) -> None:
-        """Queue an alert; after it we say nothing else."""
+    def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
+        """Queue an alert; after one that closes we say nothing else."""
         if self.link.tls12:
             description = TLS12_ALERTS.get(description, description)
-        level = AlertLevel.warning if description in CLOSURE_ALERTS else AlertLevel.fatal
-        self.link.closed = True
+        if level is None:
+            level = AlertLevel.warning if description in CLOSURE_ALERTS else AlertLevel.fatal
+        if description == AlertDescription.close_notify or (
+            # user_canceled is followed by close_notify (RFC 9846 section 6.1)
+            level == AlertLevel.fatal and description != AlertDescription.user_canceled
+        ):
+            self.link.closed = True
         if self.config.trace is not None:
             self._trace_alert(Direction.sent, description)
         self.layer.send(ContentType.alert, Alert(level, description).encode())

@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..errors import InternalError, TLSError, UnexpectedMessage
+from ..errors import InternalError, TLSError, UnexpectedHandshake
 from ..questions import Subject
 from ..wire.handshake import Handshake
 from ..wire.tls12 import ChangeCipherSpec
@@ -121,7 +121,7 @@ class Conversation(Generic[T]):
         if not isinstance(waiting_for, Expect) or not isinstance(
             received.message, waiting_for.kinds
         ):
-            raise UnexpectedMessage(
+            raise UnexpectedHandshake(
                 f"{self.name}: expected {waiting_for or 'no message'}, "
                 f"got {type(received.message).__name__}"
             )

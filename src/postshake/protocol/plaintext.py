@@ -64,6 +64,11 @@ class Plaintext:
         """How many bytes can be read, changes of identity aside."""
         return self.position - self.read_position
 
+    @property
+    def left_of_record(self) -> int:
+        """How many bytes of the oldest record can be read."""
+        return len(self.chunks[0]) - self._offset if self.chunks else 0
+
     def read(self, size: int = -1) -> bytes:
         """Take at most `size` bytes, all from the same identity; all if negative."""
         history = self.history

@@ -83,7 +83,7 @@ class ReauthServer:
             ),
             oid_filters=policy.oid_filters,
         )
-        message = make_certificate_request(context, wanted)
+        message = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
         flight = Flight(self._transcript.fork())
         try:
             flight.add(message)
@@ -183,7 +183,8 @@ class ReauthServer:
             return verdict
         assert isinstance(verdict, VerifiedChain)
         wanted = request.wanted
-        if wanted.authorities and not leads_to(verdict.certificates, wanted.authorities):
+        binding = request.policy.binding_authorities and wanted.authorities
+        if binding and not leads_to(verdict.certificates, wanted.authorities):
             return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
         try:
             check_oid_filters(answer.signed.leaf, wanted.oid_filters)

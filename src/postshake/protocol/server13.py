@@ -308,7 +308,7 @@ def add_request(config: ServerConfig, flight: Flight) -> CertificateRequest | No
         signature_algorithms=config.signature_algorithms,
         signature_algorithms_cert=config.signature_algorithms_cert,
     )
-    request = make_certificate_request(b"", wanted)
+    request = make_certificate_request(b"", wanted, request_ocsp=config.request_ocsp)
     flight.add(request)
     return request
 

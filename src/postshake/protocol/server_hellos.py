@@ -16,7 +16,13 @@ from ..constants import (
     name_of,
 )
 from ..crypto.suites import TLS13_SUITES, Suite
-from ..errors import IllegalParameter, MissingExtension, NegotiationError, UnsupportedVersion
+from ..errors import (
+    IllegalParameter,
+    MissingExtension,
+    NegotiationError,
+    NoCommonGroup,
+    UnsupportedVersion,
+)
 from ..wire.extensions import (
     Cookie,
     EarlyDataIndication,
@@ -184,7 +190,7 @@ def find_group(
         shares[entry.group] = entry.key_exchange
     group = choose_group(config.groups, groups, shares)
     if group is None:
-        raise NegotiationError(
+        raise NoCommonGroup(
             "no group in common: the client offers "
             + ", ".join(name_of(NamedGroup, code) for code in groups)
         )

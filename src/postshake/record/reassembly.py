@@ -8,7 +8,7 @@ of it is there.
 
 from __future__ import annotations
 
-from ..errors import TooMuch, UnexpectedMessage
+from ..errors import MessageTooLarge, UnexpectedMessage
 from .limits import Limits
 
 __all__ = ["Reassembly"]
@@ -47,7 +47,7 @@ class Reassembly:
         None means that no whole message is there.
 
         Raises:
-            TooMuch: a header announces a message longer than the limit. This
+            MessageTooLarge: a header announces a message longer than the limit. This
                 comes before the message's body is waited for.
         """
         if not self.pending:
@@ -73,7 +73,7 @@ class Reassembly:
             start = self._offset + 1
             length = int.from_bytes(self._buffer[start : start + 3], "big")
             if length > self._limit:
-                raise TooMuch(
+                raise MessageTooLarge(
                     f"handshake message of type {self._buffer[self._offset]}: expected at most "
                     f"{self._limit} bytes, got a length of {length}"
                 )

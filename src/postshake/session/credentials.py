@@ -1,0 +1,239 @@
+"""What a session authenticates with, and whom it trusts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ..errors import UsageError
+from ..pki.credential import Credential, Password, Signer
+from ..pki.trust import ChainVerifier, TrustStore, Verifier
+from . import codes
+from .errors import SessionError, translate
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = [
+    "CertificateCredentials",
+    "PskCredentials",
+    "RetrieveFunction",
+    "RetrieveRequest",
+    "VerifyFunction",
+]
+
+Path: TypeAlias = str | os.PathLike[str]
+
+VerifyFunction: TypeAlias = Callable[["Session"], int | None]
+"""Judges the peer's certificate, which `Session.certificate_get_peers` shows it.
+
+It returns 0 or None to accept, or a negative code to refuse. E_AGAIN (or raising
+`Again`) means that it is not decided yet: the call returns that, and made again, it
+asks again. True and False are errors, since nobody can tell what they would mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveRequest:
+    """What a retrieve function is told."""
+
+    authorities: tuple[bytes, ...]
+    """DER names of the authorities that the peer accepts; none for any."""
+    signature_algorithms: tuple[int, ...]
+    """Schemes that our signature may have, the peer's favourite first."""
+    server_name: str | None
+    """On a server: the name that the client asked for."""
+    post_handshake: bool
+    """Whether this is for an answer to a reauth, not for the main handshake."""
+
+
+Retrieved: TypeAlias = Credential | None
+RetrieveFunction: TypeAlias = Callable[["Session", RetrieveRequest], Retrieved]
+"""Chooses what we show; None declines. May raise `Again`, and is then asked again."""
+
+
+class CertificateCredentials:
+    """Certificates with their keys, trusted authorities, and the functions that decide.
+
+    One object may serve many sessions, on both roles, and may be changed at any time.
+    """
+
+    def __init__(self) -> None:
+        self.chains: list[Credential] = []
+        """Our certificate chains, in the order in which they were set."""
+        self.verify_function: VerifyFunction | None = None
+        self.retrieve_function: RetrieveFunction | None = None
+        self._trusted: list[bytes] = []
+        self._verifier: Verifier | None = None  # of the owner's making
+
+    # --- whom we trust
+
+    def set_x509_trust_file(self, path: Path) -> int:
+        """Trust the certificates in a PEM or DER file; return how many there are."""
+        with _translated():
+            store = TrustStore.from_files(path)
+        return self._trust(_ders(store))
+
+    def set_x509_trust_mem(self, text: bytes | str) -> int:
+        """Trust the certificates in PEM text; return how many there are."""
+        with _translated():
+            store = TrustStore.from_pem(text)
+        return self._trust(_ders(store))
+
+    def set_x509_trust(self, certificates: Iterable[x509.Certificate | bytes]) -> int:
+        """Trust certificates, parsed or DER; return how many there are."""
+        ders = [
+            each if isinstance(each, bytes) else each.public_bytes(Encoding.DER)
+            for each in certificates
+        ]
+        with _translated():
+            TrustStore(ders)
+        return self._trust(ders)
+
+    def set_x509_system_trust(self) -> int:
+        """Trust whom the operating system trusts; return how many there are."""
+        with _translated():
+            store = TrustStore.system()
+        return self._trust(_ders(store))
+
+    def set_verifier(self, verifier: Verifier) -> None:
+        """Verify chains with a Verifier of your own instead of the trusted certificates."""
+        self._verifier = verifier
+
+    @cached_property
+    def trust(self) -> TrustStore:
+        """The trusted certificates."""
+        return TrustStore(self._trusted)
+
+    @property
+    def verifier(self) -> Verifier:
+        """Who verifies chains."""
+        return self._verifier or self._chain_verifier
+
+    @cached_property
+    def _chain_verifier(self) -> ChainVerifier:
+        return ChainVerifier(self.trust)
+
+    # --- who we are
+
+    def set_x509_key_file(self, cert: Path, key: Path, password: Password = None) -> int:
+        """Add the chain in one file and its key in another; return its index."""
+        with _translated():
+            return self._add(Credential.from_files(cert, key, password))
+
+    def set_x509_key_mem(
+        self, cert: bytes | str, key: bytes | str, password: Password = None
+    ) -> int:
+        """Add a chain and its key, PEM text both; return its index."""
+        with _translated():
+            return self._add(Credential.from_pem(cert, key, password))
+
+    def set_x509_key(
+        self,
+        certificates: Iterable[x509.Certificate] | Credential,
+        key: PrivateKeyTypes | Signer | None = None,
+    ) -> int:
+        """Add a chain and its key or Signer, or a Credential; return its index."""
+        if isinstance(certificates, Credential):
+            return self._add(certificates)
+        if key is None:
+            raise SessionError(codes.E_INVALID_REQUEST, "certificates without a key")
+        with _translated():
+            return self._add(Credential.from_objects(certificates, key))
+
+    def set_x509_simple_pkcs12_file(self, path: Path, password: Password = None) -> int:
+        """Add the chain and key of a PKCS #12 file; return its index."""
+        with _translated():
+            return self._add(Credential.from_pkcs12(path, password))
+
+    def set_x509_simple_pkcs12_mem(self, data: bytes, password: Password = None) -> int:
+        """Add the chain and key of PKCS #12 data; return its index."""
+        with _translated():
+            return self._add(Credential.from_pkcs12(data, password))
+
+    def get_x509_crt(self, index: int) -> tuple[bytes, ...]:
+        """Return the chain with this index, DER, leaf first."""
+        try:
+            return self.chains[index].chain
+        except IndexError:
+            raise SessionError(codes.E_REQUESTED_DATA_NOT_AVAILABLE) from None
+
+    # --- who decides
+
+    def set_verify_function(self, function: VerifyFunction | None) -> None:
+        """Let a function judge peers, in sessions that set none of their own."""
+        self.verify_function = function
+
+    def set_retrieve_function(self, function: RetrieveFunction | None) -> None:
+        """Let a function choose what we show, instead of the rules."""
+        self.retrieve_function = function
+
+    def _add(self, chain: Credential) -> int:
+        self.chains.append(chain)
+        return len(self.chains) - 1
+
+    def _trust(self, ders: list[bytes]) -> int:
+        self._trusted += ders
+        self.__dict__.pop("trust", None)
+        self.__dict__.pop("_chain_verifier", None)
+        return len(ders)
+
+    def __repr__(self) -> str:
+        return f"CertificateCredentials(chains={len(self.chains)}, trusted={len(self._trusted)})"
+
+
+PskClientFunction: TypeAlias = Callable[["Session"], tuple[bytes, bytes]]
+"""Returns the identity and the key."""
+PskServerFunction: TypeAlias = Callable[["Session", bytes], bytes | None]
+"""Returns the key of an identity; None for an unknown one."""
+
+
+class PskCredentials:
+    """Pre-shared keys: one for a client, or whom to ask."""
+
+    def __init__(self) -> None:
+        self.identity: bytes | None = None
+        self.key = b""
+        self.client_function: PskClientFunction | None = None
+        self.server_function: PskServerFunction | None = None
+
+    def set_psk(self, identity: bytes | str, key: bytes) -> None:
+        """Client: use this identity and key."""
+        self.identity = identity.encode() if isinstance(identity, str) else identity
+        self.key = key
+
+    def set_client_function(self, function: PskClientFunction | None) -> None:
+        """Client: ask this function for identity and key."""
+        self.client_function = function
+
+    def set_server_function(self, function: PskServerFunction | None) -> None:
+        """Server: ask this function for the key of an identity."""
+        self.server_function = function
+
+    def __repr__(self) -> str:
+        return f"PskCredentials(identity={self.identity!r})"
+
+
+def _ders(store: TrustStore) -> list[bytes]:
+    return [anchor.public_bytes(Encoding.DER) for anchor in store.anchors]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what is wrong with files and objects into codes."""
+    try:
+        yield
+    except UsageError as error:
+        if isinstance(error.__cause__, OSError):
+            raise SessionError(codes.E_FILE_ERROR, str(error)) from error
+        translated = translate(error)
+        if translated.code == codes.E_INVALID_REQUEST:
+            translated = SessionError(codes.E_CERTIFICATE_ERROR, str(error))
+        raise translated from error

@@ -1,0 +1,121 @@
+"""What can be known of a session, and derived from it."""
+
+from __future__ import annotations
+
+from ..connection import Connection
+from ..constants import NamedGroup, ProtocolVersion, Role
+from ..errors import UsageError
+from ..events import Established
+from . import codes
+from . import constants as c
+from .errors import SessionError, translate
+from .peer import Peer
+
+__all__ = ["Facts"]
+
+_VERSIONS = {ProtocolVersion.TLS12: c.TLS1_2, ProtocolVersion.TLS13: c.TLS1_3}
+_BINDINGS = {c.CB_TLS_EXPORTER: "tls-exporter"}
+
+
+class Facts(Peer):
+    """The part of a session that tells what was settled."""
+
+    def get_flags(self) -> int:
+        """Return SFLAGS_ bits: what the session has.
+
+        SFLAGS_POST_HANDSHAKE_AUTH is set on a server when the client offered reauth
+        and the session was made for it.
+        """
+        if self._machine is None or (established := self._established) is None:
+            return 0
+        flags = c.SFLAGS_SAFE_RENEGOTIATION | c.SFLAGS_EXT_MASTER_SECRET
+        if self.role is Role.server:
+            wanted = bool(self.flags & c.POST_HANDSHAKE_AUTH)
+            if wanted and established.post_handshake_auth:
+                flags |= c.SFLAGS_POST_HANDSHAKE_AUTH
+        elif self._machine.connection.tickets:
+            flags |= c.SFLAGS_SESSION_TICKET
+        if established.group in range(NamedGroup.ffdhe2048, NamedGroup.ffdhe8192 + 1):
+            flags |= c.SFLAGS_RFC7919
+        if self._machine.asked_for_ocsp:
+            flags |= c.SFLAGS_SERV_REQUESTED_OCSP
+        return flags
+
+    def protocol_get_version(self) -> int:
+        """Return TLS1_3, or VERSION_UNKNOWN before the handshake."""
+        established = self._established
+        return c.VERSION_UNKNOWN if established is None else _VERSIONS[established.version]
+
+    def server_name_get(self) -> str:
+        """Return the name that the client wants to reach.
+
+        Raises:
+            SessionError: E_REQUESTED_DATA_NOT_AVAILABLE, when it named none.
+        """
+        established = self._established
+        if established is None or established.server_name is None:
+            raise SessionError(codes.E_REQUESTED_DATA_NOT_AVAILABLE, "no server name")
+        return established.server_name
+
+    def alpn_get_selected_protocol(self) -> bytes:
+        """Return the application protocol that was agreed on.
+
+        Raises:
+            SessionError: E_REQUESTED_DATA_NOT_AVAILABLE, when none was.
+        """
+        established = self._established
+        if established is None or established.alpn_protocol is None:
+            raise SessionError(codes.E_REQUESTED_DATA_NOT_AVAILABLE, "no application protocol")
+        return established.alpn_protocol
+
+    def certificate_get_ours(self) -> bytes | None:
+        """Return our certificate, DER, that was used last; None after declining."""
+        shown = self._machine.shown if self._machine is not None else None
+        return shown.chain[0] if shown is not None else None
+
+    def certificate_client_get_request_status(self) -> bool:
+        """Client: whether the server has ever asked for a certificate."""
+        return self._machine is not None and self._machine.was_asked
+
+    def alert_get(self) -> int:
+        """Return the number of the last alert that the peer sent; 0 is close_notify."""
+        return self._machine.received_alert if self._machine is not None else 0
+
+    def record_get_direction(self) -> int:
+        """Return what the last interrupted call waits for: 0 to read, 1 to write."""
+        return self.transport.direction
+
+    def record_check_pending(self) -> int:
+        """Return how many bytes `record_recv` would give without the transport."""
+        return self._machine.readable if self._machine is not None else 0
+
+    def prf_rfc5705(self, label: bytes | str, context: bytes, length: int) -> bytes:
+        """Derive keying material for the application (§7.5); reauth does not change it."""
+        data = label.encode() if isinstance(label, str) else label
+        try:
+            return self._opened().export(data, context, length)
+        except UsageError as error:
+            raise translate(error) from error
+
+    def channel_binding(self, kind: int) -> bytes:
+        """Return what names this session to a protocol above, such as CB_TLS_EXPORTER.
+
+        Raises:
+            SessionError: E_CHANNEL_BINDING_NOT_AVAILABLE, for others, and before the
+                handshake is complete.
+        """
+        name = _BINDINGS.get(kind)
+        if name is None or self._established is None:
+            raise SessionError(codes.E_CHANNEL_BINDING_NOT_AVAILABLE)
+        return self._opened().channel_binding(name)
+
+    # --- inside
+
+    @property
+    def _established(self) -> Established | None:
+        return self._machine.connection.established if self._machine is not None else None
+
+    def _opened(self) -> Connection:
+        if self._machine is None or self._established is None:
+            raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
+        return self._machine.connection

@@ -1,0 +1,81 @@
+"""What is wrong with a peer's chain, in GnuTLS's status bits."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+
+from cryptography import x509
+
+from .. import errors
+from ..constants import Role
+from ..errors import CertificateError
+from ..pki.names import matches_host
+from ..pki.trust import PeerChain, VerifiedChain, Verifier
+from . import codes
+from . import constants as c
+from .errors import SessionError
+
+__all__ = ["check_key_usage", "status_for", "verify"]
+
+# The special before the general.
+_STATUS: tuple[tuple[type[CertificateError], int], ...] = (
+    (errors.UnknownCA, c.CERT_SIGNER_NOT_FOUND),
+    (errors.CertificateExpired, c.CERT_EXPIRED),
+    (errors.CertificateNotYetValid, c.CERT_NOT_ACTIVATED),
+    (errors.CertificateRevoked, c.CERT_REVOKED),
+    (errors.NameMismatch, c.CERT_UNEXPECTED_OWNER),
+    (errors.WrongPurpose, c.CERT_PURPOSE_MISMATCH),
+    (errors.WeakKey, c.CERT_INSECURE_ALGORITHM),
+    (errors.UnsupportedCertificate, c.CERT_UNKNOWN_CRIT_EXTENSIONS),
+    (errors.BadCertificate, c.CERT_SIGNATURE_FAILURE),
+)
+
+
+def status_for(error: CertificateError) -> int:
+    """Return the status bits for a verifier's refusal; CERT_INVALID is always set."""
+    bit = next((bit for kind, bit in _STATUS if isinstance(error, kind)), 0)
+    return c.CERT_INVALID | bit
+
+
+def verify(
+    verifier: Verifier, peer: PeerChain, hostname: str | None
+) -> VerifiedChain | CertificateError:
+    """Verify a chain, and that it is for a name; return the path or what is wrong.
+
+    Raises:
+        SessionError: the verifier's answer is not there yet, as a coroutine's would be.
+    """
+    try:
+        verdict = verifier.verify(peer)
+    except CertificateError as error:
+        return error
+    if isawaitable(verdict):
+        if hasattr(verdict, "close"):
+            verdict.close()
+        raise SessionError(
+            codes.E_UNIMPLEMENTED_FEATURE, "a session blocks, and this verifier is asynchronous"
+        )
+    if hostname is not None and peer.role is Role.client:  # servers' names are verified above
+        leaf = x509.load_der_x509_certificate(peer.certificates[0])
+        if not matches_host(leaf, hostname):
+            return errors.NameMismatch(f"the client's certificate is not for {hostname!r}")
+    return verdict
+
+
+def check_key_usage(peer: PeerChain) -> None:
+    """Raise unless the peer's certificate may sign (§4.4.2.2).
+
+    Raises:
+        SessionError: E_KEY_USAGE_VIOLATION.
+    """
+    leaf = x509.load_der_x509_certificate(peer.certificates[0])
+    try:
+        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise SessionError(codes.E_CERTIFICATE_ERROR, str(error)) from error
+    if not usage.digital_signature:
+        raise SessionError(
+            codes.E_KEY_USAGE_VIOLATION, "the certificate's keyUsage lacks digitalSignature"
+        )

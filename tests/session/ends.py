@@ -1,0 +1,427 @@
+"""Two ends of a session over memory, each of them ours or GnuTLS's.
+
+An `End` speaks the API of `postshake.gnutls`, which `bridge.Gnutls` has too. Its methods
+return what C returns: 0, counts, negative numbers. A `Pair` has a client and a server and
+a `Pipe` each way, which can be blocked, and remembers what was written.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+
+import postshake.gnutls as ours
+from postshake.config import Config
+from postshake.events import Direction, TraceEntry
+from postshake.protocol.link import Flight, Link
+from postshake.session import constants as c
+from tests.certs import CA, Issued
+from tests.session.bridge import Gnutls, available
+
+__all__ = [
+    "AGAIN",
+    "REAUTH",
+    "End",
+    "Pair",
+    "Pipe",
+    "Setup",
+    "authority",
+    "certificate",
+    "extension_block",
+    "flip",
+    "hello_extensions",
+    "pairings",
+    "records",
+    "tamper",
+]
+
+AGAIN, REAUTH = -28, -424
+WAITING = {AGAIN, -52}
+PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+GNUTLS = "libgnutls"
+OURS = "ours"
+STEPS = 40
+
+
+@cache
+def _authority(name: str) -> CA:
+    return CA(name)
+
+
+def authority(name: str = "Test CA") -> CA:
+    """An authority, the same for each asking."""
+    return _authority(name)
+
+
+@cache
+def _certificate(name: str, purpose: str, ca: str, **options: Any) -> Issued:
+    if purpose == "server":
+        options["dns"] = (name,)
+    return authority(ca).issue(name, purpose=purpose, **options)
+
+
+def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **options: Any) -> Issued:
+    """A certificate, the same for each asking."""
+    return _certificate(name, purpose, ca, **options)
+
+
+class Pipe:
+    """Bytes on their way in one direction."""
+
+    def __init__(self) -> None:
+        self.waiting = bytearray()
+        self.writes: list[bytes] = []
+        self.ended = False
+        self.room: int | None = None
+        """How many bytes it still takes; None for all."""
+
+    def push(self, _ptr: Any, data: Any) -> int:
+        data = bytes(data)
+        if self.room is not None:
+            data = data[: self.room]
+            if not data:
+                raise BlockingIOError
+            self.room -= len(data)
+        self.waiting += data
+        self.writes.append(data)
+        return len(data)
+
+    def pull(self, _ptr: Any, size: int) -> bytes:
+        if not self.waiting:
+            if self.ended:
+                return b""
+            raise BlockingIOError
+        data = bytes(self.waiting[:size])
+        del self.waiting[:size]
+        return data
+
+    def hold(self) -> bytes:
+        """Take everything off the pipe."""
+        data = bytes(self.waiting)
+        self.waiting.clear()
+        return data
+
+    def put(self, data: bytes) -> None:
+        self.waiting += data
+
+
+@dataclass
+class Setup:
+    """How an end is made."""
+
+    flags: int = c.POST_HANDSHAKE_AUTH
+    certificates: Iterable[Issued] = ()
+    trust: Iterable[CA] | None = None
+    credentials: bool = True
+    """Whether it has certificate credentials at all."""
+    priority: str = PRIORITY
+    request: int | None = None
+    prepare: Callable[[End], None] | None = None
+    alpn: tuple[bytes, ...] = ()
+
+
+@cache
+def _gnutls() -> Gnutls:
+    return Gnutls()
+
+
+class End:
+    """One end; every method returns GnuTLS's number, or the data."""
+
+    def __init__(self, which: str, role: int, setup: Setup, outbound: Pipe, inbound: Pipe) -> None:
+        self.which = which
+        self.api: Any = ours if which == OURS else _gnutls()
+        self.outbound, self.inbound = outbound, inbound
+        self.messages: list[tuple[bool, str]] = []
+        """Handshake messages: whether it came in, and its name."""
+        self.bodies: list[tuple[bool, int, bytes]] = []
+        """The same with bodies, of GnuTLS alone."""
+        self.session = self.api.gnutls_session_t()
+        assert self.api.gnutls_init(self.session, role | setup.flags) == 0
+        if which == OURS:
+            self.session.it._base = Config(trace=self._note)
+        else:
+            self.api.set_hook(self.session, self._hook)
+        self.api.gnutls_priority_set_direct(self.session, setup.priority)
+        if setup.alpn:
+            self.api.gnutls_alpn_set_protocols(self.session, list(setup.alpn))
+        self.credentials: Any = None
+        if setup.credentials:
+            self.set_credentials(setup.certificates, setup.trust)
+        if role == c.CLIENT:
+            self.api.gnutls_server_name_set(self.session, c.NAME_DNS, "server.example")
+        elif setup.request is not None:
+            self.request(setup.request)
+        if setup.prepare:
+            setup.prepare(self)
+        self.api.gnutls_transport_set_ptr(self.session, None)
+        self.api.gnutls_transport_set_push_function(self.session, outbound.push)
+        self.api.gnutls_transport_set_pull_function(self.session, inbound.pull)
+
+    @property
+    def is_ours(self) -> bool:
+        return self.which == OURS
+
+    def set_credentials(
+        self, certificates: Iterable[Issued] = (), trust: Iterable[CA] | None = None
+    ) -> None:
+        credentials = self.credentials = self.api.gnutls_certificate_credentials_t()
+        self.api.gnutls_certificate_allocate_credentials(credentials)
+        for ca in (authority(),) if trust is None else trust:
+            added = self.api.gnutls_certificate_set_x509_trust_mem(
+                credentials, ca.pem(), c.X509_FMT_PEM
+            )
+            assert added == 1
+        for issued in certificates:
+            self.add_certificate(issued)
+        self.api.gnutls_credentials_set(self.session, c.CRD_CERTIFICATE, credentials)
+
+    def add_certificate(self, issued: Issued) -> None:
+        call = self.api.gnutls_certificate_set_x509_key_mem
+        assert call(self.credentials, issued.pem(), issued.key_pem(), c.X509_FMT_PEM) >= 0
+
+    def _note(self, entry: TraceEntry) -> None:
+        self.messages.append((entry.direction is Direction.received, entry.what))
+
+    def _hook(self, kind: int, incoming: bool, body: bytes) -> None:
+        names = {11: "Certificate", 13: "CertificateRequest", 15: "CertificateVerify"}
+        names |= {20: "Finished", 4: "NewSessionTicket", 24: "KeyUpdate", 1: "ClientHello"}
+        self.messages.append((incoming, names.get(kind, str(kind))))
+        self.bodies.append((incoming, kind, body))
+
+    @property
+    def it(self) -> Any:
+        """Our Session, on an end of ours."""
+        return self.session.it
+
+    def of(self, name: str, *, incoming: bool | None = None) -> int:
+        """How many handshake messages of this name there were."""
+        return sum(what == name and incoming in (None, came) for came, what in self.messages)
+
+    # --- what C has
+
+    def handshake(self) -> int:
+        return int(self.api.gnutls_handshake(self.session))
+
+    def reauth(self, flags: int = 0) -> int:
+        return int(self.api.gnutls_reauth(self.session, flags))
+
+    def send(self, data: bytes) -> int:
+        return int(self.api.gnutls_record_send(self.session, data))
+
+    def recv(self, size: int = 65536) -> bytes | int:
+        buffer = bytearray(size)
+        count = self.api.gnutls_record_recv(self.session, buffer, size)
+        return bytes(buffer[:count]) if count >= 0 else int(count)
+
+    def bye(self, how: int = c.SHUT_RDWR) -> int:
+        return int(self.api.gnutls_bye(self.session, how))
+
+    def request(self, mode: int) -> None:
+        self.api.gnutls_certificate_server_set_request(self.session, mode)
+
+    def flags(self) -> int:
+        return int(self.api.gnutls_session_get_flags(self.session))
+
+    def key_update(self, flags: int = 0) -> int:
+        return int(self.api.gnutls_session_key_update(self.session, flags))
+
+    def pending(self) -> int:
+        return int(self.api.gnutls_record_check_pending(self.session))
+
+    def direction(self) -> int:
+        return int(self.api.gnutls_record_get_direction(self.session))
+
+    def alert(self) -> int:
+        return int(self.api.gnutls_alert_get(self.session))
+
+    def alert_send(self, level: int, alert: int) -> int:
+        return int(self.api.gnutls_alert_send(self.session, level, alert))
+
+    def alert_send_appropriate(self, code: int) -> int:
+        return int(self.api.gnutls_alert_send_appropriate(self.session, code))
+
+    def peers(self) -> tuple[bytes, ...] | None:
+        return self.api.gnutls_certificate_get_peers(self.session)
+
+    def leaf(self) -> bytes | None:
+        chain = self.peers()
+        return chain[0] if chain else None
+
+    def ours(self) -> bytes | None:
+        return self.api.gnutls_certificate_get_ours(self.session)
+
+    def verify(self, function: Callable[[End], int]) -> None:
+        """Set the session's verify function; it gets this end."""
+        self.api.gnutls_session_set_verify_function(self.session, lambda _: function(self))
+
+    def verify_by_itself(self, host: str | None = None) -> None:
+        self.api.gnutls_session_set_verify_cert(self.session, host, 0)
+
+    def status(self) -> int:
+        return int(self.api.gnutls_session_get_verify_cert_status(self.session))
+
+    def verify_peers(self) -> int:
+        status = ctypes.c_uint()
+        code = self.api.gnutls_certificate_verify_peers2(self.session, status)
+        return int(code) or status.value
+
+    def export(self, label: bytes = b"EXPORTER-test") -> bytes:
+        out = bytearray()
+        assert self.api.gnutls_prf_rfc5705(self.session, label, b"", 32, out) == 0
+        return bytes(out)
+
+    # --- more than one call
+
+    def recv_until(self, *kinds: object, tries: int = STEPS) -> bytes | int:
+        """Receive until something else than AGAIN comes."""
+        for _ in range(tries):
+            got = self.recv()
+            if got != AGAIN:
+                return got
+        return AGAIN
+
+
+@dataclass
+class Pair:
+    """A client and a server, and the pipes between."""
+
+    kind: str
+    client_setup: Setup = field(default_factory=Setup)
+    server_setup: Setup = field(default_factory=Setup)
+
+    def __post_init__(self) -> None:
+        client, server = self.kind.split("-")
+        names = {"ours": OURS, "gnutls": GNUTLS}
+        self.up, self.down = Pipe(), Pipe()
+        if not self.server_setup.certificates:
+            self.server_setup.certificates = (certificate("server.example", "server"),)
+        self.client = End(names[client], c.CLIENT, self.client_setup, self.up, self.down)
+        self.server = End(names[server], c.SERVER, self.server_setup, self.down, self.up)
+
+    @property
+    def both_ours(self) -> bool:
+        return self.client.is_ours and self.server.is_ours
+
+    def handshake(self) -> Pair:
+        """Shake hands, and insist that it worked; tickets are read away."""
+        assert self.run(self.client.handshake, self.server.handshake) == (0, 0)
+        return self
+
+    def run(self, client: Callable[[], Any], server: Callable[[], Any]) -> tuple[Any, Any]:
+        """Call both in turn until neither says AGAIN; return what they say in the end."""
+        answers: list[Any] = [AGAIN, AGAIN]
+        for _ in range(STEPS):
+            for index, call in enumerate((client, server)):
+                if answers[index] in WAITING:
+                    answers[index] = call()
+            if not WAITING & set(answers):
+                break
+        return answers[0], answers[1]
+
+    def ask(self) -> None:
+        """Let the server send its request, and the client be told of it."""
+        assert self.server.reauth() == AGAIN
+        assert self.client.recv_until() == REAUTH
+
+    def reauth(self, mode: int | None = c.CERT_REQUIRE) -> tuple[int, int]:
+        """One whole reauth: what client and server say to it."""
+        if mode is not None:
+            self.server.request(mode)
+        self.ask()
+        answer = self.client.reauth()
+        return answer, self.server.reauth()
+
+    def data_flows(self) -> bool:
+        """Whether data can go both ways."""
+        for one, other in ((self.client, self.server), (self.server, self.client)):
+            if one.send(b"ping") != 4 or other.recv_until() != b"ping":
+                return False
+        return True
+
+
+def pairings(*kinds: str) -> pytest.MarkDecorator:
+    """Run a test for these pairings, client's side first; all if none is named."""
+    kinds = kinds or ("ours-ours", "ours-gnutls", "gnutls-ours")
+    return pytest.mark.parametrize(
+        "kind",
+        [
+            pytest.param(
+                kind,
+                marks=[]
+                if kind == "ours-ours"
+                else [pytest.mark.interop, pytest.mark.skipif(_lacks(), reason="no libgnutls")],
+            )
+            for kind in kinds
+        ],
+    )
+
+
+def _lacks() -> bool:
+    """Whether libgnutls is missing and may be: in CI it may not."""
+    return not available() and not os.environ.get("POSTSHAKE_REQUIRE_PEERS")
+
+
+def records(data: bytes) -> list[bytes]:
+    """Cut a stream at its records."""
+    cut = []
+    while data:
+        size = 5 + int.from_bytes(data[3:5], "big")
+        cut.append(data[:size])
+        data = data[size:]
+    return cut
+
+
+def hello_extensions(hello: bytes) -> dict[int, bytes]:
+    """The extensions of a ClientHello or ServerHello, from its record."""
+    at = 5 + 4 + 2 + 32
+    at += 1 + hello[at]  # session id
+    if hello[5] == 1:
+        at += 2 + int.from_bytes(hello[at : at + 2], "big")  # cipher suites
+        at += 1 + hello[at]
+    else:
+        at += 3
+    return extension_block(hello[at:])
+
+
+def extension_block(data: bytes) -> dict[int, bytes]:
+    """Extensions from a block with its length."""
+    end, at, found = 2 + int.from_bytes(data[:2], "big"), 2, {}
+    while at < end:
+        kind, size = (int.from_bytes(data[i : i + 2], "big") for i in (at, at + 2))
+        found[kind] = data[at + 4 : at + 4 + size]
+        at += 4 + size
+    return found
+
+
+def tamper(
+    monkeypatch: pytest.MonkeyPatch, end: End, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    """Change messages of this name that an end of ours sends; ``b""`` leaves them out."""
+    link = end.it._machine.connection._engine.link
+    send = Link.send
+
+    def tampered(self: Link, flight: Flight) -> None:
+        if self is link:
+            pairs = [
+                (message, change(raw) if type(message).__name__ == name else raw)
+                for message, raw in zip(flight.messages, flight.parts, strict=True)
+            ]
+            flight.messages[:] = [message for message, raw in pairs if raw]
+            flight.parts[:] = [raw for _, raw in pairs if raw]
+        send(self, flight)
+
+    monkeypatch.setattr(Link, "send", tampered)
+
+
+def flip(raw: bytes, index: int = -1, bit: int = 1) -> bytes:
+    """One bit of a message the other way round."""
+    changed = bytearray(raw)
+    changed[index] ^= bit
+    return bytes(changed)

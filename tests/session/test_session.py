@@ -1,0 +1,696 @@
+"""Session in Python's words: exceptions, sockets, timeouts, and what the scenarios do not reach."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from postshake.config import AuthRequest, Config
+from postshake.constants import AlertDescription
+from postshake.pki.credential import Credential
+from postshake.record.limits import Limits
+from postshake.session import (
+    CLIENT,
+    POST_HANDSHAKE_AUTH,
+    SERVER,
+    Again,
+    CertificateCredentials,
+    GotApplicationData,
+    Interrupted,
+    PskCredentials,
+    ReauthRequest,
+    Session,
+    SessionError,
+    codes,
+)
+from postshake.session import constants as c
+from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate
+
+TRUSTED = [authority().certificate]
+
+
+def credentials(*names, purpose="client"):
+    found = CertificateCredentials()
+    found.set_x509_trust(TRUSTED)
+    for name in names:
+        found.set_x509_key(certificate(name, purpose).credential())
+    return found
+
+
+def client_session(*names, flags=POST_HANDSHAKE_AUTH, **options):
+    session = Session(CLIENT | flags, **options)
+    session.credentials_set(credentials(*names))
+    session.server_name_set("server.example")
+    session.set_verify_cert("server.example")
+    return session
+
+
+def server_session(flags=POST_HANDSHAKE_AUTH, **options):
+    session = Session(SERVER | flags, **options)
+    session.credentials_set(credentials("server.example", purpose="server"))
+    return session
+
+
+def joined(client, server):
+    """Join two sessions in memory."""
+    up, down = Pipe(), Pipe()
+    client.transport_set_functions(lambda data: up.push(None, data), lambda n: down.pull(None, n))
+    server.transport_set_functions(lambda data: down.push(None, data), lambda n: up.pull(None, n))
+    return client, server
+
+
+def shaken(client, server):
+    joined(client, server)
+    for _ in range(4):
+        for session in (client, server):
+            if not session._is_complete:
+                with contextlib.suppress(Again):
+                    session.handshake()
+    assert client._is_complete
+    assert server._is_complete
+    return client, server
+
+
+def until_again(call):
+    """What a call returns, until it would block."""
+    with contextlib.suppress(Again):
+        while True:
+            yield call()
+
+
+def failed(code, function, *arguments):
+    with pytest.raises(SessionError) as caught:
+        function(*arguments)
+    assert caught.value.code == code, caught.value
+    return caught.value
+
+
+# --- over sockets
+
+
+@pytest.fixture
+def sockets():
+    pair = socket.socketpair()
+    for sock in pair:
+        sock.settimeout(10)
+    yield pair
+    for sock in pair:
+        sock.close()
+
+
+def in_thread(function):
+    """Run a function beside the test; what it raises is raised by the answer."""
+    caught = []
+
+    def run():
+        try:
+            function()
+        except BaseException as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+
+    def finish():
+        thread.join(10)
+        assert not thread.is_alive()
+        for error in caught:
+            raise error
+
+    return finish
+
+
+@pytest.mark.parametrize("flags", [0, c.AUTO_REAUTH])
+def test_the_manual_pages_example_over_blocking_sockets(sockets, flags):
+    ours, theirs = sockets
+
+    def be_client():
+        session = client_session("alice", flags=POST_HANDSHAKE_AUTH | flags)
+        session.transport_set(theirs)
+        session.handshake()
+        session.record_send(b"GET /admin")
+        while True:
+            try:
+                data = session.record_recv()
+            except ReauthRequest:
+                session.record_send(b"wait")
+                session.reauth()
+            except Again:
+                continue
+            else:
+                break
+        assert data == b"hello alice"
+        session.bye()
+
+    finish = in_thread(be_client)
+    session = server_session()
+    session.transport_set(ours)
+    session.handshake()
+    assert session.record_recv(65536) == b"GET /admin"
+    assert session.get_flags() & c.SFLAGS_POST_HANDSHAKE_AUTH
+    session.certificate_server_set_request(c.CERT_REQUIRE)
+    session.set_verify_cert()
+    unauthenticated = b""
+    while True:
+        try:
+            session.reauth()
+            break
+        except GotApplicationData:
+            unauthenticated += session.record_recv(65536)
+    assert unauthenticated == (b"" if flags else b"wait")
+    assert session.certificate_get_peers() == certificate("alice").chain
+    assert session.record_send(b"hello alice") == 11
+    session.bye()
+    finish()
+
+
+def test_a_socket_that_does_not_block(sockets):
+    ours, theirs = sockets
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    client, server = client_session(), server_session()
+    client.transport_set(theirs)
+    server.transport_set(ours)
+    assert client.transport_get() is theirs
+    for session in (client, server):
+        with pytest.raises(Again):
+            session.handshake()
+    client.handshake()
+    server.handshake()
+    with pytest.raises(Again):
+        server.record_recv()
+    assert server.record_get_direction() == 0
+    sent = sum(until_again(lambda: server.record_send(bytes(16384))))
+    assert server.record_get_direction() == 1
+    received = 0
+    while received < sent:
+        received += len(client.record_recv())
+    assert server.record_send(bytes(16384)) == 16384  # the one that was taken
+    received += sum(map(len, until_again(client.record_recv)))
+    assert received == sent + 16384
+
+
+def test_time_limits(sockets):
+    ours, theirs = sockets
+    ours.settimeout(0.05)
+    server = server_session()
+    server.transport_set(ours)
+    failed(codes.E_TIMEDOUT, server.handshake)
+    ours.settimeout(5)
+    server.handshake_set_timeout(50)
+    failed(codes.E_TIMEDOUT, server.handshake)
+    server.handshake_set_timeout(0)
+    client = client_session("alice")
+    client.transport_set(theirs)
+    finish = in_thread(client.handshake)
+    server.handshake()  # nothing was lost
+    finish()
+    server.record_set_timeout(50)
+    failed(codes.E_TIMEDOUT, server.record_recv)
+    assert ours.gettimeout() == 5
+    client.record_send(b"late")
+    assert server.record_recv() == b"late"
+    server.certificate_server_set_request(c.CERT_REQUIRE)
+    ours.settimeout(0.05)
+    failed(codes.E_TIMEDOUT, server.reauth)  # the transport's own limit holds for it too
+    ours.settimeout(5)
+    with pytest.raises(ReauthRequest):
+        client.record_recv()
+    client.reauth()
+    server.reauth()
+
+
+def test_a_transport_that_breaks(sockets):
+    client, server = shaken(client_session(), server_session())
+
+    def broken(argument):
+        raise OSError(5, "no disk, no wire")
+
+    server.transport_set_functions(broken, broken)
+    failed(codes.E_PULL_ERROR, server.record_recv)
+    failed(codes.E_INVALID_SESSION, server.record_recv)
+    client.transport_set_functions(broken, broken)
+    failed(codes.E_PUSH_ERROR, client.record_send, b"data")
+
+    def reset(argument):
+        raise ConnectionResetError
+
+    other = client_session()
+    failed(codes.E_INVALID_REQUEST, other.handshake)  # no transport
+    other = client_session()
+    other.transport_set_functions(reset, reset)
+    failed(codes.E_PREMATURE_TERMINATION, other.handshake)
+
+
+def test_functions_may_return_none_for_would_block():
+    client, _ = joined(client_session(), server_session())
+    client.transport_set_functions(lambda data: None, lambda size: None)
+    with pytest.raises(Again):
+        client.handshake()
+    assert client.record_get_direction() == 1
+
+
+def test_what_is_no_tls_is_found_out_at_once():
+    server = server_session()
+    answers = [b"GET /", b" HTTP/1.1\r\n"]
+    server.transport_set_functions(len, lambda size: answers.pop(0)[:size])
+    error = failed(codes.E_UNEXPECTED_PACKET_LENGTH, server.handshake)
+    assert "HTTP" in str(error)
+
+
+# --- before the handshake
+
+
+@pytest.mark.parametrize("flags", [0, CLIENT | SERVER])
+def test_either_client_or_server(flags):
+    failed(codes.E_INVALID_REQUEST, Session, flags)
+
+
+@pytest.mark.parametrize("flag", [c.DATAGRAM, c.ENABLE_RAWPK])
+def test_what_there_is_not(flag):
+    failed(codes.E_UNIMPLEMENTED_FEATURE, Session, CLIENT | flag)
+
+
+def test_calls_that_are_too_early():
+    session = client_session("alice")
+    early = codes.E_UNAVAILABLE_DURING_HANDSHAKE
+    failed(early, session.reauth)
+    failed(early, session.record_send, b"x")
+    failed(early, session.record_recv)
+    failed(early, session.key_update)
+    failed(early, session.prf_rfc5705, b"EXPORTER-x", b"", 32)
+    failed(codes.E_CHANNEL_BINDING_NOT_AVAILABLE, session.channel_binding, c.CB_TLS_EXPORTER)
+    failed(codes.E_INVALID_REQUEST, session.bye)
+    failed(codes.E_INVALID_REQUEST, session.alert_send, 2, 40)
+    missing = codes.E_REQUESTED_DATA_NOT_AVAILABLE
+    failed(missing, session.server_name_get)
+    failed(missing, session.alpn_get_selected_protocol)
+    failed(codes.E_NO_CERTIFICATE_FOUND, session.certificate_verify_peers)
+    assert session.certificate_get_peers() is None
+    assert session.certificate_get_ours() is None
+    assert session.get_flags() == session.record_check_pending() == session.alert_get() == 0
+    assert session.protocol_get_version() == c.VERSION_UNKNOWN
+    assert session.get_verify_cert_status() == c.CERT_STATUS_UNKNOWN
+    session.alert_send_appropriate(codes.E_INTERNAL_ERROR)  # there is nobody to tell
+    assert "new" in repr(session)
+
+
+def test_servers_need_certificates():
+    session = Session(SERVER)
+    failed(codes.E_INSUFFICIENT_CREDENTIALS, session.handshake)
+    session.credentials_set(CertificateCredentials())
+    failed(codes.E_INSUFFICIENT_CREDENTIALS, session.handshake)
+
+
+def test_what_waits_for_the_engine():
+    session = client_session()
+    session.priority_set_direct("NORMAL:-VERS-ALL:+VERS-TLS1.2")
+    failed(codes.E_UNIMPLEMENTED_FEATURE, session.handshake)
+    session = client_session()
+    session.credentials_set(PskCredentials())
+    failed(codes.E_UNIMPLEMENTED_FEATURE, session.handshake)
+    failed(codes.E_UNIMPLEMENTED_FEATURE, session.get_data)
+    failed(codes.E_UNIMPLEMENTED_FEATURE, session.set_data, b"")
+
+
+def test_wrong_arguments():
+    session = client_session()
+    failed(codes.E_RECEIVED_DISALLOWED_NAME, session.server_name_set, "no name!")
+    failed(codes.E_INVALID_REQUEST, session.certificate_server_set_request, 3)
+    failed(codes.E_INVALID_REQUEST, session.set_verify_cert, None, 1)
+    client, server = shaken(client_session(), server_session())
+    failed(codes.E_INVALID_REQUEST, client.key_update, 2)
+    failed(codes.E_INVALID_REQUEST, client.bye, 2)
+    failed(codes.E_INVALID_REQUEST, client.alert_send, 2, 255)
+    failed(codes.E_INVALID_REQUEST, client.ticket_send)
+    failed(codes.E_INVALID_REQUEST, server.ticket_send, 0)
+    failed(codes.E_INVALID_REQUEST, client.prf_rfc5705, b"EXPORTER-x", b"", 0)
+
+
+def test_the_configuration_gives_clocks_limits_and_randomness():
+    lines = []
+    config = Config(random=lambda size: b"r" * size, keylog=lines.append, limits=Limits(tickets=1))
+    client = client_session(config=config)
+    shaken(client, server_session())
+    assert client._machine.connection.established.client_random == b"r" * 32
+    assert len(lines) == 5
+
+
+# --- what was settled
+
+
+def test_facts():
+    client, server = client_session(), server_session()
+    client.alpn_set_protocols(["http/1.1", b"other"])
+    server.alpn_set_protocols([b"http/1.1"])
+    shaken(client, server)
+    assert client.protocol_get_version() == server.protocol_get_version() == c.TLS1_3
+    assert server.server_name_get() == "server.example"
+    assert client.alpn_get_selected_protocol() == b"http/1.1"
+    assert client.channel_binding(c.CB_TLS_EXPORTER) == server.channel_binding(c.CB_TLS_EXPORTER)
+    failed(codes.E_CHANNEL_BINDING_NOT_AVAILABLE, client.channel_binding, c.CB_TLS_UNIQUE)
+    assert client.prf_rfc5705("EXPORTER-x", b"", 20) == server.prf_rfc5705(b"EXPORTER-x", b"", 20)
+    assert client.get_verify_cert_status() == 0
+    assert client.certificate_get_peers() == certificate("server.example", "server").chain
+    assert client._machine.connection.peer_identity.verified
+    assert server.certificate_get_ours() == certificate("server.example", "server").der
+    assert client.certificate_get_ours() is None
+    assert not client.certificate_client_get_request_status()
+    assert client.certificate_verify_peers("server.example") == 0
+    found = client.certificate_verify_peers("other.example")
+    assert found == c.CERT_INVALID | c.CERT_UNEXPECTED_OWNER == client.get_verify_cert_status()
+    assert "open" in repr(client)
+
+
+def test_no_application_protocol_in_common():
+    client, server = client_session(), server_session()
+    client.alpn_set_protocols([b"h2"])
+    server.alpn_set_protocols([b"http/1.1"])
+    joined(client, server)
+    with pytest.raises(Again):
+        client.handshake()
+    error = failed(codes.E_NO_APPLICATION_PROTOCOL, server.handshake)
+    server.alert_send_appropriate(error)
+    failed(codes.E_FATAL_ALERT_RECEIVED, client.handshake)
+    assert client.alert_get() == c.A_NO_APPLICATION_PROTOCOL
+
+
+def test_reauth_is_refused_where_the_application_protocol_forbids_it():
+    client, server = client_session("alice"), server_session()
+    for session in (client, server):
+        session.alpn_set_protocols([b"h2"])
+    shaken(client, server)
+    server.certificate_server_set_request(c.CERT_REQUIRE)
+    failed(codes.E_INVALID_REQUEST, server.reauth)
+    assert server.record_send(b"still there") == 11
+    assert client.record_recv() == b"still there"
+
+
+# --- data
+
+
+def test_records_and_pieces_of_them():
+    client, server = shaken(client_session(), server_session())
+    assert client.record_send(b"") == 0
+    assert client.record_send(bytes(20000)) == 16384
+    assert client.record_send(memoryview(b"second")) == 6
+    assert server.record_check_pending() == 0
+    assert server.record_recv(16000) == bytes(16000)
+    assert server.record_check_pending() == 384
+    assert server.record_recv(16000) == bytes(384)  # not across the record's end
+    assert server.record_recv() == b"second"
+    client.record_cork()
+    client.record_cork()
+    assert client.record_send(b"a" * 10000) == 10000
+    assert client.record_send(b"b" * 10000) == 10000
+    with pytest.raises(Again):
+        server.record_recv()
+    assert client.record_uncork(c.RECORD_WAIT) == 20000
+    assert server.record_recv() + server.record_recv() == b"a" * 10000 + b"b" * 10000
+    assert client.record_uncork() == 0
+
+
+def test_saying_goodbye():
+    client, server = shaken(client_session(), server_session())
+    client.bye(c.SHUT_WR)
+    failed(codes.E_INVALID_SESSION, client.record_send, b"more")
+    assert server.record_recv() == b""
+    assert server.record_send(b"last words") == 10  # half closed
+    server.bye()
+    assert client.record_recv() == b"last words"
+    assert client.record_recv() == b""
+    client.bye()
+    client.alert_send_appropriate(codes.E_INTERNAL_ERROR)  # too late: nothing is sent
+    failed(codes.E_INVALID_REQUEST, client.alert_send, 2, 80)
+
+
+def test_a_goodbye_throws_data_away_and_does_not_mind_a_lost_one():
+    client, server = shaken(client_session(), server_session())
+    server.record_send(b"unread")
+    with pytest.raises(Again):
+        client.bye()
+    with pytest.raises(Again):
+        client.bye()
+    client.transport_set_functions(len, lambda size: b"")
+    client.bye()
+
+
+def test_a_stream_that_ends_without_goodbye():
+    client, _ = shaken(client_session(), server_session())
+    client.transport_set_functions(len, lambda size: b"")
+    failed(codes.E_PREMATURE_TERMINATION, client.record_recv)
+    failed(codes.E_INVALID_SESSION, client.record_recv)
+    failed(codes.E_INVALID_SESSION, client.record_send, b"x")
+    failed(codes.E_INVALID_SESSION, client.handshake)
+
+
+def test_close_notify_in_the_handshake():
+    client, server = joined(client_session(), server_session())
+    with pytest.raises(Again):
+        client.handshake()
+    with pytest.raises(Again):
+        server.handshake()
+    server._machine.connection._engine.send_alert(AlertDescription.close_notify)
+    server._machine.flush()
+    client.transport_set_functions(lambda data: len(data), client.transport._pull)
+    client.handshake()  # ours is complete before we see it
+    assert client.record_recv() == b""
+
+
+# --- callbacks that take time
+
+
+def test_a_slow_verdict_in_the_handshake():
+    answers = [codes.E_AGAIN, codes.E_INTERRUPTED, None]
+    client, server = joined(client_session(), server_session())
+    seen = []
+
+    def judge(session):
+        seen.append(session.certificate_get_peers())
+        return answers.pop(0)
+
+    client.set_verify_function(judge)
+    with pytest.raises(Again):
+        client.handshake()
+    with pytest.raises(Again):
+        server.handshake()
+    with pytest.raises(Again):
+        client.handshake()
+    with pytest.raises(Interrupted):
+        client.handshake()
+    client.handshake()
+    server.handshake()
+    assert seen == [certificate("server.example", "server").chain] * 3
+
+
+def test_a_refusal_in_the_handshake():
+    client, server = joined(client_session(), server_session())
+    client.set_verify_function(lambda session: -1)
+    with pytest.raises(Again):
+        client.handshake()
+    with pytest.raises(Again):
+        server.handshake()
+    error = failed(codes.E_CERTIFICATE_ERROR, client.handshake)
+    failed(codes.E_INVALID_SESSION, client.handshake)
+    client.alert_send_appropriate(error)
+    failed(codes.E_FATAL_ALERT_RECEIVED, server.handshake)
+    assert server.alert_get() == c.A_BAD_CERTIFICATE
+
+
+def test_a_refused_certificate_tells_the_peer_why():
+    client, server = joined(client_session(), server_session())
+    client._certificates._trusted.clear()
+    client._certificates.set_x509_trust([authority("Another CA").certificate])
+    with pytest.raises(Again):
+        client.handshake()
+    with pytest.raises(Again):
+        server.handshake()
+    error = failed(codes.E_CERTIFICATE_VERIFICATION_ERROR, client.handshake)
+    assert error.alert == AlertDescription.unknown_ca
+    client.alert_send_appropriate(error)
+    failed(codes.E_FATAL_ALERT_RECEIVED, server.handshake)
+    assert server.alert_get() == c.A_UNKNOWN_CA
+
+
+def test_exceptions_of_callbacks_come_through_and_do_no_harm():
+    client, server = shaken(client_session("alice"), server_session())
+    server.certificate_server_set_request(c.CERT_REQUIRE)
+
+    def confused(session):
+        raise LookupError("where is the database?")
+
+    server.set_verify_function(confused)
+    with pytest.raises(Again):
+        server.reauth()
+    with pytest.raises(ReauthRequest):
+        client.record_recv()
+    client.reauth()
+    with pytest.raises(LookupError):
+        server.reauth()
+    server.set_verify_function(None)
+    server.reauth()
+    assert server.certificate_get_peers() == certificate("alice").chain
+
+
+def test_a_retrieve_function_chooses_and_may_take_its_time():
+    client, server = shaken(client_session(), server_session())
+    alice = certificate("alice").credential()
+    answers = [codes.E_AGAIN, alice]
+    requests = []
+
+    def retrieve(session, request):
+        requests.append(request)
+        return answers.pop(0)
+
+    client._certificates.set_retrieve_function(retrieve)
+    server.certificate_server_set_request(c.CERT_REQUIRE)
+    with pytest.raises(Again):
+        server.reauth()
+    with pytest.raises(ReauthRequest):
+        client.record_recv()
+    with pytest.raises(Again):
+        client.reauth()
+    client.reauth()
+    server.reauth()
+    assert server.certificate_get_peers() == certificate("alice").chain
+    assert requests[0] == requests[1]
+    assert requests[0].post_handshake
+    assert requests[0].authorities == (authority().name,)
+
+
+@pytest.mark.parametrize("answer", [-1, "alice", codes.E_INTERNAL_ERROR])
+def test_a_retrieve_function_that_fails(answer):
+    client, server = shaken(client_session(), server_session())
+    client._certificates.set_retrieve_function(lambda session, request: answer)
+    server.certificate_server_set_request(c.CERT_REQUIRE)
+    with pytest.raises(Again):
+        server.reauth()
+    with pytest.raises(ReauthRequest):
+        client.record_recv()
+    failed(codes.E_USER_ERROR, client.reauth)
+    failed(codes.E_INVALID_SESSION, client.reauth)
+    client.alert_send_appropriate(codes.E_USER_ERROR)  # user_canceled, which says nothing
+    client.bye(c.SHUT_WR)
+    failed(codes.E_SESSION_EOF, server.reauth)
+
+
+def test_a_server_that_chooses_by_name():
+    server = Session(SERVER)
+    server.credentials_set(CertificateCredentials())
+    names = []
+
+    def retrieve(session, request):
+        names.append(request.server_name)
+        return certificate("server.example", "server").credential()
+
+    server._certificates.set_retrieve_function(retrieve)
+    shaken(client_session(), server)
+    assert names == ["server.example"]
+
+
+class Token:
+    """A signer that answers as it is told to."""
+
+    def __init__(self, *answers):
+        self.key = certificate("alice").credential().signer
+        self.public_key, self.schemes = self.key.public_key, self.key.schemes
+        self.answers = list(answers)
+
+    def sign(self, scheme, data):
+        answer = self.answers.pop(0)
+        if isinstance(answer, BaseException):
+            raise answer
+        return self.key.sign(scheme, data) if answer == "sign" else answer
+
+
+def asked_with(token):
+    client, server = shaken(client_session(), server_session())
+    client._certificates.set_x509_key(Credential(certificate("alice").chain, token))
+    server.certificate_server_set_request(c.CERT_REQUIRE)
+    with pytest.raises(Again):
+        server.reauth()
+    with pytest.raises(ReauthRequest):
+        client.record_recv()
+    return client, server
+
+
+def test_a_slow_token():
+    client, server = asked_with(Token(BlockingIOError(), InterruptedError(), Again(), "sign"))
+    for kind in (Again, Interrupted, Again):
+        with pytest.raises(kind):
+            client.reauth()
+        assert client.record_send(b"meanwhile") == 9
+    client.reauth()
+    for _ in range(3):
+        with pytest.raises(GotApplicationData):
+            server.reauth()
+        assert server.record_recv() == b"meanwhile"
+    server.reauth()
+
+
+async def later():
+    raise AssertionError("nobody waits for it")
+
+
+@pytest.mark.parametrize("answer", [RuntimeError("token pulled out"), "coroutine"])
+def test_a_token_that_fails_may_be_tried_again(answer):
+    answer = later() if answer == "coroutine" else answer
+    client, server = asked_with(Token(answer, "sign"))
+    failed(codes.E_PK_SIGN_FAILED, client.reauth)
+    client.reauth()
+    server.reauth()
+    assert server.certificate_get_peers() == certificate("alice").chain
+
+
+def test_a_token_that_gives_no_signature_ends_the_session():
+    client, _ = asked_with(Token("not bytes"))
+    failed(codes.E_INTERNAL_ERROR, client.reauth)
+    failed(codes.E_INVALID_SESSION, client.reauth)
+
+
+# --- several requests, from a server that is no Session
+
+
+def test_every_request_is_reported_and_answered_in_its_turn():
+    pair = Pair("ours-ours", Setup(certificates=[certificate("alice")])).handshake()
+    machine = pair.server.it._machine
+    verifier = authority().verifier()
+    first, second = (
+        machine.connection.request_auth(AuthRequest(verifier=verifier)) for _ in range(2)
+    )
+    machine.flush()
+    client = pair.client.it
+    for _ in range(2):
+        with pytest.raises(ReauthRequest):
+            client.record_recv()
+    client.reauth()
+    client.reauth()
+    failed(codes.E_INVALID_REQUEST, client.reauth)
+    for context in (first, second):
+        while not machine.questions:
+            with pytest.raises(Again):
+                pair.server.it.record_recv()
+        question = machine.questions[0]
+        assert question.subject.context == context
+        machine.answer(question, pair.server.it._judge(question.subject))
+
+
+def test_help_reads_like_the_manual_page():
+    text = " ".join((Session.reauth.__doc__ or "").split())
+    for phrase in (
+        "server** asks", "client** answers", "What is not fatal", "GotApplicationData",
+        "has not authenticated yet", "E_INVALID_REQUEST", "set_verify_cert",
+        "certificate_server_set_request", "pre-shared key", "SFLAGS_POST_HANDSHAKE_AUTH",
+        "AUTO_REAUTH", "Again", "Interrupted",
+    ):  # fmt: skip
+        assert phrase in text, phrase
+
+
+def test_priorities_of_the_session():
+    client = client_session()
+    client.priority_set_direct(PRIORITY)
+    failed(codes.E_INVALID_REQUEST, client.priority_set_direct, "NORMAL:+WHAT")
+    shaken(client, server_session())
