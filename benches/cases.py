@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benches.contest import Case, Contestant, Impossible, Measured, measure
-from benches.floor import Floor
+from benches.contest import Case, Measured, measure
+from benches.entrants import contestants
 from benches.footprint import import_times, pair_sizes
-from benches.material import RECORD, material
-from benches.ours import Ours
-from benches.pyopenssl import PyOpenSSL
-from benches.stdlib import Stdlib
+from benches.material import RECORD
 
-__all__ = ["Results", "Row", "contestants", "run"]
+__all__ = ["Results", "Row", "run"]
 
 RECORDS = 16
 ECHOES = 32
@@ -71,18 +68,6 @@ class Results:
 
     titles: Mapping[str, str]
     rows: tuple[Row, ...]
-
-
-def contestants() -> list[Contestant]:
-    """Those that are there."""
-    found: list[Contestant] = []
-    kinds: tuple[type[Contestant], ...] = (Floor, Ours, Stdlib, PyOpenSSL)
-    for kind in kinds:
-        try:
-            found.append(kind(material()))
-        except Impossible:
-            continue
-    return found
 
 
 def run(*, seconds: float, quick: bool) -> Results:

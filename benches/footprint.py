@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benches.contest import Impossible, Measured
+from benches.entrants import contestants
 
 __all__ = ["IMPORTS", "import_times", "pair_sizes"]
 
@@ -69,8 +70,6 @@ def _resident() -> int:
 
 
 def _hold(name: str, pairs: int) -> float:
-    from benches.cases import contestants
-
     (contestant,) = (each for each in contestants() if each.name == name)
     held = [contestant.idle() for _ in range(pairs // 4)]  # pools and caches fill up
     before = _resident()

@@ -17,7 +17,8 @@ from postshake.config import AuthRequest, ClientConfig, ServerConfig
 from postshake.connection import Connection
 from postshake.drive.answers import find_answer_now
 from postshake.errors import AlertReceived, PostshakeError
-from postshake.events import Event, ReauthCompleted, ReauthRequested
+from postshake.events import Event, Outcome, ReauthCompleted, ReauthRequested
+from postshake.pki.credential import Credential
 from postshake.questions import Question
 from tests.certs import CA, NOW, Issued
 
@@ -193,6 +194,21 @@ class ConnectionPair:
                 credentials = self.client.connection.config.credentials
                 credential = None if decline or not credentials else credentials[0]
                 self.client.connection.answer_auth(event.context, credential)
+
+    def ask(self, **fields: Any) -> bytes:
+        """Let the server ask, and the client see it; the request's context."""
+        context = self.server.connection.request_auth(AuthRequest(**fields))
+        self.move()
+        return context
+
+    def give(self, context: bytes, credential: Credential | None) -> None:
+        """Let the client answer one request, and the server see it."""
+        self.client.connection.answer_auth(context, credential)
+        self.move()
+
+    def outcomes(self) -> list[tuple[bytes, Outcome]]:
+        """What became of the requests that are settled, by context and in order."""
+        return [(event.context, event.outcome) for event in self.server.of(ReauthCompleted)]
 
     def reauth(self, request: AuthRequest | None = None, **fields: Any) -> ReauthCompleted:
         """One whole request and its answer; what the server made of it."""

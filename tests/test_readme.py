@@ -65,9 +65,7 @@ def test_engine():
 
     names: dict[str, Any] = {
         "client_config": client_config("alice"),
-        "server_config": server_config(
-            credentials=(issued("localhost", "server").credential(),)
-        ),
+        "server_config": server_config(credentials=(issued("localhost", "server").credential(),)),
         "exchange": exchange,
         "alice": issued("alice").credential(),
         "staff_ca_name": the_ca().name,

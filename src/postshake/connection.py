@@ -12,7 +12,7 @@ from enum import Enum
 
 from .config import AuthRequest, ClientConfig, Refusal, ServerConfig
 from .constants import AlertDescription, AlertLevel, Role
-from .errors import PostshakeError, ReauthUnavailable, UsageError
+from .errors import InternalError, PostshakeError, ReauthUnavailable, UsageError
 from .events import Direction, Established, Event, Ticket
 from .pki.credential import Credential
 from .pki.identity import Identity
@@ -152,7 +152,8 @@ class Connection:
         engine.check_working()
         if engine.received_close:
             return  # §6.1: what follows a closure alert is ignored
-        engine.start()
+        if not engine.started:
+            engine.start()
         if engine.held and engine.layer.buffered + len(data) > self.config.limits.waiting_input:
             raise UsageError("answer the open question before giving more data")
         engine.receive(data)
@@ -170,8 +171,7 @@ class Connection:
             TruncationError: the peer did not say close_notify, so something may
                 be missing. What was received can still be read.
         """
-        if not self._engine.received_close and self._engine.failure is None:
-            self._engine.end_of_stream()
+        self._engine.end_of_stream()
 
     def data_to_send(self) -> bytes:
         """Take the bytes that the transport must carry."""
@@ -192,9 +192,13 @@ class Connection:
         engine = self._engine
         if self.config.trace is not None:
             engine.trace_data(Direction.sent, len(data))
-        engine.layer.send(APPLICATION_DATA, data)
-        if engine.layer.outbound.wants_update:
-            engine.key_updates.send()
+        try:
+            engine.layer.send(APPLICATION_DATA, data)
+            if engine.layer.outbound.wants_update:
+                engine.key_updates.send()
+        except InternalError as error:  # a part of the data may be queued already
+            engine.fail(error)
+            raise
 
     def read(self, size: int = -1) -> bytes:
         """Take received application data: what is there, at most `size` bytes.
@@ -273,13 +277,14 @@ class Connection:
         """Answer a question.
 
         An exception given as the value says that no answer could be found. That
-        ends the connection with internal_error, with one exception: when a
-        client's signature for a request fails, nothing was sent, and the request
-        is open as before, to be declined or tried again.
+        ends the connection, with internal_error if it is no TLSError. Only when a
+        client's signature for a request fails there is no harm: nothing was sent,
+        and the request is open as before, to be declined or tried again.
 
         Raises:
             UsageError: there is no such question.
             TLSError: the answer ends the connection.
+            TruncationError: `receive_eof` was called before the answer.
         """
         self._engine.answer(question_id, value)
 
@@ -299,6 +304,8 @@ class Connection:
         """
         self._check_open()
         requests = self._server_side()
+        if self._engine.received_close:
+            raise ReauthUnavailable("the client said close_notify and can answer no more")
         with self._engine.failing(harmless=UsageError):
             return requests.request(request or AuthRequest())
 

@@ -24,6 +24,7 @@ __all__ = [
     "CertificateRequired",
     "CertificateRevoked",
     "CertificateUnknown",
+    "DataWaiting",
     "DecodeError",
     "DecryptError",
     "IdentityChanged",
@@ -302,6 +303,10 @@ class ReauthUnavailable(UsageError):
 
 class KeyMismatch(UsageError):
     """A private key that is not the certificate's."""
+
+
+class DataWaiting(UsageError):
+    """The peer's data must be received before the call can go on; then make it again."""
 
 
 class TruncationError(PostshakeError):

@@ -64,7 +64,7 @@ class Refused:
 
 Verdict: TypeAlias = VerifiedChain | Refused
 """The answer to JudgePeer. An exception given instead means that no verdict was
-reached, and ends the connection with internal_error."""
+reached, and ends the connection."""
 
 
 @dataclass(frozen=True, slots=True)

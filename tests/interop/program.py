@@ -159,6 +159,10 @@ class Program:
         except BrokenPipeError:
             raise PeerFailed(f"{self.name} is gone\n{self.log()}") from None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def end_input(self) -> None:
         """Close its standard input."""
         assert self._process.stdin is not None

@@ -142,10 +142,10 @@ class End:
         """Handshake messages: whether it came in, and its name."""
         self.bodies: list[tuple[bool, int, bytes]] = []
         """The same with bodies, of GnuTLS alone."""
-        self.session = self.api.gnutls_session_t()
+        self.session: Any = self.api.gnutls_session_t()
         assert self.api.gnutls_init(self.session, role | setup.flags) == 0
         if which == OURS:
-            self.session.it._base = Config(trace=self._note)
+            self.it._base = Config(trace=self._note)
         else:
             self.api.set_hook(self.session, self._hook)
         self.api.gnutls_priority_set_direct(self.session, setup.priority)

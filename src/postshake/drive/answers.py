@@ -7,7 +7,7 @@ result back to the connection. What it runs is the owner's: signers, verifiers.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Any
 
 from ..constants import Role
@@ -24,15 +24,40 @@ def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
     A verifier's CertificateError becomes `Refused`, which is an answer too. Other
     exceptions are the owner's to give to `Connection.answer`.
     """
+    answer = _ask(subject)
+    if isinstance(subject, JudgePeer) and isawaitable(answer):
+        return _refusing(answer)
+    return answer
+
+
+def find_answer_now(subject: Subject[Any]) -> object:
+    """Return the answer at once; what only an event loop can find is an error.
+
+    Returns:
+        The answer, or the exception that stood in its way.
+    """
+    try:
+        answer = _ask(subject)
+        if isawaitable(answer):
+            if iscoroutine(answer):
+                answer.close()  # nobody will await it
+            raise UsageError(
+                f"{type(subject).__name__} has an asynchronous answer, and this driver blocks"
+            )
+    except Exception as error:
+        return error
+    return answer
+
+
+def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
     match subject:
         case Sign(signer, scheme, data):
             return signer.sign(scheme, data)
         case JudgePeer(peer, verifier):
             try:
-                verdict = verifier.verify(peer)
+                return verifier.verify(peer)
             except CertificateError as error:
                 return Refused(error)
-            return _refusing(verdict) if isawaitable(verdict) else verdict
         case ChooseCredential(Role.server, credentials, wanted, server_name):
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
@@ -45,22 +70,3 @@ async def _refusing(verdict: Awaitable[object]) -> object:
         return await verdict
     except CertificateError as error:
         return Refused(error)
-
-
-def find_answer_now(subject: Subject[Any]) -> object:
-    """Return the answer at once; what only an event loop can find is an error.
-
-    Returns:
-        The answer, or the exception that stood in its way.
-    """
-    try:
-        answer = find_answer(subject)
-        if isawaitable(answer):
-            if hasattr(answer, "close"):
-                answer.close()
-            raise UsageError(
-                f"{type(subject).__name__} has an asynchronous answer, and this driver blocks"
-            )
-    except Exception as error:
-        return error
-    return answer

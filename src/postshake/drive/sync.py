@@ -5,8 +5,31 @@
         stream.handshake()
         stream.send(b"hello")
 
-A client answers requests for authentication by itself, inside `receive`, as they
-come. A server calls `reauth`.
+A client answers requests for authentication by itself, as they come, inside
+whatever call is moving bytes. A server calls `reauth`.
+
+Theory of operation
+===================
+
+The socket does not block; the stream does. Its `Pump` moves what can be moved, out
+and in, and waits only if nothing could. Each call pumps until what it is for has
+happened. So nothing depends on which call is running: an answer to a request, or
+to a key update, leaves from inside `receive` as well as from inside `send`.
+
+*Sending reads.* When the socket takes no more, the peer may be waiting for us to
+read, or for the answer to a request. So `send` takes what comes meanwhile, up to
+``max_unread`` bytes for `receive` to return later. Beyond that two ends that both
+send without ever receiving block each other, as they would without TLS. Much data is
+sealed piece by piece, so that an answer need not wait for all of it.
+
+*Time.* A call takes at most `timeout` seconds, then raises TimeoutError, and nothing
+is lost: made again, it goes on where it was. `send` is the exception, because its
+data was taken; `flush` goes on with it. With a timeout of 0 nothing ever waits, and
+a loop of one's own can do so with `fileno` and `unsent`.
+
+*Failure.* A connection that failed stays failed: every call raises the reason, once
+what was received before has been read. The alert has left by then if the socket
+took it, and `close` sees to it that the peer can read it.
 """
 
 from __future__ import annotations
@@ -19,37 +42,44 @@ from types import TracebackType
 from typing import Any
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
-from ..connection import Connection
-from ..errors import TLSError, TruncationError, UsageError
+from ..connection import Connection, State
+from ..constants import Role
+from ..errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
 from ..events import Established, Event, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from .answers import find_answer_now
+from .pump import Pump
 
 __all__ = ["Answerer", "Stream"]
 
-RECEIVE_SIZE = 256 * 1024
+MAX_UNREAD = 1024 * 1024
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
-LINGER_BYTES = 4 * 1024 * 1024
 
 Answerer = Callable[[ReauthRequested], Credential | None]
 """Chooses what to answer a request with; None declines."""
 
 
 class Stream:
-    """TLS over a blocking socket.
-
-    Timeouts are the socket's: a call that runs into one raises TimeoutError and
-    loses nothing, and can be made again.
+    """TLS over a socket, for one thread at a time.
 
     Args:
-        sock: connected; the stream sends and receives on it, and closes it.
+        sock: connected. The stream owns it from here on: it makes it non-blocking,
+            takes its timeout over, and closes it.
         config: the policy; its class decides the role.
         server_name: client only: whom we mean to reach.
         answer: client only: chooses the credential for each request; the default
-            takes the first of ``config.credentials`` that fits.
+            takes the first of ``config.credentials`` that fits. If it raises, or the
+            credential cannot sign, the request is declined and the call that was
+            moving bytes raises a UsageError; the connection goes on.
+        on_event: called with every event, in order, while bytes are moved. It must
+            not call the stream.
+        max_unread: how many bytes are kept for `receive` while another call waits.
     """
+
+    timeout: float | None
+    """Seconds that a call may take; None for any time, 0 to wait for nothing."""
 
     def __init__(
         self,
@@ -58,16 +88,21 @@ class Stream:
         server_name: str | None = None,
         *,
         answer: Answerer | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        max_unread: int = MAX_UNREAD,
     ) -> None:
         self.connection = Connection(config, server_name)
         """The engine, for what this class does not show."""
-        self.events: list[Event] = []
-        """Events that nobody waited for, oldest first; yours to clear."""
+        self.timeout = sock.gettimeout()
         self._sock = sock
         self._answer = answer or self._choose
+        self._on_event = on_event
+        self._max_unread = max_unread
+        self._asked: tuple[AuthRequest | None, bytes] | None = None
         self._completed: dict[bytes, ReauthCompleted] = {}
-        self._unsent = b""
+        self._ended = False  # we said that we send no more
         self._closed = False
+        self._pump = Pump(sock, self.connection, self._advance, max_unread)
 
     def __enter__(self) -> Stream:
         return self
@@ -80,10 +115,29 @@ class Stream:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<Stream {self.connection!r}{' closed' if self._closed else ''}>"
+
     @property
     def peer_identity(self) -> Identity | None:
         """Whom the peer has proven to be, as of now."""
         return self.connection.peer_identity
+
+    @property
+    def readable(self) -> int:
+        """How many bytes `receive` has to give without looking at the socket."""
+        return self.connection.readable
+
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes wait for the socket; `flush` sends them."""
+        return self._pump.unsent
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, to wait for; see also `readable` and `unsent`."""
+        return self._sock.fileno()
+
+    # --- talking
 
     def handshake(self) -> Established:
         """Shake hands; again, it only returns what was settled.
@@ -91,19 +145,31 @@ class Stream:
         Raises:
             TLSError: it failed; the alert has been sent.
             TruncationError: the peer hung up.
+            TimeoutError: it took too long; call it again to go on.
         """
-        connection = self.connection
-        connection.start()
-        self._settle()
-        while connection.established is None:
-            self._pump()
-        return connection.established
+        return self._handshake(self._limit())
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Send application data, all of it."""
-        self.handshake()
-        self.connection.send_data(data)
-        self._flush()
+        """Send application data, all of it.
+
+        Raises:
+            TimeoutError: it took too long. Once the handshake is complete the data
+                was taken all the same: do not send it again, but `flush`.
+            TLSError: the connection failed.
+            UsageError: we said that we send no more.
+        """
+        limit = self._limit()
+        self._handshake(limit)
+        if self._ended:
+            raise UsageError("we said that we send no more")
+        data = bytes(data)  # which copies no bytes
+        self._pump.queue(data)
+        self._pump.flush(limit)
+
+    def flush(self) -> None:
+        """Send what a timeout left over."""
+        self._check()
+        self._pump.flush(self._limit())
 
     def receive(self, size: int = 65536) -> bytes:
         """Receive at most `size` bytes; waits for at least one.
@@ -117,142 +183,221 @@ class Stream:
         Raises:
             TLSError: the connection failed. What came before was returned first.
             TruncationError: the stream ended without a goodbye.
+            TimeoutError: nothing came in time.
         """
         return self.receive_with_identity(size)[0]
 
     def receive_with_identity(self, size: int = 65536) -> tuple[bytes, Identity | None]:
         """Receive as `receive` does, and say who sent it."""
+        if size < 1:
+            raise UsageError(f"expected to receive at least 1 byte, not {size}")
+        limit = self._limit()
         connection = self.connection
         while not connection.readable:
             if connection.peer_closed:
                 return b"", connection.peer_identity
-            if connection.failure is not None:
-                raise connection.failure
-            self.handshake()
+            self._handshake(limit)
             if not connection.readable and not connection.peer_closed:
-                self._pump()
+                try:
+                    self._pump.move(limit)
+                except PostshakeError:
+                    if connection.failure is None or not connection.readable:
+                        raise
+                    # the data came first; the failure is raised next time
         identity = connection.read_identity
         return connection.read(size), identity
 
     def reauth(self, request: AuthRequest | None = None) -> ReauthCompleted:
         """Server: ask the client to authenticate, and wait for the outcome (§4.6.2).
 
-        Data that the client sends meanwhile is kept for `receive`.
+        Data that the client sends meanwhile is kept for `receive`; it is from
+        whoever the client was before.
 
         Raises:
-            ReauthUnavailable: the client did not offer it, or the application
-                protocol forbids it; the connection is unharmed.
+            ReauthUnavailable: the client did not offer it or said goodbye, or the
+                application protocol forbids it; the connection is unharmed.
+            DataWaiting: the client sends more than is kept. Receive some, then call
+                this again with the same request: it goes on with the one that is open.
+            TimeoutError: no outcome in time; call it again to go on. The request's
+                own deadline is another thing, and an outcome.
             TLSError: the client's answer broke the protocol, or the request said
                 that a refusal ends the connection.
             TruncationError: the client hung up.
         """
-        return self.wait(self.request_auth(request))
+        limit = self._limit()
+        if self._asked is None or self._asked[0] != request:
+            self._handshake(limit)
+            self._asked = request, self.connection.request_auth(request)
+        try:
+            self._pump.flush(limit)
+            completed = self._wait_for(self._asked[1], limit)
+        except (TimeoutError, DataWaiting):
+            raise
+        except BaseException:
+            self._asked = None
+            raise
+        self._asked = None
+        return completed
 
     def request_auth(self, request: AuthRequest | None = None) -> bytes:
-        """Server: ask the client to authenticate, and return the request's context."""
-        self.handshake()
+        """Server: ask the client to authenticate, and return the request's context.
+
+        It is asked even if this runs into a timeout; then the context is the last
+        of ``connection.open_requests``.
+        """
+        limit = self._limit()
+        self._handshake(limit)
         context = self.connection.request_auth(request)
-        self._flush()
+        self._pump.flush(limit)
         return context
 
     def wait(self, context: bytes) -> ReauthCompleted:
-        """Server: wait for the outcome of a request made with `request_auth`."""
+        """Server: wait for the outcome of a request made with `request_auth`.
+
+        It raises what `reauth` raises.
+        """
+        return self._wait_for(context, self._limit())
+
+    def _wait_for(self, context: bytes, limit: float | None) -> ReauthCompleted:
         connection = self.connection
         while context not in self._completed:
-            if connection.failure is not None:
-                raise connection.failure
-            if connection.peer_closed:
-                raise TruncationError("the client said goodbye and did not answer")
+            self._check()
             if context not in connection.open_requests:
                 raise UsageError("no request has this context")
-            self._pump()
+            if connection.peer_closed:
+                raise ReauthUnavailable("the client said goodbye and did not answer")
+            if connection.readable > self._max_unread:
+                raise DataWaiting(
+                    f"{connection.readable} bytes of the client's data came before its answer, "
+                    f"and at most {self._max_unread} are kept: receive them first"
+                )
+            self._pump.move(limit)
         return self._completed.pop(context)
 
     def key_update(self, request_peer: bool = False) -> None:
         """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""
+        self._check()
         self.connection.key_update(request_peer)
-        self._flush()
+        self._pump.flush(self._limit())
+
+    # --- ending
+
+    def send_eof(self) -> None:
+        """Say that we send no more; the peer may, and `receive` goes on (§6.1).
+
+        Requests for authentication that come now are not answered: an answer could
+        not be sent any more.
+        """
+        limit = self._limit()
+        self._handshake(limit)
+        self._pump.flush(limit)
+        self._ended = True
+        self.connection.close()
+        self._pump.flush(limit)
 
     def close(self) -> None:
-        """Say goodbye and close the socket.
+        """Say goodbye and close the socket; takes two seconds at most.
 
-        Our side is shut first and what the peer still sends is read for a short
-        while: else the system would answer it with a reset, and that could
-        overtake our last words, an alert among them.
+        What a timeout left over is sent first; if that fails no goodbye is said, so
+        that the peer does not take what it got for all. Then our side is shut, and
+        what the peer still sends is read for a short while: else the system would
+        answer it with a reset, and that could overtake our last words, an alert
+        among them.
         """
         if self._closed:
             return
-        self._closed = True
-        self.connection.close()
-        with contextlib.suppress(OSError):
-            self._flush()
-            self._sock.shutdown(socket.SHUT_WR)
-            self._drain()
-        self._sock.close()
+        self._closed = self._ended = True
+        until = monotonic() + LINGER
+        try:
+            with contextlib.suppress(OSError, PostshakeError):
+                if self.connection.state is not State.NEW:
+                    self._pump.send_rest(until)
+                    self.connection.close()
+                    self._pump.send_rest(until)
+                    self._sock.shutdown(socket.SHUT_WR)
+                    self._pump.drain(until)
+        finally:
+            self._pump.close()
 
     # --- inside
 
-    def _pump(self) -> None:
-        """Send what is due, wait for input or a deadline, and take what came."""
-        self._flush()
-        connection = self.connection
-        try:
-            data = self._wait_for_input()
-            if data is None:
-                connection.check_deadlines()
-            elif data:
-                connection.receive_data(data)
-            else:
-                connection.receive_eof()
-            self._settle()
-        except TLSError:
-            self._settle()
-            with contextlib.suppress(OSError):  # the reason matters more
-                self._flush()
-            raise
-        self._flush()
+    def _limit(self) -> float | None:
+        """When a call that begins now has to end."""
+        return None if self.timeout is None else monotonic() + self.timeout
 
-    def _wait_for_input(self) -> bytes | None:
-        """Receive from the socket; None when a request's deadline came first."""
-        deadline = self.connection.next_deadline()
-        if deadline is None:
-            return self._sock.recv(RECEIVE_SIZE)
-        timeout = self._sock.gettimeout()
-        left = max(0.0, deadline - self.connection.config.clock())
-        if timeout is not None and timeout < left:
-            return self._sock.recv(RECEIVE_SIZE)
-        self._sock.settimeout(left or 1e-6)  # 0 would mean not to block at all
+    def _check(self) -> None:
+        if self.connection.failure is not None:
+            raise self.connection.failure
+        if self._closed:
+            raise UsageError("the stream is closed")
+
+    def _handshake(self, limit: float | None) -> Established:
+        self._check()
+        connection = self.connection
+        established = connection.established
+        if established is not None:
+            return established
+        self._advance(connection.start)
+        while (established := connection.established) is None:
+            self._check()
+            self._pump.move(limit)
+        self._pump.flush(limit)  # our Finished
+        return established
+
+    # --- what the engine wants
+
+    def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
+        """Let the engine take a step, and settle what comes of it."""
         try:
-            return self._sock.recv(RECEIVE_SIZE)
-        except TimeoutError:
-            return None
-        finally:
-            self._sock.settimeout(timeout)
+            step(*arguments)
+            self._settle()
+        except Exception:
+            if self.connection.failure is not None:
+                self._settle()  # what led to it is worth knowing
+            with contextlib.suppress(OSError, PostshakeError):  # the reason matters more
+                self._pump.send_some()
+            raise
 
     def _settle(self) -> None:
-        """Answer all questions and requests, and sort the events."""
+        """Answer all questions and requests, and hand the events out.
+
+        The owner's code may raise: the rest is settled first.
+        """
         connection = self.connection
-        broken: BaseException | None = None
+        errors: list[Exception] = []
         while True:
-            while (question := connection.next_question()) is not None:
+            if (question := connection.next_question()) is not None:
                 found = find_answer_now(question.subject)
                 connection.answer(question.id, found)
-                if isinstance(found, BaseException):
-                    # only a request's signature fails without harm: then decline
-                    broken = found
-            event = connection.next_event()
-            if event is None:
-                break
-            if isinstance(event, ReauthCompleted):
-                self._completed[event.context] = event
-            elif isinstance(event, ReauthRequested):
-                connection.answer_auth(event.context, self._answer(event))
+                if isinstance(found, Exception):  # and it was for a request: no harm done
+                    errors.append(_declining(found))
+            elif (event := connection.next_event()) is not None:
+                try:
+                    self._take(event)
+                except Exception as error:
+                    errors.append(error)
             else:
-                self.events.append(event)
-        if broken is not None:
-            for context in connection.open_requests:
-                connection.answer_auth(context, None)
-            raise broken
+                break
+        if errors:
+            if connection.role is Role.client and connection.failure is None and not self._ended:
+                for context in connection.open_requests:  # those that failed
+                    connection.answer_auth(context, None)
+                self._settle()
+            raise errors[0]
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, ReauthCompleted):
+            self._completed[event.context] = event
+        if self._on_event is not None:
+            self._on_event(event)
+        if isinstance(event, ReauthRequested):
+            if self.connection.failure is not None or self._ended:
+                return
+            try:
+                credential = self._answer(event)
+            except Exception as error:
+                raise _declining(error) from error
+            self.connection.answer_auth(event.context, credential)
 
     def _choose(self, request: ReauthRequested) -> Credential | None:
         return choose_credential(
@@ -265,26 +410,11 @@ class Stream:
             ),
         )
 
-    def _flush(self) -> None:
-        """Send all that is due; what a timeout leaves over is sent first next time."""
-        while self._unsent or self.connection.has_data_to_send:
-            if not self._unsent:
-                self._unsent = self.connection.data_to_send()
-            view = memoryview(self._unsent)
-            sent = 0
-            try:
-                while sent < len(view):
-                    sent += self._sock.send(view[sent:])
-            finally:
-                self._unsent = bytes(view[sent:])
 
-    def _drain(self) -> None:
-        """Read and forget, until the peer is done or we have waited enough."""
-        until = monotonic() + LINGER
-        left = LINGER_BYTES
-        while left > 0 and (wait := until - monotonic()) > 0:
-            self._sock.settimeout(wait)
-            data = self._sock.recv(RECEIVE_SIZE)
-            if not data:
-                return
-            left -= len(data)
+def _declining(error: Exception) -> UsageError:
+    failure = UsageError(
+        f"a request for authentication was declined, because answering it failed: "
+        f"{type(error).__name__}: {error}"
+    )
+    failure.__cause__ = error
+    return failure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from ..config import ClientConfig, ServerConfig
 from ..constants import (
@@ -49,6 +49,7 @@ from .server13 import server_handshake
 __all__ = ["APPLICATION_DATA", "Engine"]
 
 APPLICATION_DATA = int(ContentType.application_data)
+CLOSURE_ALERTS = (AlertDescription.close_notify, AlertDescription.user_canceled)  # §6.1
 
 
 class Engine:
@@ -65,7 +66,6 @@ class Engine:
         self.received_close = False
         limits = config.limits
         self.layer = RecordLayer(limits=limits, role=self.role, padding=config.padding)
-        self.layer.ccs_allowed = True
         self.reassembly = Reassembly(limits)
         self.link = Link(self.role, config, self.layer, self.reassembly)
         self.desk = Desk()
@@ -77,9 +77,11 @@ class Engine:
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
         self._data_allowed = False
+        self._ended = False
         self._alert_budget = Budget(limits.warning_alerts, "alerts that change nothing")
-        # by role once the handshake is complete: what a message is for, with no reader
-        self._routes: dict[int, Callable[[Received], None]] = {}
+        # by role once the handshake is complete: what a message is for, with no reader;
+        # one that begins an answer gives the conversation that reads on
+        self._routes: dict[int, Callable[[Received], Conversation[Any] | None]] = {}
 
     def conversations(self) -> list[Conversation[Any]]:
         """Those that wait for a message or an answer."""
@@ -104,11 +106,13 @@ class Engine:
             self.desk.begin(self._handshake)
 
     def receive(self, data: bytes | bytearray | memoryview) -> None:
-        """Take bytes from the transport."""
-        with self.failing():
+        """Take bytes from the transport; nothing may have failed before."""
+        try:  # route (a): `failing` costs more than a small record
             self.layer.feed(data)
             self._process()
             self.key_updates.pay()
+        except Exception as error:
+            self._break(error)
 
     def answer(self, question_id: int, value: object) -> None:
         """Let the conversation that asked go on."""
@@ -123,6 +127,9 @@ class Engine:
             if held:  # by this question: while the handshake asks, nothing else does
                 self._take_messages()
                 self._process()
+                self.key_updates.pay()
+        if self._ended:
+            self.end_of_stream()
 
     @property
     def held(self) -> bool:
@@ -181,16 +188,16 @@ class Engine:
             self.link.trace(Direction.received, message, len(raw))
         received = Received(message, raw)
         reader = self._reader
-        route = self._routes.get(handshake_type)
         if reader is not None:
             reader.take(received)
-            self._go_on_with(reader)
-        elif route is not None:
-            route(received)
+        elif (route := self._routes.get(handshake_type)) is not None:
+            reader = route(received)
         else:
             raise UnexpectedMessage(
                 f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
             )
+        if reader is not None:
+            self._go_on_with(reader)
 
     def _go_on_with(self, conversation: Conversation[Any]) -> None:
         """Let a conversation read on, or put up what it asks instead."""
@@ -205,6 +212,14 @@ class Engine:
         description = alert.description
         if self.config.trace is not None:
             self._trace_alert(Direction.received, description)
+        closing = description in CLOSURE_ALERTS
+        if closing and (self.reassembly.partial or (self.outcome and self._reader)):
+            # an error may come anywhere; these would be passed over, and split a flight
+            raise UnexpectedMessage(
+                f"the alert {name_of(AlertDescription, description)}, "
+                f"and {self._what_is_awaited()}",
+                section=None if self.reassembly.partial else "4.6.2",
+            )
         if description == AlertDescription.user_canceled:  # RFC 9846 section 6.1
             self._alert_budget.spend()
         elif description == AlertDescription.close_notify and self.outcome is not None:
@@ -232,22 +247,22 @@ class Engine:
             self._routes[HandshakeType.certificate_request] = self.reauth_client.take_request
         else:
             self.reauth_server = ReauthServer(self.link, config, *shared)
-            self._routes[HandshakeType.certificate] = self._take_certificate
+            self._routes[HandshakeType.certificate] = self.reauth_server.take_certificate
         self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
-
-    def _take_certificate(self, received: Received) -> None:
-        assert self.reauth_server is not None
-        self._go_on_with(self.reauth_server.take_certificate(received))
 
     def give_up(self) -> None:
         """Close before the handshake is complete: nothing more is said or taken."""
-        self.send_alert(AlertDescription.user_canceled)
-        self.send_alert(AlertDescription.close_notify)
-        self.received_close = True
+        if self.started:
+            self.send_alert(AlertDescription.user_canceled)
+            self.send_alert(AlertDescription.close_notify)
+        self.started = self.link.closed = self.received_close = True
         self._drop_conversations()
 
     def end_of_stream(self) -> None:
-        """Break the connection because the transport ended without a goodbye."""
+        """Break the connection, unless the peer said goodbye or it has failed already."""
+        self._ended = True
+        if self.received_close or self.failure is not None or self.held:
+            return  # what waits behind a question is looked at once that is answered
         awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
         self.failure = TruncationError(
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
@@ -270,23 +285,27 @@ class Engine:
         self.check_working()
         try:
             yield
-        except TLSError as error:
-            self._fail(error)
-            raise
         except Exception as error:
             if harmless is not None and isinstance(error, harmless):
                 raise
-            failure = InternalError(f"{type(error).__name__}: {error}")
-            self._fail(failure)
-            raise failure from error
+            self._break(error)
 
-    def _fail(self, error: TLSError) -> None:
+    def _break(self, error: Exception) -> NoReturn:
+        """Raise what went wrong inside, as the connection's failure."""
+        if isinstance(error, TLSError):
+            self.fail(error)
+            raise error
+        failure = InternalError(f"{type(error).__name__}: {error}")
+        self.fail(failure)
+        raise failure from error
+
+    def fail(self, error: TLSError) -> None:
         """Break the connection and queue the alert."""
         error.peer = self.role.peer
         self.failure = error
         self._drop_conversations()
         if error.alert is not None and self.config.send_alerts and not self.link.closed:
-            with suppress(InternalError):  # one failure is enough
+            with suppress(Exception):  # one failure is enough
                 self.send_alert(error.alert)
 
     def _drop_conversations(self) -> None:
@@ -296,8 +315,7 @@ class Engine:
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
         if level is None:
-            closing = (AlertDescription.close_notify, AlertDescription.user_canceled)
-            level = AlertLevel.warning if description in closing else AlertLevel.fatal
+            level = AlertLevel.warning if description in CLOSURE_ALERTS else AlertLevel.fatal
         if description == AlertDescription.close_notify or (
             # user_canceled is followed by close_notify (RFC 9846 section 6.1)
             level == AlertLevel.fatal and description != AlertDescription.user_canceled

@@ -68,7 +68,7 @@ Flow: TypeAlias = Generator[Expect | Ask, Any, T]
 
 def expect(kind: type[M], *, into: Transcript | None = None) -> Flow[M]:
     """Wait for a message of this type, and add it to the transcript `into`."""
-    received = yield from expect_one_of(kind)
+    received: Received = yield Expect((kind,))
     if into is not None:
         into.add(received.raw)
     assert isinstance(received.message, kind)  # the step has checked it

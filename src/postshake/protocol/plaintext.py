@@ -64,6 +64,10 @@ class Plaintext:
                 available = history[self._turn + 1][0] - self.read_position
                 size = available if size < 0 else min(size, available)
         chunks = self.chunks
+        if size < 0 and len(chunks) == 1 and not self._offset:  # nearly always
+            data = chunks.popleft()
+            self.read_position += len(data)
+            return data
         if not chunks or size == 0:
             return b""
         left = self.position - self.read_position if size < 0 else size

@@ -56,9 +56,7 @@ class ReauthServer:
         self._desk = desk
         self._open: dict[bytes, OpenRequest] = {}
         self._deadlines: list[tuple[float, bytes]] = []
-        # contexts of the owner's making; those that we draw do not come twice
-        self._spent: set[bytes] = set()
-        self._asked = False
+        self._spent: set[bytes] = set()  # contexts of all requests ever made
 
     @property
     def open_requests(self) -> tuple[bytes, ...]:
@@ -96,7 +94,7 @@ class ReauthServer:
         )
         request.conversation.begin()
         self._open[context] = request
-        self._asked = True
+        self._spent.add(context)
         if policy.within is not None:
             deadline = self._config.clock() + policy.within
             heapq.heappush(self._deadlines, (deadline, context))
@@ -118,14 +116,12 @@ class ReauthServer:
 
     def _new_context(self, wish: bytes | None) -> bytes:
         """Return a context that this connection has not seen (§4.3.2)."""
-        if wish is None:
-            return self._config.random(CONTEXT_LENGTH)
-        if not 1 <= len(wish) <= 255:
-            raise UsageError(f"a context has 1 to 255 bytes, not {len(wish)} (§4.3.2)")
-        if wish in self._spent or wish in self._open:
+        context = self._config.random(CONTEXT_LENGTH) if wish is None else wish
+        if not 1 <= len(context) <= 255:
+            raise UsageError(f"a context has 1 to 255 bytes, not {len(context)} (§4.3.2)")
+        if context in self._spent:
             raise UsageError("this context was used before in this connection (§4.3.2)")
-        self._spent.add(wish)
-        return wish
+        return context
 
     def take_certificate(self, received: Received) -> Conversation[Answer]:
         """Give a Certificate to the conversation that its context names (§4.4.2).
@@ -135,7 +131,7 @@ class ReauthServer:
         """
         certificate = received.message
         assert isinstance(certificate, Certificate)
-        if not self._asked:
+        if not self._spent:
             raise UnexpectedMessage("Certificate, and nobody asked for one", section="4.6.2")
         context = certificate.certificate_request_context
         request = self._open.get(context)
@@ -152,6 +148,7 @@ class ReauthServer:
     def _settle(self, request: OpenRequest, answer: Answer) -> None:
         """Draw the conclusion from a complete answer."""
         del self._open[request.context]
+        request.conversation = None  # it knows us: a cycle, and done with
         if request.settled:
             return
         if isinstance(answer, Declined):

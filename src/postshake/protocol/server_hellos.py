@@ -18,10 +18,13 @@ from ..errors import (
 )
 from ..wire.extensions import (
     Cookie,
+    EarlyDataIndication,
     Extension,
     Extensions,
     KeyShareClientHello,
     KeyShareHelloRetryRequest,
+    PreSharedKeyClientHello,
+    PskKeyExchangeModes,
     SignatureAlgorithms,
     SupportedGroups,
     SupportedVersionsClientHello,
@@ -56,9 +59,11 @@ class Hellos:
 def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos]:
     """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
     received = yield from expect_one_of(ClientHello)
-    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
     hello = received.message
     assert isinstance(hello, ClientHello)
+    link.layer.ccs_allowed = True  # §5: from the first ClientHello on
+    if hello.extensions.get(EarlyDataIndication) is not None:
+        link.layer.skip_early_data = MAX_EARLY_DATA
     suite = check_client_hello(config, hello)
     group, share = find_group(config, hello)
     if share is not None and not config.require_cookie:
@@ -103,6 +108,11 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     for required in (SignatureAlgorithms, SupportedGroups, KeyShareClientHello):
         if hello.extensions.get(required) is None:
             raise MissingExtension(f"ClientHello: expected {required.__name__}", section="9.2")
+    offers_psk = hello.extensions.get(PreSharedKeyClientHello) is not None
+    if offers_psk and hello.extensions.get(PskKeyExchangeModes) is None:
+        raise MissingExtension(
+            "ClientHello: expected psk_key_exchange_modes with pre_shared_key", section="4.2.9"
+        )
     code = choose_first(config.cipher_suites, hello.cipher_suites)
     if code is None:
         raise NegotiationError(
@@ -185,6 +195,9 @@ def check_second_hello(
         )
     return shares[0].key_exchange
 
+
+MAX_EARLY_DATA = 2**14
+"""Bytes of early data that we pass over (§4.2.10); OpenSSL allows a stranger as many."""
 
 MAY_CHANGE = frozenset(
     {

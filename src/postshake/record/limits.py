@@ -34,7 +34,7 @@ class Limits:
     """Empty application data records in a row (Go's maxUselessRecords is 16)."""
 
     warning_alerts: int = 4
-    """Alerts in a row that neither close nor fail the connection."""
+    """Alerts of one connection that neither close nor fail it."""
 
     key_updates: int = 32
     """KeyUpdates from the peer within `key_update_window` (OpenSSL allows 32)."""

@@ -1,0 +1,82 @@
+"""What serve and connect share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+from collections.abc import Callable
+
+from ..constants import ProtocolVersion
+from ..errors import UsageError
+from ..events import Established
+
+__all__ = ["endpoint", "key_log", "positive", "seconds", "summary"]
+
+_VERSIONS = {ProtocolVersion.TLS12: "TLS 1.2", ProtocolVersion.TLS13: "TLS 1.3"}
+
+
+def endpoint(text: str, default_port: int) -> tuple[str, int]:
+    """Read ``HOST``, ``HOST:PORT`` or ``[ADDRESS]:PORT``.
+
+    Raises:
+        ArgumentTypeError: it is none of these.
+    """
+    host, separator, port = text.rpartition(":")
+    if not separator or (":" in host and not host.startswith("[")) or text.endswith("]"):
+        host, port = text, str(default_port)  # a name, or a bare IPv6 address
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, got {text!r}")
+    return host, int(port)
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, zero or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, got {text!r}")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number above zero."""
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def key_log(path: str) -> Callable[[str], None]:
+    """Append to an SSLKEYLOGFILE; what it holds opens the whole conversation.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    lock = threading.Lock()
+
+    def write(line: str) -> None:
+        with lock, open(path, "a", encoding="ascii", opener=_private) as file:
+            file.write(line + "\n")
+
+    try:
+        with open(path, "a", opener=_private):
+            pass
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    return write
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def summary(established: Established) -> str:
+    """Say in one line what a handshake settled."""
+    version = _VERSIONS.get(established.version, established.version.name)
+    text = f"{version}, {established.suite.code.name}, {established.group.name}"
+    if established.alpn_protocol is not None:
+        text += f", ALPN {established.alpn_protocol.decode('ascii', 'backslashreplace')}"
+    return text

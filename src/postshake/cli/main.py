@@ -1,0 +1,104 @@
+"""Arguments and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+
+from ..constants import AlertDescription
+from ..errors import AlertReceived, PostshakeError, UsageError
+from . import client, demo, server
+
+__all__ = ["main"]
+
+_REFUSALS = frozenset(
+    {
+        AlertDescription.no_certificate,
+        AlertDescription.bad_certificate,
+        AlertDescription.unsupported_certificate,
+        AlertDescription.certificate_revoked,
+        AlertDescription.certificate_expired,
+        AlertDescription.certificate_unknown,
+        AlertDescription.unknown_ca,
+        AlertDescription.access_denied,
+        AlertDescription.certificate_required,
+    }
+)
+"""Alerts that say: your certificate will not do."""
+
+EXIT_CODES = """\
+exit codes:
+  0    everything went well
+  1    TLS failed, or the demo did not go as it should
+  2    wrong arguments, or a file that cannot be used
+  3    the other side refused our certificate, or the lack of one
+  4    the network failed: no connection, no free port, a reset
+  130  interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names may have any letters
+            stream.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except (PostshakeError, OSError) as error:
+        print(f"postshake: {_describe(error)}", file=sys.stderr)
+        return _exit_code(error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    def command(name: str, about: str, epilog: str = "") -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=about,
+            description=about[0].upper() + about[1:] + ".",
+            epilog=epilog + EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    parser = argparse.ArgumentParser(
+        prog="postshake",
+        description="TLS 1.3 with post-handshake authentication: ask a connected client who it is.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demo.add_arguments(command("demo", "watch a client step up over a loopback connection"))
+    server.add_arguments(
+        command(
+            "serve",
+            "serve a page to anybody, and others to who proves an identity when asked",
+            server.EPILOG,
+        )
+    )
+    client.add_arguments(
+        command(
+            "connect",
+            "talk to a TLS server, and answer when it asks who we are",
+            client.EPILOG,
+        )
+    )
+    return parser
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, PostshakeError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, UsageError):
+        return 2
+    if isinstance(error, AlertReceived) and error.received in _REFUSALS:
+        return 3
+    return 1 if isinstance(error, PostshakeError) else 4

@@ -1,0 +1,147 @@
+"""Questions find their answers, at once or later; what stands in the way is said."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from postshake.constants import Role, SignatureScheme
+from postshake.drive.answers import find_answer, find_answer_now
+from postshake.errors import UnknownCA, UsageError
+from postshake.pki.choose import Wanted
+from postshake.pki.trust import PeerChain, VerifiedChain
+from postshake.questions import ChooseCredential, JudgePeer, Refused, Sign, Subject
+from tests.certs import CA, peer
+from tests.pair import issued, the_ca
+
+P256 = SignatureScheme.ecdsa_secp256r1_sha256
+
+
+class Verifier:
+    """Says what it is told to, now or later."""
+
+    def __init__(self, say: Callable[[], VerifiedChain | Awaitable[VerifiedChain]]) -> None:
+        self.say = say
+
+    def verify(self, peer: PeerChain) -> VerifiedChain | Awaitable[VerifiedChain]:
+        return self.say()
+
+
+def judge(verifier: Any) -> JudgePeer:
+    return JudgePeer(peer(issued("alice")), verifier, b"context", None)
+
+
+def refuse() -> VerifiedChain:
+    raise UnknownCA("never heard of it")
+
+
+async def accept_later() -> VerifiedChain:
+    await asyncio.sleep(0)
+    return VerifiedChain((b"leaf",))
+
+
+async def refuse_later() -> VerifiedChain:
+    await asyncio.sleep(0)
+    raise UnknownCA("never heard of it")
+
+
+class LateSigner:
+    """Signs like an event loop's key service."""
+
+    schemes = (P256,)
+    public_key: Any = None
+
+    async def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+        return b"signature"
+
+
+@pytest.fixture(params=[find_answer, find_answer_now])
+def find(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def test_a_signature(find):
+    signer = issued("alice").credential().signer
+    assert find(Sign(signer, P256, b"data"))[0] == 0x30  # DER
+
+
+def test_a_verdict(find):
+    verdict = find(judge(the_ca().verifier()))
+    assert isinstance(verdict, VerifiedChain)
+    assert verdict.certificates[0] == issued("alice").der
+
+
+def test_a_refusal_is_an_answer(find):
+    verdict = find(judge(CA("Other CA").verifier()))
+    assert isinstance(verdict, Refused)
+    assert isinstance(verdict.error, UnknownCA)
+
+
+def test_a_clients_choice_is_by_authority(find):
+    credentials = (issued("alice").credential(),)
+    schemes = tuple(credentials[0].schemes)
+
+    def choose(*authorities: bytes) -> object:
+        wanted = Wanted(authorities=authorities, signature_algorithms=schemes)
+        return find(ChooseCredential(Role.client, credentials, wanted, None))
+
+    assert choose(the_ca().name) is credentials[0]
+    assert choose(CA("Other CA").name) is None
+
+
+def test_a_servers_choice_is_by_name(find):
+    credentials = tuple(
+        issued(name, "server").credential() for name in ("server.example", "other.example")
+    )
+    wanted = Wanted(signature_algorithms=tuple(credentials[0].schemes))
+    question = ChooseCredential(Role.server, credentials, wanted, "other.example")
+    assert find(question) is credentials[1]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [Sign(LateSigner(), P256, b"data"), judge(Verifier(accept_later))],
+    ids=["sign", "judge"],
+)
+def test_what_comes_later_is_no_answer_now(question: Subject[Any]):
+    error = find_answer_now(question)
+    assert isinstance(error, UsageError)
+    assert "asynchronous" in str(error)
+    gc.collect()  # a coroutine that was not awaited would warn, and so fail, here
+
+
+def test_answers_that_come_later():
+    async def find_all() -> list[Any]:
+        questions: list[Any] = [
+            Sign(LateSigner(), P256, b"data"),
+            judge(Verifier(accept_later)),
+            judge(Verifier(refuse_later)),
+        ]
+        found: list[Any] = [find_answer(question) for question in questions]
+        return [await each for each in found]
+
+    signature, verdict, refusal = asyncio.run(find_all())
+    assert signature == b"signature"
+    assert verdict == VerifiedChain((b"leaf",))
+    assert isinstance(refusal, Refused)
+    assert isinstance(refusal.error, UnknownCA)
+
+
+def test_other_exceptions_are_not_verdicts():
+    def break_down() -> VerifiedChain:
+        raise OSError("the verifier is away")
+
+    question = judge(Verifier(break_down))
+    with pytest.raises(OSError, match="away"):
+        find_answer(question)
+    assert isinstance(find_answer_now(question), OSError)
+
+
+def test_unknown_questions_are_nobodys():
+    with pytest.raises(UsageError, match="Subject"):
+        find_answer(Subject())
+    assert isinstance(find_answer_now(Subject()), UsageError)

@@ -1,0 +1,100 @@
+"""The queue of received data: bytes in order, and never two identities in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postshake.pki.identity import Identity
+from postshake.protocol.plaintext import Plaintext
+
+
+def put(plaintext: Plaintext, data: bytes) -> None:
+    plaintext.chunks.append(data)
+    plaintext.position += len(data)
+
+
+def who(number: int) -> Identity:
+    return Identity((bytes((number,)),))
+
+
+def test_bytes_come_out_as_they_went_in() -> None:
+    plaintext = Plaintext()
+    assert (plaintext.read(), plaintext.read(5), len(plaintext)) == (b"", b"", 0)
+    put(plaintext, b"one")
+    put(plaintext, b"two")
+    put(plaintext, b"three")
+    assert len(plaintext) == 11
+    assert plaintext.read(0) == b""
+    assert plaintext.read(1) == b"o"
+    assert plaintext.read(4) == b"netw"
+    assert plaintext.read() == b"othree"
+    assert (plaintext.read(), plaintext.read_position, plaintext.position) == (b"", 11, 11)
+
+
+def test_no_piece_has_two_identities() -> None:
+    plaintext = Plaintext()
+    put(plaintext, b"before")
+    plaintext.commit(who(1))
+    put(plaintext, b"after")
+    plaintext.commit(who(2))
+    plaintext.commit(who(3))
+    put(plaintext, b"later")
+    assert plaintext.identity == who(3)
+    assert plaintext.history == [(0, None), (6, who(1)), (11, who(2)), (11, who(3))]
+    assert (plaintext.read_identity, plaintext.read(100)) == (None, b"before")
+    assert (plaintext.read_identity, plaintext.read()) == (who(1), b"after")
+    assert (plaintext.read_identity, plaintext.read(2)) == (who(3), b"la")
+    assert (plaintext.read_identity, plaintext.read()) == (who(3), b"ter")
+
+
+def test_who_the_next_byte_will_be_from_is_known_before_it_comes() -> None:
+    plaintext = Plaintext()
+    plaintext.commit(who(1))
+    assert plaintext.read_identity == who(1)
+    assert plaintext.read() == b""
+    put(plaintext, b"x")
+    assert plaintext.read() == b"x"
+
+
+steps = st.lists(
+    st.one_of(
+        st.binary(min_size=1, max_size=6),
+        st.just("commit"),
+        st.integers(-1, 8),  # read so many
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=200)
+@given(steps)
+def test_against_a_list_of_bytes_each_with_its_identity(steps: list[Any]) -> None:
+    plaintext = Plaintext()
+    model: list[tuple[int, Identity | None]] = []
+    now: Identity | None = None
+    read = 0
+    number = 0
+    for step in steps:
+        if step == "commit":
+            number += 1
+            now = who(number)
+            plaintext.commit(now)
+        elif isinstance(step, bytes):
+            put(plaintext, step)
+            model += [(byte, now) for byte in step]
+        else:
+            left = model[read:]
+            if left:
+                assert plaintext.read_identity == left[0][1]
+            else:
+                assert plaintext.read_identity == now
+            whose = [byte for byte, identity in left if left and identity == left[0][1]]
+            expected = bytes(whose if step < 0 else whose[:step])
+            assert plaintext.read(step) == expected
+            read += len(expected)
+        assert plaintext.read_position == read
+        assert len(plaintext) == len(model) - read
+        assert plaintext.identity == now
