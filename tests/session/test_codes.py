@@ -263,7 +263,7 @@ def _all_errors(
 ARGUMENTS = {errors.AlertReceived: (80,)}
 
 
-@pytest.mark.parametrize("kind", sorted(set(_all_errors()), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(_all_errors()), key=str))
 def test_every_error_of_the_engines_has_a_code(kind):
     error = kind(*ARGUMENTS.get(kind, ("why",)))
     translated = translate(error)
