@@ -154,7 +154,8 @@ def check_refusal(
     pair.move()
     end, other = (pair.client, pair.server) if victim == "client" else (pair.server, pair.client)
     assert end.error is not None, "nothing was refused"
-    assert type(end.error) is error, repr(end.error)
+    assert isinstance(end.error, error), repr(end.error)
+    assert end.error.alert is error.alert, repr(end.error)
     assert match in str(end.error), str(end.error)
     assert end.connection.established is None
     assert isinstance(other.error, AlertReceived), repr(other.error)

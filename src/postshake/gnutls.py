@@ -126,6 +126,7 @@ def _or_none(method: Callable[..., Any]) -> Callable[..., Any]:
     def function(handle: Any, *arguments: Any) -> Any:
         return method(handle.it, *arguments)
 
+    function.__doc__ = method.__doc__
     return function
 
 
@@ -136,6 +137,7 @@ def _setting(method: Callable[..., Any]) -> Callable[..., Any]:
         method(handle.it, _with_handle(callback))
         return 0
 
+    function.__doc__ = method.__doc__
     return function
 
 
@@ -329,6 +331,7 @@ def _files(method: Callable[..., Any]) -> Callable[..., Any]:
         *files, _format = arguments
         return call(credentials, *files)
 
+    function.__doc__ = method.__doc__
     return function
 
 

@@ -529,7 +529,8 @@ def test_a_wrong_finished(
     pair.client.connection.start()
     pair.move()
     victim, other = (pair.server, pair.client)[:: 1 if liar == "client" else -1]
-    assert type(victim.error) is error
+    assert isinstance(victim.error, error)
+    assert victim.error.alert is error.alert
     assert match in str(victim.error)
     assert victim.connection.established is None
     assert victim.connection.peer_identity is None

@@ -602,7 +602,7 @@ def test_only_a_server_hello_opens(kind: HandshakeType) -> None:
     body = honest[5:] if kind is HandshakeType.client_hello else framed(kind, b"\0")
     send_record(pair.server, ContentType.handshake, body)
     pair.client.receive(pair.server.connection.data_to_send())
-    assert type(pair.client.error) is UnexpectedMessage
+    assert isinstance(pair.client.error, UnexpectedMessage)
     assert "expected ServerHello" in str(pair.client.error)
 
 

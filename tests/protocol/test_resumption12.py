@@ -334,7 +334,8 @@ def test_a_resumption_with_lies(change: Any, error: type[TLSError], match: str) 
     pair = lie(come_back(session, server=server), "to client", change)
     pair.client.connection.start()
     pair.move()
-    assert type(pair.client.error) is error
+    assert isinstance(pair.client.error, error)
+    assert pair.client.error.alert is error.alert
     assert match in str(pair.client.error)
 
 

@@ -71,6 +71,7 @@ class Handle:
         self.it = C.c_void_p()
         self.keep: list[Any] = []
         self.free: Callable[[Any], Any] | None = None
+        self.ptr: Any = None
 
     def __del__(self) -> None:
         if self.free is not None and self.it:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,6 +48,7 @@ PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 GNUTLS = "libgnutls"
 OURS = "ours"
 STEPS = 40
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @cache
@@ -56,7 +58,8 @@ def _authority(name: str) -> CA:
 
 def authority(name: str = "Test CA") -> CA:
     """An authority, the same for each asking."""
-    return _authority(name)
+    with _ONE_AT_A_TIME:
+        return _authority(name)
 
 
 @cache
@@ -68,7 +71,8 @@ def _certificate(name: str, purpose: str, ca: str, **options: Any) -> Issued:
 
 def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **options: Any) -> Issued:
     """A certificate, the same for each asking."""
-    return _certificate(name, purpose, ca, **options)
+    with _ONE_AT_A_TIME:  # two threads get the same one
+        return _certificate(name, purpose, ca, **options)
 
 
 class Pipe:
@@ -142,10 +146,10 @@ class End:
         """Handshake messages: whether it came in, and its name."""
         self.bodies: list[tuple[bool, int, bytes]] = []
         """The same with bodies, of GnuTLS alone."""
-        self.session = self.api.gnutls_session_t()
+        self.session: Any = self.api.gnutls_session_t()
         assert self.api.gnutls_init(self.session, role | setup.flags) == 0
         if which == OURS:
-            self.session.it._base = Config(trace=self._note)
+            self.it._base = Config(trace=self._note)
         else:
             self.api.set_hook(self.session, self._hook)
         self.api.gnutls_priority_set_direct(self.session, setup.priority)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,9 @@ def test_what_is_not_fatal_has_a_class(code, kind):
     assert not error.fatal
 
 
-def _all_errors(kind=errors.PostshakeError):
+def _all_errors(
+    kind: type[errors.PostshakeError] = errors.PostshakeError,
+) -> Iterator[type[errors.PostshakeError]]:
     for below in kind.__subclasses__():
         if below.__module__ == "postshake.errors":
             yield below
@@ -260,7 +263,7 @@ def _all_errors(kind=errors.PostshakeError):
 ARGUMENTS = {errors.AlertReceived: (80,)}
 
 
-@pytest.mark.parametrize("kind", sorted(set(_all_errors()), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(_all_errors()), key=str))
 def test_every_error_of_the_engines_has_a_code(kind):
     error = kind(*ARGUMENTS.get(kind, ("why",)))
     translated = translate(error)

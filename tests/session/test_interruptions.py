@@ -96,7 +96,10 @@ def run(kind: str, auto: bool = False, stops: tuple[Stop, Stop] | None = None) -
     faulty = [
         Faulty(end, stop) for end, stop in zip((pair.client, pair.server), stops, strict=True)
     ]
-    programs = [client_program(pair.client, auto), server_program(pair.server)]
+    programs: list[Iterator[Any] | None] = [
+        client_program(pair.client, auto),
+        server_program(pair.server),
+    ]
     results: list[list[Any]] = [[], []]
     idle = 0
     while programs[0] or programs[1]:

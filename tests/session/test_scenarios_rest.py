@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 
-from postshake.protocol import reauth_server
+from postshake.protocol import certificate_request, reauth_server
 from postshake.session import codes
 from postshake.session import constants as c
 from postshake.wire.auth import CertificateRequest
@@ -116,7 +116,7 @@ def test_106_and_that_signs_all_the_same(kind, monkeypatch):
 @pairings(*OUR_SERVER)
 def test_108_no_common_compression_and_a_plain_certificate(kind, monkeypatch):
     """Debian's GnuTLS compresses nothing, nor do we: an offer is passed over."""
-    make = reauth_server.make_certificate_request
+    make = certificate_request.make_certificate_request
 
     def with_an_offer(*arguments, **options):
         request = make(*arguments, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postshake.constants import ContentType
-from postshake.protocol import reauth_server
+from postshake.protocol import certificate_request, reauth_server
 from postshake.session import codes
 from postshake.session import constants as c
 from postshake.wire.auth import Certificate, CertificateEntry, CertificateRequest
@@ -51,6 +51,7 @@ def rebuilt(**changes):
 
     def change(raw):
         old = decode_handshake(raw[0], raw[4:])
+        assert isinstance(old, Certificate)
         fields = {
             "certificate_request_context": old.certificate_request_context,
             "certificate_list": old.certificate_list,
@@ -171,7 +172,7 @@ def test_069_certificate_verify_is_left_out(kind, monkeypatch):
 
 def asking_for(monkeypatch, change):
     """Let servers send requests that are not quite right, and know what they sent."""
-    make = reauth_server.make_certificate_request
+    make = certificate_request.make_certificate_request
 
     def changed(*arguments, **options):
         return change(make(*arguments, **options))

@@ -331,7 +331,7 @@ def test_wrong_arguments():
 
 
 def test_the_configuration_gives_clocks_limits_and_randomness():
-    lines = []
+    lines: list[str] = []
     config = Config(random=lambda size: b"r" * size, keylog=lines.append, limits=Limits(tickets=1))
     client = client_session(config=config)
     shaken(client, server_session())
@@ -579,14 +579,15 @@ def test_a_retrieve_function_that_fails(answer):
 
 def test_a_server_that_chooses_by_name():
     server = Session(SERVER)
-    server.credentials_set(CertificateCredentials())
+    found = CertificateCredentials()
+    server.credentials_set(found)
     names = []
 
     def retrieve(session, request):
         names.append(request.server_name)
         return certificate("server.example", "server").credential()
 
-    server._certificates.set_retrieve_function(retrieve)
+    found.set_retrieve_function(retrieve)
     shaken(client_session(), server)
     assert names == ["server.example"]
 

@@ -161,6 +161,7 @@ class Settings:
         chains = self._certificates.chains if self._certificates is not None else ()
         cert_schemes = priorities.signature_algorithms
         return base | {
+            "versions": (ProtocolVersion.TLS13,),  # the one that a session speaks yet
             "credentials": tuple(chains),
             "verifier": _asked_elsewhere,
             "alpn_protocols": self._protocols,
@@ -189,6 +190,7 @@ class Settings:
             raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no certificate is set")
         return ServerConfig(
             **self._common(priorities),
+            tickets=0,  # a session cannot resume yet
             client_auth=ClientAuth(self._request),
             certificate_authorities=self._authorities,
             request_ocsp=True,
