@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postshake.drive.answers import find_answer_now
+from postshake.drive.sync import Stream
 from tests.certs import CA
 from tests.pair import client_config, issued, server_config, the_ca
 
@@ -51,6 +52,30 @@ def test_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     finally:
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    ca = CA("Test CA")
+    (tmp_path / "ca.crt").write_bytes(ca.pem())
+    ca.issue("localhost", purpose="server", dns=["localhost"]).write(tmp_path, "server")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    (code,) = blocks("session")
+    exec(code, names)
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=names["serve"], args=(theirs,))
+    thread.start()
+    config = client_config(credentials=(ca.issue("alice").credential(),), verifier=ca.verifier())
+    ours.settimeout(10)
+    with Stream(ours, config, "localhost") as stream:
+        stream.send(b"good morning")
+        assert stream.receive() == b"now I know you"
+    thread.join(10)
+    theirs.close()
+    assert not thread.is_alive()
+    assert "good morning" in capsys.readouterr().out
 
 
 def test_engine():
