@@ -21,6 +21,8 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.pki.trust import PeerChain, VerifiedChain
+from postshake.protocol import server12
+from postshake.protocol.offer12 import tls12_extensions
 from postshake.session12 import Session12, SessionCache12
 from postshake.wire.extensions import (
     ExtendedMasterSecret,
@@ -387,3 +389,65 @@ def test_a_server_of_1_3_is_offered_the_session_in_vain() -> None:
     assert pair.client.connection.established is not None
     assert pair.client.connection.established.version == BOTH[0]
     assert not resumed(pair)
+
+
+def test_a_session_with_an_identity_needs_a_verifier() -> None:
+    server = means("ticket")
+    session = pair12("alice", server=server | REQUIRE).handshake().client.connection.session12
+    pair = come_back(session, server=server | {"verifier": None}).handshake()
+    assert not resumed(pair)
+    assert pair.server.connection.peer_identity is None
+    _still_works(pair)
+
+
+def test_the_suite_of_the_session_must_be_offered() -> None:
+    server = means("ticket")
+    session = pair12(server=server).handshake().client.connection.session12
+    assert session is not None
+    pair = come_back(session, server=server)
+    answers: list[int] = []
+    others = (0xC02C, 0xCCA9)
+    lie(pair, "to server", hello(lambda m: replace(m, cipher_suites=others)))
+    to_server = pair.tamper
+    lie(pair, "to client", swap(ServerHello, lambda m: answers.append(m.cipher_suite) or m))
+    to_client = pair.tamper
+    pair.tamper = lambda name, data: to_server(name, to_client(name, data))
+    pair.client.connection.start()
+    pair.move()
+    assert session.suite.code not in others
+    assert answers == [0xC02C]
+
+
+@pytest.fixture
+def unbound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that do not offer extended_master_secret."""
+    real = tls12_extensions
+
+    def fewer(*arguments: Any) -> Any:
+        return [each for each in real(*arguments) if not isinstance(each, ExtendedMasterSecret)]
+
+    monkeypatch.setattr("postshake.protocol.offer.tls12_extensions", fewer)
+
+
+@kinds
+def test_an_unbound_session_is_not_kept_by_a_server(kind: str, unbound: None) -> None:
+    server = means(kind)
+    answers: list[tuple[bytes, bool]] = []
+
+    def look(m: ServerHello) -> ServerHello:
+        answers.append((m.legacy_session_id_echo, m.extensions.get(SessionTicket) is not None))
+        return m
+
+    pair = lie(pair12(server=server), "to client", swap(ServerHello, look)).handshake()
+    assert answers == [(b"", False)]
+    assert pair.server.connection._engine.outcome is not None
+    assert pair.server.connection._engine.outcome.session12 is None
+    assert not len(server.get("sessions12", ""))
+
+
+def test_an_unbound_session_is_not_kept_by_a_client(
+    monkeypatch: pytest.MonkeyPatch, unbound: None
+) -> None:
+    monkeypatch.setattr(server12.Talk, "sends_ticket", True)
+    pair = pair12(server=means("ticket")).handshake()
+    assert pair.client.connection.session12 is None

@@ -12,7 +12,7 @@ from postshake import ReauthUnavailable
 from postshake.config import ClientAuth
 from postshake.connection import State
 from postshake.constants import AlertDescription as Alert
-from postshake.constants import AlertLevel, CipherSuite, NamedGroup
+from postshake.constants import AlertLevel, CipherSuite, NamedGroup, SignatureScheme
 from postshake.crypto.suites12 import TLS12_SUITES
 from postshake.errors import (
     AlertReceived,
@@ -37,7 +37,6 @@ from postshake.errors import (
 from postshake.protocol.offer12 import tls12_extensions
 from postshake.questions import Sign
 from postshake.record.limits import Limits
-from postshake.session12 import SessionCache12
 from postshake.wire.auth import CertificateVerify
 from postshake.wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -153,6 +152,19 @@ def test_certificate_types_are_heeded(types: tuple[int, ...], chosen: str | None
 
 
 KINDS = ("p256", "rsa2048")
+
+
+@pytest.mark.parametrize("liar", ["client", "server"])
+def test_a_key_for_encryption_too_does_not_sign_as_one_for_pss_alone(liar: str) -> None:
+    """The signature would verify; the certificate says otherwise (§4.2.3)."""
+    credential = issued("both", "both", "rsa2048").credential()
+    if liar == "server":
+        credential = issued("server.example", "server", "rsa2048").credential()
+    vars(credential)["schemes12"] = (SignatureScheme.rsa_pss_pss_sha256,)
+    fields = {"credentials": (credential,)}
+    pair = pair12(client=fields, server=REQUIRE) if liar == "client" else pair12(server=fields)
+    victim = "server" if liar == "client" else "client"
+    check_refusal(pair, victim, IllegalParameter, Alert.illegal_parameter, "does not fit the cert")
 
 
 def test_authorities_are_told_and_heeded() -> None:
@@ -609,22 +621,16 @@ def test_both_export_the_same() -> None:
             client.export(b"EXPORTER-test", context, length)
 
 
-def _without_extended_master_secret(monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
-    """A client that does not offer it."""
+def test_nothing_is_exported_without_extended_master_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     real = tls12_extensions
 
     def fewer(*arguments: Any) -> Any:
         return [each for each in real(*arguments) if not isinstance(each, ExtendedMasterSecret)]
 
     monkeypatch.setattr("postshake.protocol.offer.tls12_extensions", fewer)
-    return pair12("alice", **options)
-
-
-def test_nothing_is_exported_without_extended_master_secret(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    server = REQUIRE | {"tickets12": Sealer(), "sessions12": SessionCache12()}
-    pair = _without_extended_master_secret(monkeypatch, server=server).handshake()
+    pair = pair12("alice", server=REQUIRE).handshake()
     for end in (pair.client, pair.server):
         assert end.connection.established is not None
         assert not end.connection.established.extended_master_secret
