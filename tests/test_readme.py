@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from postshake.drive.answers import find_answer_now
-from postshake.drive.sync import Stream
+from postshake.session import (
+    CLIENT,
+    POST_HANDSHAKE_AUTH,
+    CertificateCredentials,
+    ReauthRequest,
+    Session,
+)
 from tests.certs import CA
 from tests.pair import client_config, issued, server_config, the_ca
 
@@ -54,28 +60,37 @@ def test_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert not thread.is_alive()
 
 
-def test_session(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ca = CA("Test CA")
     (tmp_path / "ca.crt").write_bytes(ca.pem())
     ca.issue("localhost", purpose="server", dns=["localhost"]).write(tmp_path, "server")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
+    early: list[bytes] = []
+    names: dict[str, Any] = {"handle_unauthenticated": early.append}
     (code,) = blocks("session")
     exec(code, names)
     ours, theirs = socket.socketpair()
-    thread = threading.Thread(target=names["serve"], args=(theirs,))
-    thread.start()
-    config = client_config(credentials=(ca.issue("alice").credential(),), verifier=ca.verifier())
-    ours.settimeout(10)
-    with Stream(ours, config, "localhost") as stream:
-        stream.send(b"good morning")
-        assert stream.receive() == b"now I know you"
-    thread.join(10)
-    theirs.close()
+    with ours, theirs:
+        ours.settimeout(10)
+        theirs.settimeout(10)
+        thread = threading.Thread(target=names["serve"], args=(theirs,))
+        thread.start()
+        client = Session(CLIENT | POST_HANDSHAKE_AUTH)
+        client.credentials_set(credentials := CertificateCredentials())
+        credentials.set_x509_trust([ca.certificate])
+        credentials.set_x509_key(ca.issue("alice").credential())
+        client.set_verify_cert("localhost")
+        client.transport_set(ours)
+        client.handshake()
+        with pytest.raises(ReauthRequest):
+            client.record_recv()
+        client.record_send(b"one moment")
+        client.reauth()
+        assert client.record_recv() == b"welcome"
+        client.bye()
+        thread.join(10)
     assert not thread.is_alive()
-    assert "good morning" in capsys.readouterr().out
+    assert early == [b"one moment"]
 
 
 def test_engine():

@@ -201,3 +201,24 @@ def test_callbacks_get_the_handle():
     session.it._ask_verify_function()
     assert len(seen) == 1
     assert isinstance(session.it._certificates, CertificateCredentials)
+
+
+def test_minus_one_and_an_errno():
+    session = made(ours, ours.GNUTLS_CLIENT, certificate("alice"))
+    numbers = [errno.EAGAIN, errno.EINTR, errno.ECONNRESET]
+
+    def push(ptr, data):
+        if numbers:
+            ours.gnutls_transport_set_errno(session, numbers.pop(0))
+        return -1
+
+    ours.gnutls_transport_set_push_function(session, push)
+    ours.gnutls_transport_set_pull_function(session, lambda ptr, size: -1)
+    assert ours.gnutls_handshake(session) == ours.GNUTLS_E_AGAIN
+    assert ours.gnutls_handshake(session) == ours.GNUTLS_E_INTERRUPTED
+    assert ours.gnutls_handshake(session) == ours.GNUTLS_E_PREMATURE_TERMINATION
+    session = made(ours, ours.GNUTLS_CLIENT, certificate("alice"))
+    ours.gnutls_transport_set_push_function(session, push)  # and no errno: broken
+    ours.gnutls_transport_set_pull_function(session, lambda ptr, size: -1)
+    assert ours.gnutls_handshake(session) == ours.GNUTLS_E_PUSH_ERROR
+    assert ours.gnutls_handshake(session) == ours.GNUTLS_E_INVALID_SESSION

@@ -237,6 +237,16 @@ def test_057_a_server_blocked_while_it_asks(kind):
     assert pair.client.of("CertificateRequest") == 1
 
 
+@pairings(*OUR_CLIENT)
+def test_054b_and_auto_reauth_never_hears_of_it(kind):
+    pair = Pair(kind, Setup(AUTO, [certificate("alice")])).handshake()
+    pair.client.recv_until(tries=3)
+    pair.server.request(c.CERT_REQUIRE)
+    assert pair.server.reauth() == AGAIN
+    assert pair.client.bye() == AGAIN
+    assert pair.server.reauth() == codes.E_SESSION_EOF
+
+
 @pairings()
 def test_058_a_client_closes_instead_of_answering(kind):
     pair = asked(kind)

@@ -239,8 +239,7 @@ def test_a_transport_that_breaks(sockets):
         raise ConnectionResetError
 
     other = client_session()
-    failed(codes.E_INVALID_REQUEST, other.handshake)  # no transport
-    other = client_session()
+    failed(codes.E_INVALID_REQUEST, other.handshake)  # no transport, so far
     other.transport_set_functions(reset, reset)
     failed(codes.E_PREMATURE_TERMINATION, other.handshake)
 
@@ -328,6 +327,7 @@ def test_wrong_arguments():
     failed(codes.E_INVALID_REQUEST, client.ticket_send)
     failed(codes.E_INVALID_REQUEST, server.ticket_send, 0)
     failed(codes.E_INVALID_REQUEST, client.prf_rfc5705, b"EXPORTER-x", b"", 0)
+    assert client.record_send(b"unharmed") == 8
 
 
 def test_the_configuration_gives_clocks_limits_and_randomness():
@@ -695,3 +695,96 @@ def test_priorities_of_the_session():
     client.priority_set_direct(PRIORITY)
     failed(codes.E_INVALID_REQUEST, client.priority_set_direct, "NORMAL:+WHAT")
     shaken(client, server_session())
+
+
+# --- corners
+
+
+def asked(client, server, mode=c.CERT_REQUIRE):
+    server.certificate_server_set_request(mode)
+    with pytest.raises(Again):
+        server.reauth()
+    with pytest.raises(ReauthRequest):
+        client.record_recv()
+
+
+def test_a_corked_message_that_does_not_leave_at_once():
+    client, server = shaken(client_session(), server_session())
+    pipe = client.transport._push.__closure__[0].cell_contents
+    client.record_cork()
+    client.record_send(bytes(40000))
+    pipe.room = 100
+    with pytest.raises(Again):
+        client.record_uncork()
+    pipe.room = None
+    assert client.record_uncork() == 40000
+    assert sum(map(len, until_again(server.record_recv))) == 40000
+
+
+def test_a_clients_certificate_may_have_to_be_for_a_name():
+    client, server = shaken(client_session("alice"), server_session())
+    server.set_verify_cert("alice.example")
+    asked(client, server)
+    client.reauth()
+    failed(codes.E_CERTIFICATE_VERIFICATION_ERROR, server.reauth)
+    assert server.get_verify_cert_status() == c.CERT_INVALID | c.CERT_UNEXPECTED_OWNER
+    assert server.certificate_get_peers() is None
+
+
+def test_a_certificate_without_key_usage_will_do():
+    plain = certificate("plain", usage=None)
+    client, server = shaken(client_session(), server_session())
+    client._certificates.set_x509_key(plain.credential())
+    server.set_verify_cert()
+    asked(client, server)
+    client.reauth()
+    server.reauth()
+    assert server.certificate_get_peers() == plain.chain
+
+
+def test_an_asynchronous_verifier_is_no_use():
+    class Later:
+        async def verify(self, peer):
+            raise AssertionError("nobody waits for it")
+
+    client, server = shaken(client_session("alice"), server_session())
+    server._certificates.set_verifier(Later())
+    server.set_verify_cert()
+    asked(client, server)
+    client.reauth()
+    failed(codes.E_UNIMPLEMENTED_FEATURE, server.reauth)
+
+
+def test_a_client_without_credentials_declines_in_the_handshake():
+    client, server = Session(CLIENT), server_session()
+    server.certificate_server_set_request(c.CERT_REQUEST)
+    seen = []
+    server.set_verify_function(lambda session: seen.append(session.certificate_get_peers()))
+    shaken(client, server)
+    assert seen == [None]
+    assert client.certificate_client_get_request_status()
+    failed(codes.E_NO_CERTIFICATE_FOUND, server.certificate_verify_peers)
+    failed(codes.E_INSUFFICIENT_CREDENTIALS, client.certificate_verify_peers)
+
+
+def test_a_client_that_lost_its_credentials_is_told_so_and_unharmed():
+    client, server = shaken(client_session("alice"), server_session())
+    asked(client, server)
+    lost, client._certificates = client._certificates, None
+    failed(codes.E_INSUFFICIENT_CREDENTIALS, client.reauth)
+    client.credentials_set(lost)
+    client.reauth()
+    server.reauth()
+
+
+def test_after_its_goodbye_a_client_cannot_answer():
+    client, server = shaken(client_session("alice"), server_session())
+    asked(client, server)
+    client.bye(c.SHUT_WR)
+    failed(codes.E_INVALID_REQUEST, client.reauth)
+    failed(codes.E_SESSION_EOF, server.reauth)
+
+
+def test_tickets_wait_for_the_engine():
+    _, server = shaken(client_session(), server_session())
+    failed(codes.E_UNIMPLEMENTED_FEATURE, server.ticket_send, 1)

@@ -28,6 +28,9 @@ from .transport import Transport
 __all__ = ["Machine"]
 
 
+_HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
+
+
 class Machine:
     """One session's engine, and what it has to tell."""
 
@@ -67,7 +70,7 @@ class Machine:
             if isinstance(error, AlertReceived):
                 self.received_alert = error.received
             translated = translate(error)
-            if translated.fatal and translated.code != codes.E_TIMEDOUT:
+            if translated.fatal and translated.code not in _HARMLESS:
                 self.invalid = True
             if translated is error:
                 raise

@@ -12,7 +12,6 @@ What differs from GnuTLS, which differs from its own manual page, is said where 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from ..config import Config
@@ -21,8 +20,8 @@ from ..errors import UsageError
 from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
+from .calls import Calls
 from .errors import Again, NonFatal, ReauthRequest, SessionError, error_for, translate
-from .facts import Facts
 from .machine import Machine
 from .reauth import ClientReauth, ServerReauth
 from .shaking import Handshake
@@ -30,7 +29,7 @@ from .shaking import Handshake
 __all__ = ["Session"]
 
 
-class Session(Facts):
+class Session(Calls):
     """One TLS session over a transport, for a client or a server.
 
     Every call may stop at any byte that the transport does not take or has not got: it
@@ -55,10 +54,8 @@ class Session(Facts):
 
     def __init__(self, flags: int, *, config: Config | None = None) -> None:
         super().__init__(flags, config=config)
-        self._shaking: Handshake | None = None
         self._client: ClientReauth | None = None
         self._server: ServerReauth | None = None
-        self._begun: dict[str, int] = {}  # calls whose bytes are queued, and their results
         self._corked: bytearray | None = None
 
     def __repr__(self) -> str:
@@ -108,10 +105,10 @@ class Session(Facts):
 
         A **server** asks its client for a certificate with this call, and waits for the
         answer. A **client** answers with it, after `record_recv` has raised
-        `ReauthRequest`. The request never comes to a client that did not say
-        POST_HANDSHAKE_AUTH when its session was made and had no
-        CertificateCredentials when it shook hands; one with AUTO_REAUTH as well
-        answers inside `record_recv`, and never calls this.
+        `ReauthRequest`. None comes to a client that did not say POST_HANDSHAKE_AUTH
+        when its session was made, or had no CertificateCredentials when it shook
+        hands. One with AUTO_REAUTH as well answers inside `record_recv`, and never
+        calls this.
 
         Before it calls, a server makes its session with POST_HANDSHAKE_AUTH, sees
         SFLAGS_POST_HANDSHAKE_AUTH in `get_flags`, and says with
@@ -296,7 +293,8 @@ class Session(Facts):
             machine.connection.read()
             if machine.requests:
                 machine.requests.popleft()
-                raise ReauthRequest
+                if not self.flags & c.AUTO_REAUTH:
+                    raise ReauthRequest
 
     def alert_send(self, level: int, alert: int) -> None:
         """Send an alert.
@@ -369,39 +367,3 @@ class Session(Facts):
     def set_data(self, data: bytes) -> None:
         """Client: resume the session that `get_data` gave this for."""
         raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "there is no resumption yet")
-
-    # --- inside
-
-    def _update_keys(self, flags: int) -> int:
-        self._opened().key_update(request_peer=bool(flags & c.KU_PEER))
-        return 0
-
-    def _queue(self, data: bytes | bytearray | memoryview) -> int:
-        piece = memoryview(data)[:MAX_PLAINTEXT]
-        self._opened().send_data(piece)
-        return len(piece)
-
-    def _resumable(self, what: str, begin: Callable[[], int]) -> int:
-        """Queue something once, however often its call is made, and push it."""
-        machine = self._machine
-        assert machine is not None
-        if what not in self._begun:
-            with machine.fatal():
-                self._begun[what] = begin()
-        machine.flush()
-        return self._begun.pop(what)
-
-    @property
-    def _is_complete(self) -> bool:
-        return self._shaking is not None and self._shaking.complete
-
-    def _check_valid(self) -> None:
-        if self._machine is not None and self._machine.invalid:
-            raise SessionError(codes.E_INVALID_SESSION)
-
-    def _check_open(self) -> None:
-        self._check_valid()
-        if self._machine is None or not self._is_complete:
-            raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
-        if self._machine.connection.sent_close and not self._begun:
-            raise SessionError(codes.E_INVALID_SESSION, "our side is closed")
