@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .config import AuthRequest, ClientAuth, ClientConfig, Refusal, ServerConfig
 from .connection import Connection, State
+from .constants import ProtocolVersion
 from .errors import PostshakeError, ReauthUnavailable, TLSError, TruncationError, UsageError
 from .events import Outcome, ReauthCompleted, ReauthRequested
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.trust import ChainVerifier, TrustStore
+from .session12 import Session12, SessionCache12
 
 __all__ = [
     "AuthRequest",
@@ -20,11 +22,14 @@ __all__ = [
     "Identity",
     "Outcome",
     "PostshakeError",
+    "ProtocolVersion",
     "ReauthCompleted",
     "ReauthRequested",
     "ReauthUnavailable",
     "Refusal",
     "ServerConfig",
+    "Session12",
+    "SessionCache12",
     "State",
     "TLSError",
     "TruncationError",
