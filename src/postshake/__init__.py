@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from .config import AuthRequest, ClientAuth, ClientConfig, Refusal, ServerConfig
 from .connection import Connection, State
+from .constants import ProtocolVersion
 from .errors import PostshakeError, ReauthUnavailable, TLSError, TruncationError, UsageError
 from .events import Outcome, ReauthCompleted, ReauthRequested
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.trust import ChainVerifier, TrustStore
 from .psk import ExternalPsk, PskKind
+from .session12 import Session12, SessionCache12
 from .tickets import Ticket, TicketKeys
 
 __all__ = [
@@ -23,12 +25,15 @@ __all__ = [
     "Identity",
     "Outcome",
     "PostshakeError",
+    "ProtocolVersion",
     "PskKind",
     "ReauthCompleted",
     "ReauthRequested",
     "ReauthUnavailable",
     "Refusal",
     "ServerConfig",
+    "Session12",
+    "SessionCache12",
     "State",
     "TLSError",
     "Ticket",

@@ -451,3 +451,13 @@ def test_an_unbound_session_is_not_kept_by_a_client(
     monkeypatch.setattr(server12.Talk, "sends_ticket", True)
     pair = pair12(server=means("ticket")).handshake()
     assert pair.client.connection.session12 is None
+
+
+@pytest.mark.parametrize(
+    ("hint", "lifetime"), [(0, 24 * 3600), (60, 60), (2**32 - 1, 7 * 24 * 3600)]
+)
+def test_how_long_a_client_keeps_a_session(hint: int, lifetime: int) -> None:
+    pair = pair12(server=means("ticket") | {"session_lifetime12": hint}).handshake()
+    session = pair.client.connection.session12
+    assert session is not None
+    assert session.lifetime == lifetime

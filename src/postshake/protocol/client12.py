@@ -29,7 +29,7 @@ from ..wire.tls12 import (
 from .authenticate import FinishedProof, SignedChain, identify
 from .authenticate12 import check_chain_length, check_signature12, sign_data, with_keys_for
 from .client_hellos12 import Settled12, settle
-from .flow import Flow, ask, expect, expect_one_of
+from .flow import Flow, Received, ask, expect, expect_one_of
 from .hellos12 import ServerChose12
 from .link import Flight, Link
 from .offer12 import groups12
@@ -94,7 +94,7 @@ def client_handshake12(
         server_name=server_name,
         peer=signed,
         proven_at=now,
-        lifetime=(ticket.ticket_lifetime_hint if ticket else 0) or LIFETIME,
+        lifetime=min((ticket.ticket_lifetime_hint if ticket else 0) or LIFETIME, MAX_LIFETIME),
         session_id=hellos.server_hello.legacy_session_id_echo,
         ticket=ticket.ticket if ticket else b"",
     )
@@ -103,6 +103,9 @@ def client_handshake12(
 
 LIFETIME = 24 * 3600
 """Seconds for which a session without a hint is tried again (RFC 5246 appendix F.1.4)."""
+
+MAX_LIFETIME = 7 * LIFETIME
+"""Whatever a server hints at: as in TLS 1.3 (§4.6.1)."""
 
 
 # --- RFC 5246 7.4.2 to 7.4.5: the server's flight
@@ -124,16 +127,8 @@ def read_key_exchange(
     talk: Talk, certificates: tuple[bytes, ...]
 ) -> Flow[tuple[ServerKeyExchange, SignedChain]]:
     """Read the server's ephemeral key, which proves that it has its certificate's (7.4.3)."""
-    ocsp_response = None
-    if talk.settled.status_promised:  # and may be left out (RFC 6066 section 8)
-        received = yield from expect_one_of(CertificateStatus12, ServerKeyExchange)
-        talk.transcript.add(received.raw)
-        message = received.message
-        if isinstance(message, CertificateStatus12):
-            ocsp_response = message.response
-            message = yield from expect(ServerKeyExchange, into=talk.transcript)
-    else:
-        message = yield from expect(ServerKeyExchange, into=talk.transcript)
+    received, ocsp_response = yield from read_status(talk)
+    message = received.message
     assert isinstance(message, ServerKeyExchange)
     if message.params.group not in groups12(talk.config.groups):
         raise IllegalParameter(
@@ -147,12 +142,27 @@ def read_key_exchange(
         certificates,
         message.algorithm,
         message.signature,
-        client_random + server_random + message.params.encode(),
+        client_random + server_random + received.raw[4 : 4 + message.params.length],
         talk.config.signature_algorithms12,
         authentication=talk.settled.suite.authentication,
         ocsp_response=ocsp_response,
     )
     return message, signed
+
+
+def read_status(talk: Talk) -> Flow[tuple[Received, bytes | None]]:
+    """Read what is stapled to the chain, if it is, and the message after it.
+
+    A promised status may be left out (RFC 6066 section 8).
+    """
+    promised = (CertificateStatus12,) if talk.settled.status_promised else ()
+    received = yield from expect_one_of(*promised, ServerKeyExchange)
+    talk.transcript.add(received.raw)
+    if not isinstance(received.message, CertificateStatus12):
+        return received, None
+    following = yield from expect_one_of(ServerKeyExchange)
+    talk.transcript.add(following.raw)
+    return following, received.message.response
 
 
 def read_request(talk: Talk) -> Flow[CertificateRequest12 | None]:

@@ -143,6 +143,11 @@ class ServerEcdhParams:
         """Write the part."""
         return u8(NAMED_CURVE) + u16(self.group) + vec8(self.public)
 
+    @property
+    def length(self) -> int:
+        """How many bytes of a ServerKeyExchange, its first, are these."""
+        return 4 + len(self.public)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerKeyExchange:
