@@ -1,7 +1,8 @@
 """Reading and writing the presentation language (§3).
 
 Reading moves one integer offset over ``bytes``; writing joins what ``vec8``,
-``vec16`` and ``vec24`` return, so that an encoder looks like its RFC struct.
+``vec16`` and ``vec24`` return, so that an encoder looks like its RFC struct. A
+handshake writes some eighty numbers and vectors, so each writer is one call.
 """
 
 from __future__ import annotations
@@ -217,22 +218,34 @@ class Empty:
 
 def u8(number: int) -> bytes:
     """Write one byte."""
-    return _number(number, 1)
+    try:
+        return number.to_bytes(1, "big")
+    except OverflowError:
+        raise _too_large(number, 1) from None
 
 
 def u16(number: int) -> bytes:
     """Write a 16-bit number."""
-    return _number(number, 2)
+    try:
+        return number.to_bytes(2, "big")
+    except OverflowError:
+        raise _too_large(number, 2) from None
 
 
 def u24(number: int) -> bytes:
     """Write a 24-bit number."""
-    return _number(number, 3)
+    try:
+        return number.to_bytes(3, "big")
+    except OverflowError:
+        raise _too_large(number, 3) from None
 
 
 def u32(number: int) -> bytes:
     """Write a 32-bit number."""
-    return _number(number, 4)
+    try:
+        return number.to_bytes(4, "big")
+    except OverflowError:
+        raise _too_large(number, 4) from None
 
 
 def u8_list(numbers: tuple[int, ...]) -> bytes:
@@ -253,30 +266,33 @@ def u16_list(numbers: tuple[int, ...]) -> bytes:
 
 def vec8(body: bytes) -> bytes:
     """Write a vector with an 8-bit length (§3.4)."""
-    return _length(body, 1) + body
+    try:
+        return len(body).to_bytes(1, "big") + body
+    except OverflowError:
+        raise _too_long(body, 1) from None
 
 
 def vec16(body: bytes) -> bytes:
     """Write a vector with a 16-bit length (§3.4)."""
-    return _length(body, 2) + body
+    try:
+        return len(body).to_bytes(2, "big") + body
+    except OverflowError:
+        raise _too_long(body, 2) from None
 
 
 def vec24(body: bytes) -> bytes:
     """Write a vector with a 24-bit length (§3.4)."""
-    return _length(body, 3) + body
-
-
-def _number(number: int, size: int) -> bytes:
     try:
-        return number.to_bytes(size, "big")
+        return len(body).to_bytes(3, "big") + body
     except OverflowError:
-        raise InternalError(f"expected a number of {8 * size} bits, got {number}") from None
+        raise _too_long(body, 3) from None
 
 
-def _length(body: bytes, size: int) -> bytes:
-    try:
-        return len(body).to_bytes(size, "big")
-    except OverflowError:
-        raise InternalError(
-            f"expected at most {(1 << 8 * size) - 1} bytes for a vector, got {len(body)}"
-        ) from None
+def _too_large(number: int, size: int) -> InternalError:
+    return InternalError(f"expected a number of {8 * size} bits, got {number}")
+
+
+def _too_long(body: bytes, size: int) -> InternalError:
+    return InternalError(
+        f"expected at most {(1 << 8 * size) - 1} bytes for a vector, got {len(body)}"
+    )

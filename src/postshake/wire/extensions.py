@@ -27,7 +27,7 @@ from .auth_extensions import (
     StatusRequest,
     StatusRequestEmpty,
 )
-from .codec import Reader, from_bytes, u16, vec16
+from .codec import Reader, from_bytes, vec16
 from .exchange_extensions import (
     Cookie,
     EarlyDataIndication,
@@ -244,9 +244,14 @@ class Extensions:
 
     def encode(self) -> bytes:
         """Write the block with its length."""
+        if not self.items:
+            return b"\0\0"
         parts: list[bytes] = []
         for item in self.items:
-            parts += (u16(item.extension_type), vec16(item.encode()))
+            body = item.encode()
+            if len(body) > 0xFFFF:
+                vec16(body)  # says what is wrong
+            parts += ((item.extension_type << 16 | len(body)).to_bytes(4, "big"), body)
         return vec16(b"".join(parts))
 
 

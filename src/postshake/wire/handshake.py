@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..constants import HandshakeType, name_of
 from ..errors import UnexpectedMessage
 from .auth import Certificate, CertificateRequest, CertificateVerify, Finished
-from .codec import u8, vec24
+from .codec import vec24
 from .hello import ClientHello, EncryptedExtensions, ServerHello
 from .later import EndOfEarlyData, KeyUpdate, NewSessionTicket
 from .tls12 import (
@@ -90,7 +90,10 @@ def encode_handshake(message: Handshake) -> bytes:
         HandshakeType msg_type;
         uint24 length;
     """
-    return u8(message.handshake_type) + vec24(message.encode())
+    body = message.encode()
+    if len(body) > 0xFFFFFF:
+        vec24(body)  # says what is wrong
+    return (message.handshake_type << 24 | len(body)).to_bytes(4, "big") + body
 
 
 _DECODERS: dict[int, Callable[[bytes], Handshake]] = {
