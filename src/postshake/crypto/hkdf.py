@@ -42,7 +42,10 @@ def expand_label(hash_name: str, secret: bytes, label: bytes, context: bytes, le
         UsageError: label, context or length do not fit into an HkdfLabel.
     """
     info = _info(label, len(context), length) + context
-    if length <= HASH_LENGTHS[hash_name]:
+    size = HASH_LENGTHS[hash_name]
+    if length == size:
+        return hmac.digest(secret, info + b"\x01", hash_name)
+    if length < size:
         return hmac.digest(secret, info + b"\x01", hash_name)[:length]
     return _expand(hash_name, secret, info, length)
 

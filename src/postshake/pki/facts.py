@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
@@ -47,6 +48,10 @@ _POLICY_MAPPINGS = ObjectIdentifier("2.5.29.33")
 class Facts:
     """One certificate, with the fields that path validation reads.
 
+    Args:
+        der: the certificate.
+        certificate: the same, if it was parsed already; another one is not used.
+
     Raises:
         ValueError: the bytes are not a certificate.
     """
@@ -80,8 +85,10 @@ class Facts:
     authority_key_identifier: bytes | None
     subject_key_identifier: bytes | None
 
-    def __init__(self, der: bytes) -> None:
-        self.certificate = load_certificate(der)
+    def __init__(self, der: bytes, certificate: x509.Certificate | None = None) -> None:
+        if certificate is None or certificate.public_bytes(Encoding.DER) != der:
+            certificate = load_certificate(der)
+        self.certificate = certificate
         self.der = der
         self.fields = certificate_fields(der)
         self.understood = False
@@ -114,22 +121,22 @@ class Facts:
         self.authority_key_identifier = self.subject_key_identifier = None
         self.alternative_names = ()
         for extension in certificate.extensions:
-            value = extension.value
-            if isinstance(value, x509.BasicConstraints):
+            value = extension.value  # type() is: isinstance asks their abstract parent
+            if type(value) is x509.BasicConstraints:
                 self.basic_constraints = value
-            elif isinstance(value, x509.KeyUsage):
+            elif type(value) is x509.KeyUsage:
                 self.key_usage = value
-            elif isinstance(value, x509.ExtendedKeyUsage):
+            elif type(value) is x509.ExtendedKeyUsage:
                 self.extended_key_usage = frozenset(value)
-            elif isinstance(value, x509.SubjectAlternativeName):
+            elif type(value) is x509.SubjectAlternativeName:
                 self.alternative_names = value
-            elif isinstance(value, x509.AuthorityKeyIdentifier):
+            elif type(value) is x509.AuthorityKeyIdentifier:
                 self.authority_key_identifier = value.key_identifier
-            elif isinstance(value, x509.SubjectKeyIdentifier):
+            elif type(value) is x509.SubjectKeyIdentifier:
                 self.subject_key_identifier = value.digest
-            elif isinstance(value, x509.NameConstraints):
+            elif type(value) is x509.NameConstraints:
                 self.name_constraints = value
-            elif isinstance(value, x509.PolicyConstraints):
+            elif type(value) is x509.PolicyConstraints:
                 if value.require_explicit_policy is not None:
                     raise UnsupportedCertificate(
                         f"certificate {self} requires a certificate policy, which is not supported"
@@ -144,7 +151,13 @@ class Facts:
 
     def _check_key(self, minimum_rsa_bits: int) -> None:
         key = self.key
-        if isinstance(key, rsa.RSAPublicKey):
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            if not isinstance(key.curve, _CURVES):
+                raise UnsupportedCertificate(
+                    f"certificate {self} has a key on the curve {key.curve.name}, "
+                    "expected P-256, P-384 or P-521"
+                )
+        elif isinstance(key, rsa.RSAPublicKey):
             if key.key_size < minimum_rsa_bits:
                 raise WeakKey(
                     f"certificate {self} has an RSA key of {key.key_size} bits, "
@@ -155,11 +168,6 @@ class Facts:
                     f"certificate {self} has an RSA key of {key.key_size} bits, "
                     f"expected at most {MAXIMUM_RSA_BITS}"
                 )
-        elif isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
-            raise UnsupportedCertificate(
-                f"certificate {self} has a key on the curve {key.curve.name}, expected P-256, "
-                "P-384 or P-521"
-            )
 
     def check_names(self) -> None:
         """Check that subject and issuer can be read, so that they can be shown later.

@@ -12,8 +12,10 @@ change, as trust store and settings are fixed. Refusals are never remembered.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from cryptography import x509
 
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired
@@ -39,6 +41,8 @@ class PeerChain:
     """As stapled by the peer."""
     at: float
     """The time of asking, in seconds since the epoch."""
+    leaf: x509.Certificate | None = field(default=None, repr=False, compare=False)
+    """The first certificate, if it was parsed already; the same bytes, read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class ChainVerifier:
         if peer.role is Role.server and peer.server_name is not None:
             host, _ = normalize_server_name(peer.server_name)  # a wrong one is our own fault
         try:
-            leaf = Facts(peer.certificates[0])
+            leaf = Facts(peer.certificates[0], peer.leaf)
         except ValueError as error:
             raise BadCertificate(f"the peer's certificate cannot be read: {error}") from error
         search = PathSearch(self.trust, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits)

@@ -35,7 +35,7 @@ from ..errors import (
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.identity import Identity
-from ..pki.trust import VerifiedChain
+from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Sign
 from ..record.limits import Limits
 from ..wire.auth import (
@@ -84,6 +84,12 @@ class SignedChain:
     leaf: x509.Certificate
     scheme: SignatureScheme
     ocsp_response: bytes | None = field(default=None, repr=False)
+
+    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+        """Put it as the question whether to believe it."""
+        return PeerChain(
+            self.certificates, role, server_name, self.ocsp_response, now, leaf=self.leaf
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +219,16 @@ def check_signature(
     """
     leaf, pss_key, key = read_leaf(certificate.certificate_list[0].cert_data)
     scheme = verify_message.algorithm
-    name = name_of(SignatureScheme, scheme)
     if scheme not in offered:
         raise IllegalParameter(
-            f"CertificateVerify: expected one of the schemes that we offered, got {name}",
+            "CertificateVerify: expected one of the schemes that we offered, "
+            f"got {name_of(SignatureScheme, scheme)}",
             section="4.4.3",
         )
     if not fits(scheme, key, pss_key=pss_key):
         raise SchemeMismatch(
-            f"CertificateVerify: scheme {name} does not fit the certificate's {type(key).__name__}",
+            f"CertificateVerify: scheme {name_of(SignatureScheme, scheme)} does not fit "
+            f"the certificate's {type(key).__name__}",
             section="4.4.3",
         )
     verify(scheme, key, verify_message.signature, signed_content(role, digest))

@@ -13,7 +13,6 @@ from ..errors import (
 from ..events import Established
 from ..pki.credential import Credential
 from ..pki.identity import Identity
-from ..pki.trust import PeerChain
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
@@ -287,7 +286,7 @@ def judge_server(
     assert config.verifier is not None  # `check_selected` refuses certificates without
     now = config.wall_clock()
     name = server_name if config.check_server_name else None
-    peer = PeerChain(signed.certificates, Role.server, name, signed.ocsp_response, now)
+    peer = signed.for_verifier(Role.server, name, now)
     verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
     if isinstance(verdict, Refused):
         raise verdict.error

@@ -7,8 +7,9 @@ wrong unwinds to `failing`, which sends the alert.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
 from typing import Any, NoReturn
 
 from ..config import ClientConfig, ServerConfig
@@ -140,7 +141,7 @@ class Engine:
             self._process()
             self.key_updates.pay()
         except Exception as error:
-            self._break(error)
+            self.break_by(error)
 
     def answer(self, question_id: int, value: object) -> None:
         """Let the conversation that asked go on."""
@@ -351,8 +352,7 @@ class Engine:
         if self.failure is not None:
             raise UsageError(f"the connection has failed: {self.failure}") from self.failure
 
-    @contextmanager
-    def failing(self, *, harmless: type[UsageError] | None = None) -> Iterator[None]:
+    def failing(self, *, harmless: type[UsageError] | None = None) -> _Failing:
         """Turn what goes wrong inside into the connection's failure.
 
         Args:
@@ -360,14 +360,9 @@ class Engine:
                 own fault.
         """
         self.check_working()
-        try:
-            yield
-        except Exception as error:
-            if harmless is not None and isinstance(error, harmless):
-                raise
-            self._break(error)
+        return _Failing(self, harmless)
 
-    def _break(self, error: Exception) -> NoReturn:
+    def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
         if isinstance(error, TLSError):
             self.fail(error)
@@ -423,3 +418,26 @@ class Engine:
         name = name_of(AlertDescription, description)
         epoch = trace_epoch(self.link.protection(direction))
         self.config.trace(TraceEntry(direction, f"Alert {name}", 2, epoch))
+
+
+class _Failing:
+    """See `Engine.failing`; a generator would take three times as long."""
+
+    __slots__ = ("_engine", "_harmless")
+
+    def __init__(self, engine: Engine, harmless: type[UsageError] | None) -> None:
+        self._engine = engine
+        self._harmless = harmless
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            if self._harmless is None or not isinstance(error, self._harmless):
+                self._engine.break_by(error)

@@ -45,7 +45,7 @@ from ..crypto.schedule import finished_mac
 from ..pki.choose import Wanted
 from ..pki.credential import Credential
 from ..pki.identity import Identity
-from ..pki.trust import PeerChain, Verifier
+from ..pki.trust import Verifier
 from ..questions import JudgePeer, Verdict
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from .authenticate import (
@@ -129,7 +129,7 @@ def read_answer(
     if signed is None or request.settled:
         return Declined(proof)
     now = config.wall_clock()
-    peer = PeerChain(signed.certificates, Role.client, None, signed.ocsp_response, now)
+    peer = signed.for_verifier(Role.client, None, now)
     verdict = yield from ask(JudgePeer(peer, request.verifier, request.context, previous()))
     return Authenticated(signed, proof, verdict, now)
 

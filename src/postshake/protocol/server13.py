@@ -23,7 +23,6 @@ from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.names import matches_host
-from ..pki.trust import PeerChain
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
@@ -373,7 +372,7 @@ def judge_client(
         return None
     assert config.verifier is not None  # ServerConfig sees to it
     now = config.wall_clock()
-    peer = PeerChain(signed.certificates, Role.client, None, signed.ocsp_response, now)
+    peer = signed.for_verifier(Role.client, None, now)
     verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
     if isinstance(verdict, Refused):
         raise verdict.error
