@@ -180,12 +180,13 @@ class Connection:
                 answered first (see `wants_data`).
         """
         engine = self._engine
-        engine.check_working()
+        if engine.failure is not None:
+            engine.check_working()
         if engine.received_close:
             return  # §6.1: what follows a closure alert is ignored
         if not engine.started:
             engine.start()
-        if engine.held and engine.layer.buffered + len(data) > self.config.limits.waiting_input:
+        if engine.outcome is None and engine.held and engine.layer.buffered + len(data) > self.config.limits.waiting_input:
             raise UsageError("answer the open question before giving more data")
         engine.receive(data)
 
@@ -219,13 +220,15 @@ class Connection:
         Raises:
             UsageError: the handshake is not complete, or our side is closed.
         """
-        self._check_open()
         engine = self._engine
+        if engine.failure is not None or engine.outcome is None or engine.link.closed:
+            self._check_open()
         if self.config.trace is not None:
             engine.trace_data(Direction.sent, len(data))
+        layer = engine.layer
         try:
-            engine.layer.send(APPLICATION_DATA, data)
-            if engine.layer.outbound.wants_update:
+            layer.send(APPLICATION_DATA, data)
+            if layer.outbound.sequence >= layer.outbound.update_due:
                 engine.key_updates.send()
         except InternalError as error:  # a part of the data may be queued already
             engine.fail(error)

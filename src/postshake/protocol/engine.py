@@ -139,7 +139,8 @@ class Engine:
         try:  # route (a): `failing` costs more than a small record
             self.layer.feed(data)
             self._process()
-            self.key_updates.pay()
+            if self.key_updates.owed:
+                self.key_updates.pay()
         except Exception as error:
             self.break_by(error)
 
@@ -169,7 +170,7 @@ class Engine:
 
     def _process(self) -> None:
         """Take all records that are there. The first branch is route (a)."""
-        if self.held:
+        if self._handshake is not None and self.held:
             return
         next_record = self.layer.next_record
         plaintext = self.desk.plaintext

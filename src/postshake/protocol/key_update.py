@@ -24,7 +24,8 @@ class KeyUpdates:
     def __init__(self, link: Link, desk: Desk) -> None:
         self._link = link
         self._desk = desk
-        self._owed = False
+        self.owed = False
+        """Whether the peer asked for an update that it has not got."""
         self._asked = False  # and not yet answered: RFC 9846 forbids a second request
         limits = link.config.limits
         self._rate = RateLimit(
@@ -44,7 +45,7 @@ class KeyUpdates:
         self._link.reassembly.check_aligned()
         self._link.layer.update_read()
         if message.request_update == KeyUpdateRequest.update_requested:
-            self._owed = True
+            self.owed = True
         else:
             self._asked = False
         self._desk.emit(PeerKeyUpdated(self._desk.position, self._link.inbound.generation))
@@ -53,7 +54,7 @@ class KeyUpdates:
         """Move on to our next keys, and tell the peer; ask for the same if wished."""
         ask = request_peer and not self._asked
         self._asked = self._asked or ask
-        self._owed = False
+        self.owed = False
         self._link.send_message(
             KeyUpdate(
                 KeyUpdateRequest.update_requested if ask else KeyUpdateRequest.update_not_requested
@@ -63,5 +64,5 @@ class KeyUpdates:
 
     def pay(self) -> None:
         """Send the update that the peer asked for, if one is owed."""
-        if self._owed and not self._link.closed:
+        if self.owed and not self._link.closed:
             self.send()

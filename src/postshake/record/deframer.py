@@ -94,6 +94,10 @@ class Deframer:
             RecordOverflow: a length that no record may have.
         """
         start = self._offset
+        if start == self._end and not self._held:  # every record was taken
+            self._buffer = self._view = b""
+            self._offset = self._end = 0
+            return None
         body = start + 5
         if body <= self._end:
             header = self._buffer[start:body]
@@ -112,8 +116,6 @@ class Deframer:
         """Bring so many bytes into one buffer, if there are as many."""
         have = self._end - self._offset
         if have + self._held < needed:
-            if not have and not self._held:
-                self._release()
             return False
         pieces = self._pieces
         if not have:

@@ -56,6 +56,7 @@ class RecordLayer:
         "_output",
         "_padding",
         "ccs_allowed",
+        "feed",
         "inbound",
         "max_fragment_out",
         "outbound",
@@ -85,6 +86,8 @@ class RecordLayer:
         """
         self._padding = padding
         self._deframer = Deframer()
+        self.feed = self._deframer.feed
+        """Takes bytes from the transport; ``bytes`` are read in place, not copied."""
         self._output: list[bytes] = []
         self._failure: TLSError | None = None
         self._ccs_budget = Budget(limits.change_cipher_specs, "ChangeCipherSpec records")
@@ -95,10 +98,6 @@ class RecordLayer:
         return f"RecordLayer({self.role.name}, {self.inbound!r}, {self.outbound!r})"
 
     # In
-
-    def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes from the transport; ``bytes`` are read in place, not copied."""
-        self._deframer.feed(data)
 
     @property
     def buffered(self) -> int:
@@ -201,6 +200,9 @@ class RecordLayer:
                 handshake fragment or alert, a padding policy that fails, or
                 sequence numbers that are used up.
         """
+        if type(data) is bytes and 0 < len(data) <= self.max_fragment_out and self._padding is None:
+            self._output.append(self.outbound.seal(content_type, data))
+            return
         if type(data) is not bytes:
             data = memoryview(data)
             data = data.cast("B") if data.c_contiguous else data.tobytes()

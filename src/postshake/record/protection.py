@@ -140,18 +140,20 @@ class _Protection:
 class Outbound(_Protection):
     """The direction from us to the peer."""
 
-    __slots__ = ("_seal", "legacy_record_version")
+    __slots__ = ("_seal", "legacy_record_version", "update_due")
 
     def __init__(self) -> None:
         super().__init__()
         self.legacy_record_version = 0x0303
         """What plaintext records bear; 0x0301 suits a first ClientHello (§5.1)."""
+        self.update_due = _END_OF_SEQUENCE
+        """The sequence number from which on a KeyUpdate is due (§5.5)."""
         self._seal: _Seal = _no_key
 
     @property
     def wants_update(self) -> bool:
         """Whether this key has sealed enough, and a KeyUpdate is due (§5.5)."""
-        return self.suite is not None and self.sequence >= self.suite.records_per_key
+        return self.sequence >= self.update_due
 
     def update(self) -> None:
         """Go on with the next traffic secret (§7.2)."""
@@ -241,6 +243,10 @@ class Outbound(_Protection):
         header = content_type << 32 | self.legacy_record_version << 16 | len(data)
         self.sequence += 1
         return b"".join((header.to_bytes(5, "big"), data))
+
+    def _use(self, suite: Suite, traffic_secret: bytes) -> None:
+        super()._use(suite, traffic_secret)
+        self.update_due = suite.records_per_key
 
     def _set_aead(self, aead: Aead) -> None:
         self._seal = aead.encrypt

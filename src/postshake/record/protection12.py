@@ -39,11 +39,6 @@ class Outbound12(Outbound):
         self._salt = b""
         self._explicit = 0
 
-    @property
-    def wants_update(self) -> bool:
-        """Never: TLS 1.2 has no way that we would go (RFC 5246 section 7.4.1.1)."""
-        return False
-
     def install12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Protect from now on with these keys; a ChangeCipherSpec went before."""
         self._set_aead(suite.aead(key))
