@@ -186,7 +186,11 @@ class Connection:
             return  # §6.1: what follows a closure alert is ignored
         if not engine.started:
             engine.start()
-        if engine.outcome is None and engine.held and engine.layer.buffered + len(data) > self.config.limits.waiting_input:
+        if (
+            engine.outcome is None
+            and engine.held
+            and engine.layer.buffered + len(data) > self.config.limits.waiting_input
+        ):
             raise UsageError("answer the open question before giving more data")
         engine.receive(data)
 
@@ -331,13 +335,11 @@ class Connection:
 
     def next_event(self) -> Event | None:
         """Take the oldest event; None if there is none."""
-        events = self._engine.desk.events
-        return events.popleft() if events else None
+        return self._engine.desk.next_event()
 
     def next_question(self) -> Question | None:
         """Take the oldest question; None if there is none. Every one wants an answer."""
-        questions = self._engine.desk.questions
-        return questions.popleft() if questions else None
+        return self._engine.desk.next_question()
 
     def answer(self, question_id: int, value: object) -> None:
         """Answer a question.

@@ -21,8 +21,8 @@ class Desk:
     __slots__ = ("_asking", "_next_id", "events", "plaintext", "questions")
 
     def __init__(self) -> None:
-        self.events: deque[Event] = deque()
-        self.questions: deque[Question] = deque()
+        self.events: deque[Event] | None = None
+        self.questions: deque[Question] | None = None
         self.plaintext = Plaintext()
         self._asking: dict[int, Conversation[Any]] = {}
         self._next_id = 1
@@ -43,7 +43,27 @@ class Desk:
 
     def emit(self, event: Event) -> None:
         """Tell the owner."""
+        if self.events is None:
+            self.events = deque()
         self.events.append(event)
+
+    def next_event(self) -> Event | None:
+        """Take the oldest event; None if there is none."""
+        if not self.events:
+            return None
+        event = self.events.popleft()
+        if not self.events:
+            self.events = None  # an empty deque is the largest thing of an idle connection
+        return event
+
+    def next_question(self) -> Question | None:
+        """Take the oldest question; None if there is none."""
+        if not self.questions:
+            return None
+        question = self.questions.popleft()
+        if not self.questions:
+            self.questions = None
+        return question
 
     def begin(self, conversation: Conversation[Any]) -> None:
         """Start a conversation, and put up its first question if it asks one."""
@@ -55,6 +75,8 @@ class Desk:
         waiting_for = conversation.waiting_for
         if isinstance(waiting_for, Ask):
             self._asking[self._next_id] = conversation
+            if self.questions is None:
+                self.questions = deque()
             self.questions.append(Question(self._next_id, waiting_for.subject))
             self._next_id += 1
 
@@ -71,5 +93,5 @@ class Desk:
 
     def clear_questions(self) -> None:
         """Forget all questions: the connection has failed."""
-        self.questions.clear()
+        self.questions = None
         self._asking.clear()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from ..crypto.schedule import resumption_psk
 from ..errors import IllegalParameter
 from ..events import TicketReceived
@@ -28,7 +26,8 @@ class TicketStore:
         self, link: Link, outcome: HandshakeOutcome, secrets: SessionSecrets, desk: Desk
     ) -> None:
         limits = link.config.limits
-        self.tickets: deque[Ticket] = deque(maxlen=limits.tickets)
+        self._limit = limits.tickets
+        self.tickets: tuple[Ticket, ...] = ()
         self._link = link
         self._outcome = outcome
         self._secrets = secrets
@@ -70,5 +69,5 @@ class TicketStore:
             psk_identity=established.psk_identity,
             group=established.group or 0,
         )
-        self.tickets.append(ticket)
+        self.tickets = (*self.tickets, ticket)[-self._limit :] if self._limit else ()
         self._desk.emit(TicketReceived(self._desk.position, ticket))

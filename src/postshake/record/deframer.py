@@ -49,7 +49,7 @@ class Deframer:
         self._view: bytes | memoryview = b""  # of the buffer
         self._offset = 0  # where the next record begins in the buffer
         self._end = 0  # the buffer's length
-        self._pieces: deque[bytes] = deque()  # what comes after the buffer
+        self._pieces: deque[bytes] | None = None  # what comes after the buffer, if anything
         self._skip = 0  # bytes of the first piece that were taken already
         self._held = 0  # bytes in the pieces, without those
         self._started = False  # whether a record header was ever accepted
@@ -75,12 +75,14 @@ class Deframer:
             self._end = length = len(data)
             self._view = data if length < _SMALL else memoryview(data)
         elif data:
+            if self._pieces is None:
+                self._pieces = deque()
             self._pieces.append(data)
             self._held += len(data)
 
     def close(self) -> None:
         """Forget what is held and whatever may still come."""
-        self._pieces.clear()
+        self._pieces = None
         self._held = self._skip = 0
         self._release()
         self._closed = True
@@ -97,6 +99,7 @@ class Deframer:
         if start == self._end and not self._held:  # every record was taken
             self._buffer = self._view = b""
             self._offset = self._end = 0
+            self._pieces = None
             return None
         body = start + 5
         if body <= self._end:
@@ -118,6 +121,7 @@ class Deframer:
         if have + self._held < needed:
             return False
         pieces = self._pieces
+        assert pieces is not None  # else there were enough
         if not have:
             self._buffer = pieces.popleft()
             self._view = memoryview(self._buffer)

@@ -119,7 +119,7 @@ class RateLimit:
         self.window = window
         self.what = what
         self._clock = clock
-        self._hits: deque[float] = deque()
+        self._hits: deque[float] | None = None  # most are never hit, and it is large
 
     def __repr__(self) -> str:
         return f"RateLimit({self.what!r}, {self.limit} in {self.window:g} s)"
@@ -131,6 +131,8 @@ class RateLimit:
             TooMuch: there were `limit` already within the window.
         """
         now = self._clock()
+        if self._hits is None:
+            self._hits = deque()
         hits = self._hits
         while hits and now - hits[0] >= self.window:
             hits.popleft()

@@ -179,7 +179,10 @@ class Outbound(_Protection):
             )
         if not self.protected:
             return self._seal_plain(content_type, data)
-        inner = b"".join((data, _TYPE_BYTES[content_type]))
+        if type(data) is bytes:
+            inner = data + _TYPE_BYTES[content_type]
+        else:
+            inner = b"".join((data, _TYPE_BYTES[content_type]))
         if padding:
             inner += bytes(padding)
         header = (_PROTECTED_HEADER + size).to_bytes(5, "big")
