@@ -38,7 +38,8 @@ def test_a_question_goes_up_with_an_id_of_its_own() -> None:
     (one, ones), (other, others) = signing(sign(b"x")), signing(sign(b"x"))
     desk.begin(one)
     desk.begin(other)
-    first, second = desk.questions or ()
+    assert desk.questions is not None
+    first, second = desk.questions
     assert first.subject == second.subject
     assert first.id != second.id
     assert desk.open_questions() == [one, other]
