@@ -40,6 +40,9 @@ class State(Enum):
     """It failed; see `Connection.failure`. What was received can still be read."""
 
 
+_ANY_ANSWER = AuthRequest()
+
+
 class Connection:
     """One TLS connection, client or server, without its transport.
 
@@ -376,7 +379,7 @@ class Connection:
         if self._engine.received_close:
             raise ReauthUnavailable("the client said close_notify and can answer no more")
         with self._engine.failing(harmless=UsageError):
-            return requests.request(request or AuthRequest())
+            return requests.request(request or _ANY_ANSWER)
 
     def cancel_auth(self, context: bytes) -> None:
         """Server: give a request up; a late answer is read and ignored.

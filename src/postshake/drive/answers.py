@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from inspect import isawaitable, iscoroutine
+from types import NoneType
 from typing import Any
 
 from ..constants import Role
 from ..errors import CertificateError, UsageError
 from ..pki.choose import choose_credential, choose_server_credential
+from ..pki.credential import Credential
+from ..pki.trust import VerifiedChain
 from ..questions import (
     ChooseCredential,
     ClaimEarlyData,
@@ -48,7 +51,7 @@ def find_answer_now(subject: Subject[Any]) -> object:
     """
     try:
         answer = _ask(subject)
-        if isawaitable(answer):
+        if type(answer) not in _PLAIN and isawaitable(answer):
             if iscoroutine(answer):
                 answer.close()  # nobody will await it
             raise UsageError(
@@ -57,6 +60,10 @@ def find_answer_now(subject: Subject[Any]) -> object:
     except Exception as error:
         return error
     return answer
+
+
+_PLAIN = frozenset({bytes, bool, NoneType, VerifiedChain, Refused, Credential})
+"""What nearly every answer is; to ask whether it can be awaited takes longer."""
 
 
 def _ask(subject: Subject[Any]) -> object | Awaitable[object]:

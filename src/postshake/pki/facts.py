@@ -9,7 +9,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
@@ -50,7 +49,7 @@ class Facts:
 
     Args:
         der: the certificate.
-        certificate: the same, if it was parsed already; another one is not used.
+        certificate: the same, if it was parsed already.
 
     Raises:
         ValueError: the bytes are not a certificate.
@@ -86,9 +85,7 @@ class Facts:
     subject_key_identifier: bytes | None
 
     def __init__(self, der: bytes, certificate: x509.Certificate | None = None) -> None:
-        if certificate is None or certificate.public_bytes(Encoding.DER) != der:
-            certificate = load_certificate(der)
-        self.certificate = certificate
+        self.certificate = load_certificate(der) if certificate is None else certificate
         self.der = der
         self.fields = certificate_fields(der)
         self.understood = False

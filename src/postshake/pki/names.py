@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -75,6 +76,7 @@ def name_mismatch(names: Iterable[x509.GeneralName], server_name: str) -> NameMi
     return NameMismatch(f"expected a certificate for {server_name!r}, got one for {shown}")
 
 
+@lru_cache(maxsize=512)
 def normalize_server_name(name: str) -> tuple[str, bool]:
     """Bring a host name to the form that is compared; whether it is an IP address.
 

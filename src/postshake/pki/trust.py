@@ -41,8 +41,16 @@ class PeerChain:
     """As stapled by the peer."""
     at: float
     """The time of asking, in seconds since the epoch."""
-    leaf: x509.Certificate | None = field(default=None, repr=False, compare=False)
-    """The first certificate, if it was parsed already; the same bytes, read once."""
+    leaf: x509.Certificate | None = field(default=None, init=False, repr=False, compare=False)
+    """The first certificate, if it was parsed already.
+
+    No argument, so that it cannot be another one by mistake.
+    """
+
+    def with_leaf(self, leaf: x509.Certificate) -> PeerChain:
+        """Keep what was parsed from the first certificate's very bytes; return itself."""
+        object.__setattr__(self, "leaf", leaf)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

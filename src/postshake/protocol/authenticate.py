@@ -87,9 +87,8 @@ class SignedChain:
 
     def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
         """Put it as the question whether to believe it."""
-        return PeerChain(
-            self.certificates, role, server_name, self.ocsp_response, now, leaf=self.leaf
-        )
+        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
+        return peer.with_leaf(self.leaf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Reassembly:
             MessageTooLarge: a header announces a message longer than the limit. This
                 comes before the message's body is waited for.
         """
-        if not self.pending:
+        if not self._held or not self.pending:
             if not self._held:
                 self._buffer = b""
             return None
@@ -68,7 +68,8 @@ class Reassembly:
         """Whether a whole message waits; may raise as `next_message` does."""
         if self._held < self._needed:
             return False
-        self._join()
+        if self._pieces:
+            self._join()
         if self._needed == HEADER_LENGTH:
             start = self._offset + 1
             length = int.from_bytes(self._buffer[start : start + 3], "big")
@@ -80,7 +81,8 @@ class Reassembly:
             self._needed = HEADER_LENGTH + length
             if self._held < self._needed:
                 return False
-            self._join()
+            if self._pieces:
+                self._join()
         return True
 
     @property
