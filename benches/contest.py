@@ -54,6 +54,10 @@ class Contestant(Protocol):
         """A full handshake in this group, or with the default groups."""
         ...
 
+    def resumed(self) -> Operation:
+        """A handshake resumed with a ticket, and with an exchange of X25519 keys."""
+        ...
+
     def reauth(self, *, remembered: bool) -> Operation:
         """From the server's call to its verdict.
 
@@ -62,8 +66,8 @@ class Contestant(Protocol):
         """
         ...
 
-    def bulk(self, records: int) -> Operation:
-        """So many records of 16 KiB to the server, each read before the next."""
+    def bulk(self, size: int, times: int) -> Operation:
+        """A write of so many bytes to the server, read before the next, so many times."""
         ...
 
     def echo(self, times: int) -> Operation:
@@ -82,6 +86,8 @@ class Case:
     name: str
     prepare: Callable[[Contestant], Operation]
     times: int = 1
+    bytes_each: int = 0
+    """What one operation moves, if that is of interest."""
 
 
 @dataclass

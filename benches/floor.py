@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from benches.contest import Impossible, Operation
-from benches.material import BYTE, RECORD, Material
+from benches.material import BYTE, DATA, MOST, Material
 
 __all__ = ["Floor"]
 
@@ -71,6 +71,17 @@ class Floor:
 
         return Operation(run, _check_done, note="" if group else "X25519MLKEM768")
 
+    def resumed(self) -> Operation:
+        def run() -> bool:
+            shared = _x25519()
+            for _ in range(2):  # the two ends
+                _handshake_keys(shared)
+                _binder(shared)
+            _records([100, _FINISHED, _FINISHED])  # the ticket, the two flights
+            return True
+
+        return Operation(run, _check_done)
+
     def reauth(self, *, remembered: bool) -> Operation:
         client_key = self._client.private_key
         der = self._client.der
@@ -101,16 +112,18 @@ class Floor:
 
         return Operation(run, _check_done)
 
-    def bulk(self, records: int) -> Operation:
+    def bulk(self, size: int, times: int) -> Operation:
         seal, open_ = AESGCM(bytes(16)).encrypt, AESGCM(bytes(16)).decrypt
-        inner = RECORD + b"\x17"  # with the content type
+        sent = DATA[:size]
+        fragments = [sent[at : at + MOST] + b"\x17" for at in range(0, size, MOST)]
 
         def run() -> bytes:
-            for _ in range(records):
-                opened = open_(_NONCE, seal(_NONCE, inner, _HEADER), _HEADER)
+            for _ in range(times):
+                for inner in fragments:  # with their content types
+                    opened = open_(_NONCE, seal(_NONCE, inner, _HEADER), _HEADER)
             return opened
 
-        return Operation(run, _check_equal(inner))
+        return Operation(run, _check_equal(fragments[-1]))
 
     def echo(self, times: int) -> Operation:
         seal, open_ = AESGCM(bytes(16)).encrypt, AESGCM(bytes(16)).decrypt
@@ -183,6 +196,15 @@ def _handshake_keys(shared: bytes) -> None:
     for _ in range(2):  # both ends' Finished
         finished_key = hmac.digest(secret, _LABEL, "sha256")
         hmac.digest(finished_key, bytes(32), "sha256")
+
+
+def _binder(psk: bytes) -> None:
+    """One end's binder, and the Early Secret for it (§4.2.11.2)."""
+    secret = hmac.digest(bytes(32), psk, "sha256")
+    for _ in range(2):  # derived, the binder key
+        hmac.digest(secret, _LABEL, "sha256")
+    finished_key = hmac.digest(secret, _LABEL, "sha256")
+    hmac.digest(finished_key, hashlib.sha256(bytes(250)).digest(), "sha256")
 
 
 def _records(sizes: list[int], sealer: AESGCM | None = None, opener: AESGCM | None = None) -> None:

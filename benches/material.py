@@ -13,11 +13,13 @@ from postshake.wire.handshake import decode_handshake
 from postshake.wire.hello import ServerHello
 from tests.certs import CA, Issued
 
-__all__ = ["BYTE", "RECORD", "SERVER_NAME", "SUITE", "Material", "group_of", "material"]
+__all__ = ["BYTE", "DATA", "MOST", "SERVER_NAME", "SUITE", "Material", "group_of", "material"]
 
 SERVER_NAME = "server.example"
 SUITE = "TLS_AES_128_GCM_SHA256"
-RECORD = os.urandom(MAX_PLAINTEXT)
+DATA = os.urandom(2**20)
+"""What is sent: a part of it, or all."""
+MOST = MAX_PLAINTEXT
 """What one record holds at most."""
 BYTE = b"!"
 

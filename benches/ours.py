@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import postshake
 from benches.contest import Impossible, Operation
-from benches.material import BYTE, RECORD, SERVER_NAME, SUITE, Material
+from benches.material import BYTE, DATA, SERVER_NAME, SUITE, Material
 from postshake import (
     ChainVerifier,
     ClientConfig,
@@ -16,6 +17,7 @@ from postshake import (
     ReauthCompleted,
     ReauthRequested,
     ServerConfig,
+    Ticket,
 )
 from postshake.constants import CipherSuite, NamedGroup
 from postshake.drive.answers import find_answer_now
@@ -62,6 +64,25 @@ class Ours:
         used = client.established.group
         return Operation(run, check, note="" if group or used is None else used.name)
 
+    def resumed(self) -> Operation:
+        client_config, server_config = self._configs("X25519", remembered=True)
+        client, _ = self._shake(client_config, replace(server_config, tickets=1))
+        (ticket,) = client.tickets
+
+        def run() -> Pair:
+            return self._shake(client_config, server_config, ticket)
+
+        def check(pair: Pair) -> None:
+            for end in pair:
+                assert end.established is not None
+                assert end.established.resumed
+                assert end.established.group == NamedGroup.x25519
+            identity = pair[0].peer_identity
+            assert identity is not None
+            assert identity.chain == (self._material.server.der,)
+
+        return Operation(run, check)
+
     def reauth(self, *, remembered: bool) -> Operation:
         client, server = self.pair(remembered=remembered)
         credential = self._client_credential
@@ -92,17 +113,18 @@ class Ours:
 
         return Operation(run, check)
 
-    def bulk(self, records: int) -> Operation:
+    def bulk(self, size: int, times: int) -> Operation:
         client, server = self.pair()
+        sent = DATA[:size]
 
         def run() -> bytes:
-            for _ in range(records):
-                client.send_data(RECORD)
+            for _ in range(times):
+                client.send_data(sent)
                 server.receive_data(client.data_to_send())
                 data = server.read()
             return data
 
-        return Operation(run, _check_moved(server, RECORD, records))
+        return Operation(run, _check_moved(server, sent, times))
 
     def echo(self, times: int) -> Operation:
         client, server = self.pair()
@@ -139,10 +161,13 @@ class Ours:
             ServerConfig(credentials=(self._server_credential,), tickets=0, **common),
         )
 
-    def _shake(self, client_config: ClientConfig, server_config: ServerConfig) -> Pair:
-        client = Connection(client_config, SERVER_NAME)
+    def _shake(
+        self, client_config: ClientConfig, server_config: ServerConfig, ticket: Ticket | None = None
+    ) -> Pair:
+        client = Connection(client_config, SERVER_NAME, session=ticket)
         server = Connection(server_config)
         client.start()
+        _answer_questions(client)  # whether a session's server is still to be believed
         source, target = client, server
         while data := source.data_to_send():
             target.receive_data(data)

@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from benches.contest import Impossible, Operation
-from benches.material import BYTE, RECORD, SERVER_NAME, SUITE, Material, group_of
+from benches.material import BYTE, DATA, SERVER_NAME, SUITE, Material, group_of
 from tests.certs import Issued
 
 __all__ = ["Stdlib"]
@@ -29,7 +29,12 @@ class End:
 
     __slots__ = ("inbound", "outbound", "tls")
 
-    def __init__(self, context: ssl.SSLContext, server_name: str | None = None) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
         self.inbound = ssl.MemoryBIO()
         self.outbound = ssl.MemoryBIO()
         self.tls = context.wrap_bio(
@@ -37,6 +42,7 @@ class End:
             self.outbound,
             server_side=server_name is None,
             server_hostname=server_name,
+            session=session,
         )
 
 
@@ -59,10 +65,36 @@ class Stdlib:
         def check(shaken: Shaken) -> None:
             self._check(shaken, used)
 
-        used = group_of(self._shake()[2])
+        def shake() -> Shaken:
+            return self._shake(self._client_context, self._server_context)
+
+        used = group_of(shake()[2])
         if group is not None and group.lower() != used:
             raise Impossible(f"chooses {used}, and this Python cannot change that")
-        return Operation(self._shake, check, note="" if group else used)
+        return Operation(shake, check, note="" if group else used)
+
+    def resumed(self) -> Operation:
+        client_context = _verifying(ssl.PROTOCOL_TLS_CLIENT, self._material.ca)
+        server_context = _signing(ssl.PROTOCOL_TLS_SERVER, self._material.server)
+        server_context.verify_mode = ssl.CERT_NONE  # else OpenSSL wants a session id context
+        server_context.num_tickets = 1
+        client, server, _ = self._shake(client_context, server_context)
+        client.inbound.write(server.outbound.read())
+        with suppress(ssl.SSLWantReadError):
+            client.tls.read(1)
+        session = client.tls.session
+        server_context.num_tickets = 0
+
+        def run() -> Shaken:
+            return self._shake(client_context, server_context, session)
+
+        def check(shaken: Shaken) -> None:
+            assert shaken[0].tls.session_reused
+            assert shaken[1].tls.session_reused
+            assert not shaken[1].outbound.pending  # no tickets
+
+        used = group_of(run()[2])
+        return Operation(run, check, note="" if used == "x25519" else used)
 
     def reauth(self, *, remembered: bool) -> Operation:
         if remembered:
@@ -96,19 +128,23 @@ class Stdlib:
 
         return Operation(run, check)
 
-    def bulk(self, records: int) -> Operation:
+    def bulk(self, size: int, times: int) -> Operation:
         client, server = self._pair()
+        sent = DATA[:size]
 
         def run() -> tuple[int, bytes]:
             moved = 0
-            for _ in range(records):
-                client.tls.write(RECORD)
+            for _ in range(times):
+                client.tls.write(sent)
                 server.inbound.write(client.outbound.read())
-                data = server.tls.read(len(RECORD))
-                moved += len(data)
+                left = size
+                while left:  # read() gives one record at most
+                    data = server.tls.read(left)
+                    left -= len(data)
+                moved += size
             return moved, data
 
-        return Operation(run, _check_moved(records, RECORD))
+        return Operation(run, _check_moved(times, sent))
 
     def echo(self, times: int) -> Operation:
         client, server = self._pair()
@@ -131,12 +167,17 @@ class Stdlib:
         return self._pair()
 
     def _pair(self) -> tuple[End, End]:
-        shaken = self._shake()
+        shaken = self._shake(self._client_context, self._server_context)
         self._check(shaken, group_of(shaken[2]))
         return shaken[0], shaken[1]
 
-    def _shake(self) -> Shaken:
-        client, server = End(self._client_context, SERVER_NAME), End(self._server_context)
+    def _shake(
+        self,
+        client_context: ssl.SSLContext,
+        server_context: ssl.SSLContext,
+        session: ssl.SSLSession | None = None,
+    ) -> Shaken:
+        client, server = End(client_context, SERVER_NAME, session), End(server_context)
         with suppress(ssl.SSLWantReadError):
             client.tls.do_handshake()
         server.inbound.write(client.outbound.read())
@@ -182,10 +223,11 @@ def _verifying(protocol: int, ca: Issued) -> ssl.SSLContext:
     return context
 
 
-def _check_moved(times: int, expected: bytes) -> Callable[[tuple[int, bytes]], None]:
+def _check_moved(times: int, sent: bytes) -> Callable[[tuple[int, bytes]], None]:
     def check(evidence: tuple[int, bytes]) -> None:
         moved, last = evidence
-        assert moved == times * len(expected)
-        assert last == expected
+        assert moved == times * len(sent)
+        assert sent.endswith(last)  # the last record's
+        assert last
 
     return check

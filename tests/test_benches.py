@@ -73,13 +73,13 @@ def test_a_contestant_that_skips_the_work_fails():
         def __init__(self):
             self.name = "skips"
 
-        def bulk(self, records):
+        def bulk(self, size, times):
             def check(evidence):
                 assert evidence == b"data"
 
             return Operation(lambda: b"", check)
 
-    case = Case("bulk", lambda entrant: entrant.bulk(1))
+    case = Case("bulk", lambda entrant: entrant.bulk(1, 1))
     with pytest.raises(AssertionError):
         measure([case], [Skips()], seconds=0, least_rounds=1)
 
