@@ -134,7 +134,9 @@ class _Issuer:
         builder = _builder(_common_name(name), self._name, key)
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
-        builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+        # encipherment: NSS takes no server with an RSA key without it, in TLS 1.3 neither
+        usage = _usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPrivateKey))
+        builder = builder.add_extension(usage, critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         builder = builder.add_extension(issuer_key, critical=False)
         if alternative_names:

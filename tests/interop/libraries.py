@@ -47,10 +47,10 @@ def common_name(certificate: bytes | None) -> str:
 class Client(Stoppable):
     """What the clients in this process have in common."""
 
-    can_decline: ClassVar[bool] = True
-    """Whether it offers post_handshake_auth without a certificate."""
     can_update: ClassVar[bool] = True
     """Whether it can start a key update."""
+    repeats: ClassVar[bool] = True
+    """Whether it gets more than one answer right."""
 
     def __init__(
         self,
@@ -322,13 +322,13 @@ class _TlsliteLink(Link):
 
 
 class TlsliteClient(Client):
-    """tlslite-ng. It offers post_handshake_auth whenever it has a certificate."""
-
-    can_decline = False
+    """tlslite-ng. It offers post_handshake_auth whenever it has a chain, even an empty one."""
 
     def _open(self, certificates: Certificates, who: Who | None, offer: bool) -> None:
         self._tls = TLSConnection(self._socket)
-        chain, key = _tlslite_pair(who) if who and offer else (None, None)
+        chain, key = _tlslite_pair(who or certificates.alice) if offer else (None, None)
+        if offer and who is None:
+            chain = X509CertChain([])
         self._tls.handshakeClientCert(chain, key, serverName="localhost", settings=_settings())
 
     def send(self, data: bytes) -> None:

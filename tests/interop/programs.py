@@ -262,8 +262,10 @@ def _httpd_modules() -> Path:
 class ProgramClient:
     """A program that sends what we type and prints what it receives."""
 
-    can_decline: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    """Whether it can start a key update."""
+    repeats: ClassVar[bool] = True
+    """Whether it gets more than one answer right."""
     program: Program
 
     def __init__(
@@ -350,6 +352,29 @@ class GnutlsCli(ProgramClient):
         self.program.expect(r"^- Rekey was completed")
 
 
+class Tstclnt(ProgramClient):
+    """NSS tstclnt. It finds no certificate under a nickname that is nobody's."""
+
+    can_update = False
+
+    def __init__(
+        self,
+        stage: Stage,
+        port: int,
+        certificates: Certificates,
+        who: Who | None,
+        *,
+        offer: bool = True,
+    ) -> None:
+        tstclnt = require("tstclnt", "certutil", "pk12util")
+        self.program = stage.program(
+            *(tstclnt, "-h", "localhost", "-4", "-p", str(port), "-V", "tls1.3:tls1.3"),
+            *("-d", certificates.nss, "-n", who.name if who else "nobody"),
+            *(["-E"] if offer else []),
+        )
+        self.program.expect(r"^subject DN: CN=localhost")
+
+
 # Clients that fetch pages
 
 
@@ -369,10 +394,6 @@ class Fetched:
 class Fetcher:
     """A program that fetches pages and ends."""
 
-    repeats: ClassVar[bool] = True
-    """Whether it fetches several pages over one connection."""
-    can_decline: ClassVar[bool] = True
-    """Whether it offers post_handshake_auth without a certificate."""
     names_alerts: ClassVar[bool] = True
     """Whether it tells which alert it received."""
 
@@ -416,23 +437,4 @@ class Wget(Fetcher):
             *(wget, "--no-config", "-nv", "-O", "-", "--tries=1", f"--timeout={TIMEOUT:g}", "-4"),
             *("--no-hsts", "--no-proxy", f"--ca-certificate={self._certificates.ca}", *pair),
             *(f"https://localhost:{port}{path}" for path in paths),
-        )
-
-
-class Tstclnt(Fetcher):
-    """NSS tstclnt, which sends one request from a file."""
-
-    repeats = False
-    can_decline = False
-
-    def _start(self, port: int, who: Who | None, paths: Sequence[str], offer: bool) -> Program:
-        tstclnt = require("tstclnt", "certutil", "pk12util")
-        (path,) = paths
-        request = self._certificates.folder / f"request-{port}"
-        request.write_text(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        return self._stage.program(
-            *(tstclnt, "-h", "localhost", "-4", "-p", str(port), "-V", "tls1.3:tls1.3"),
-            *("-d", self._certificates.nss, "-A", request),
-            *(["-n", who.name] if who else []),
-            *(["-E"] if offer else []),
         )

@@ -129,6 +129,37 @@ class TestSelfserv:
         who, alert = certificates.mallory, "unknown_ca"
         scenarios.selfserv_refuses(stage, certificates, OurClient, who, alert)
 
+    def test_it_asks_once(self, stage: Stage, certificates: Certificates):
+        scenarios.selfserv_ends(stage, certificates, OurClient, certificates.alice)
+
+    def test_not_offered(self, stage: Stage, certificates: Certificates):
+        scenarios.selfserv_without_offer(stage, certificates, OurClient)
+
+
+class TestWolfServer:
+    @pytest.mark.parametrize("name", scenarios.TRUSTED)
+    def test_accept(self, stage: Stage, certificates: Certificates, name):
+        who = scenarios.trusted(certificates, name)
+        scenarios.wolf_server(stage, certificates, OurClient, who)
+
+    def test_decline(self, stage: Stage, certificates: Certificates):
+        scenarios.wolf_server(stage, certificates, OurClient, None)
+
+    @pytest.mark.parametrize(
+        ("name", "alert"), [(None, "certificate_required"), ("mallory", "unknown_ca")]
+    )
+    def test_refuse(self, stage: Stage, certificates: Certificates, name, alert):
+        who = name and getattr(certificates, name)
+        scenarios.wolf_server_refuses(stage, certificates, OurClient, who, alert)
+
+    @pytest.mark.parametrize("name", ["alice", None])
+    def test_it_asks_once(self, stage: Stage, certificates: Certificates, name):
+        who = name and getattr(certificates, name)
+        scenarios.wolf_server_twice(stage, certificates, OurClient, who)
+
+    def test_not_offered(self, stage: Stage, certificates: Certificates):
+        scenarios.wolf_server_without_offer(stage, certificates, OurClient)
+
 
 class TestHttpd:
     @pytest.mark.parametrize("path", ["/protected/", "/optional/"])
@@ -136,6 +167,9 @@ class TestHttpd:
     def test_accept(self, stage: Stage, certificates: Certificates, name, path):
         who = scenarios.trusted(certificates, name)
         scenarios.httpd(stage, certificates, OurClient, who, path)
+
+    def test_it_asks_once(self, stage: Stage, certificates: Certificates):
+        scenarios.httpd_asks_once(stage, certificates, OurClient, certificates.alice)
 
     def test_decline(self, stage: Stage, certificates: Certificates):
         scenarios.httpd(stage, certificates, OurClient, None, "/optional/")

@@ -18,6 +18,7 @@ from tests.interop.libraries import (
 )
 from tests.interop.program import Stage, require
 from tests.interop.programs import Curl, Fetcher, GnutlsCli, ProgramClient, SClient, Tstclnt, Wget
+from tests.interop.wolf import WolfClient
 
 SERVERS = [CPythonServer, LibgnutlsServer, TlsliteServer]
 VERIFYING_SERVERS = [CPythonServer, LibgnutlsServer]
@@ -27,8 +28,8 @@ LIBRARIES: list[type[Client]] = [
     LibgnutlsManualClient,
     TlsliteClient,
 ]
-CLIENTS: list[type[ProgramClient] | type[Client]] = [SClient, GnutlsCli, *LIBRARIES]
-FETCHERS: list[type[Fetcher]] = [Curl, Wget, Tstclnt]
+CLIENTS: list[type[ProgramClient] | type[Client]] = [SClient, GnutlsCli, Tstclnt, *LIBRARIES]
+FETCHERS: list[type[Fetcher]] = [Curl, Wget]
 
 
 @pytest.mark.parametrize("serve", SERVERS)
@@ -44,7 +45,7 @@ def test_accept_and_update(stage: Stage, certificates: Certificates, serve, conn
 
 
 @pytest.mark.parametrize("serve", SERVERS)
-@pytest.mark.parametrize("connect", [c for c in CLIENTS if c.can_decline])
+@pytest.mark.parametrize("connect", CLIENTS)
 def test_decline(stage: Stage, certificates: Certificates, serve, connect):
     server = stage.hold(serve(certificates, required=False))
     scenarios.decline(connect(stage, server.port, certificates, None))
@@ -52,7 +53,7 @@ def test_decline(stage: Stage, certificates: Certificates, serve, connect):
 
 @pytest.mark.parametrize("serve", VERIFYING_SERVERS)
 # libgnutls shows nothing that the server's list of authorities does not name
-@pytest.mark.parametrize("connect", [SClient, GnutlsCli, CPythonClient])
+@pytest.mark.parametrize("connect", [SClient, GnutlsCli, CPythonClient, Tstclnt])
 def test_refuse(stage: Stage, certificates: Certificates, serve, connect):
     server = stage.hold(serve(certificates))
     client = connect(stage, server.port, certificates, certificates.mallory)
@@ -75,7 +76,7 @@ def test_fetch(stage: Stage, certificates: Certificates, serve, fetcher):
 
 
 @pytest.mark.parametrize("serve", SERVERS)
-@pytest.mark.parametrize("fetcher", [f for f in FETCHERS if f.can_decline])
+@pytest.mark.parametrize("fetcher", FETCHERS)
 def test_fetch_declining(stage: Stage, certificates: Certificates, serve, fetcher):
     server = stage.hold(serve(certificates, required=False))
     scenarios.fetch_declining(server, fetcher(stage, certificates))
@@ -93,7 +94,7 @@ class TestSServer:
     def test_accept(self, stage: Stage, certificates: Certificates, make):
         scenarios.s_server(stage, certificates, make, certificates.alice, times=3)
 
-    @pytest.mark.parametrize("make", [c for c in LIBRARIES if c.can_decline])
+    @pytest.mark.parametrize("make", LIBRARIES)
     def test_decline(self, stage: Stage, certificates: Certificates, make):
         scenarios.s_server(stage, certificates, make, None, times=3)
 
@@ -140,11 +141,30 @@ class TestSelfserv:
         scenarios.selfserv_refuses(stage, certificates, CPythonClient, who, alert)
 
 
+class TestWolfSSL:
+    """Whoever the other end is, it answers, and checks an answer, once."""
+
+    @pytest.mark.parametrize("serve", VERIFYING_SERVERS)
+    def test_answers_once(self, stage: Stage, certificates: Certificates, serve):
+        server = stage.hold(serve(certificates))
+        client = WolfClient(stage, server.port, certificates, certificates.alice)
+        scenarios.accept(server, client, certificates.alice)
+        scenarios.assert_alert("decrypt_error", client.last_words("reauth"))
+
+    @pytest.mark.parametrize("make", [CPythonClient, LibgnutlsAutoClient])
+    def test_asks_once(self, stage: Stage, certificates: Certificates, make):
+        scenarios.wolf_server(stage, certificates, make, certificates.alice)
+        scenarios.wolf_server_twice(stage, certificates, make, certificates.alice)
+
+
 class TestHttpd:
     @pytest.mark.parametrize("path", ["/protected/", "/optional/"])
     @pytest.mark.parametrize("make", LIBRARIES)
     def test_accept(self, stage: Stage, certificates: Certificates, make, path):
         scenarios.httpd(stage, certificates, make, certificates.alice, path)
+
+    def test_it_asks_once(self, stage: Stage, certificates: Certificates):
+        scenarios.httpd_asks_once(stage, certificates, CPythonClient, certificates.alice)
 
     def test_decline(self, stage: Stage, certificates: Certificates):
         scenarios.httpd(stage, certificates, CPythonClient, None, "/optional/")
