@@ -94,7 +94,15 @@ class Certificates:
     @cached_property
     def nss(self) -> str:
         """An NSS database with the CA and everybody in it, by nickname."""
-        folder = self.folder / "nss"
+        return self._nss("nss", self.server, self.alice, self.alice_rsa, self.mallory)
+
+    @cached_property
+    def nss_rsa(self) -> str:
+        """Another for the server with an RSA key: NSS has one nickname for one name."""
+        return self._nss("nss-rsa", self.server_rsa)
+
+    def _nss(self, name: str, *everybody: Who) -> str:
+        folder = self.folder / name
         folder.mkdir()
         database = f"sql:{folder}"
 
@@ -105,7 +113,7 @@ class Certificates:
         run("certutil", "-N", "-d", database, "--empty-password")
         # T: may issue client certificates
         run("certutil", "-A", "-d", database, "-n", "ca", "-t", "CT,C,", "-i", self.ca)
-        for who in (self.server, self.alice, self.alice_rsa, self.mallory):
+        for who in everybody:
             run("pk12util", "-i", who.pkcs12, "-d", database, "-W", PASSWORD, "-K", "")
         return database
 

@@ -28,6 +28,7 @@ from postshake import (
 from postshake.constants import NamedGroup, PskKeyExchangeMode
 from postshake.drive.sync import Stream
 from postshake.events import Established
+from postshake.psk import EarlyDataClaim
 from tests.interop.certificates import Certificates, Who
 from tests.interop.program import TIMEOUT, Program, Stage, Stoppable, free_port, require
 
@@ -372,6 +373,17 @@ def gnutls_cli(stage: Stage, certificates: Certificates, port: int, *options: An
     )
 
 
+class Refusing:
+    """A guard to whom everything was there before."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def claim(self, claim: EarlyDataClaim) -> bool:
+        self.asked += 1
+        return False
+
+
 class TestGnutlsCli:
     def test_resume(self, stage: Stage, certificates: Certificates) -> None:
         server = stage.hold(SessionServer(certificates, client_auth=ClientAuth.REQUIRE))
@@ -388,8 +400,12 @@ class TestGnutlsCli:
         assert visit.established.resumed
         assert visit.name == alice.name
 
-    def test_early_data(self, stage: Stage, certificates: Certificates, tmp_path: Path) -> None:
-        server = stage.hold(SessionServer(certificates, max_early_data=1000))
+    @pytest.mark.parametrize("allowed", [True, False])
+    def test_early_data(
+        self, stage: Stage, certificates: Certificates, tmp_path: Path, allowed: bool
+    ) -> None:
+        guard = None if allowed else Refusing()
+        server = stage.hold(SessionServer(certificates, max_early_data=1000, replay_guard=guard))
         data = tmp_path / "data"
         data.write_bytes(EARLY)
         program = gnutls_cli(
@@ -398,7 +414,25 @@ class TestGnutlsCli:
         )
         program.expect(r"This is a resumed session")
         program.end_input()
-        assert server.visit(1).early == EARLY
+        visit = server.visit(1)
+        assert visit.established.resumed
+        assert visit.established.early_data_accepted is allowed
+        assert visit.early == (EARLY if allowed else b"")
+        assert guard is None or guard.asked == 1
+
+    def test_reauth_with_an_external_psk(self, stage: Stage, certificates: Certificates) -> None:
+        request, alice = AuthRequest(within=TIMEOUT), certificates.alice
+        server = stage.hold(SessionServer(certificates, request, credentials=(), psks=(KEY,)))
+        program = gnutls_cli(
+            *(stage, certificates, server.port, "--priority", WITH_PSK, "--post-handshake-auth"),
+            *("--pskusername", KEY.identity.decode(), "--pskkey", KEY.key.hex()),
+            *("--x509certfile", alice.certificate, "--x509keyfile", alice.key),
+        )
+        program.expect(r"^welcome$")
+        program.end_input()
+        visit = server.visit(0)
+        assert visit.established.psk is PskKind.EXTERNAL
+        assert (visit.outcome, visit.name) == (Outcome.AUTHENTICATED, alice.name)
 
     @pytest.mark.parametrize("kx", ["ECDHE-PSK", "PSK"])
     def test_external_psk(self, stage: Stage, certificates: Certificates, kx: str) -> None:
@@ -435,8 +469,8 @@ def echo(stream: Stream) -> None:
 
 
 class TestGnutlsServ:
-    @pytest.mark.parametrize("early", [b"", EARLY])
-    def test_resume(self, stage: Stage, certificates: Certificates, early: bytes) -> None:
+    @pytest.mark.parametrize("early", ["none", "accepted", "refused"])
+    def test_resume(self, stage: Stage, certificates: Certificates, early: str) -> None:
         program, port = gnutls_serv(
             *(stage, certificates, "--priority", TLS13, "--earlydata"),
             *("--x509certfile", certificates.server.certificate),
@@ -447,10 +481,12 @@ class TestGnutlsServ:
         with ours.open() as stream:
             echo(stream)
             ticket = stream.connection.tickets[-1]
-        with ours.open(ticket, early) as stream:
+        if early == "refused":  # it takes a ticket's age that does not fit for a replay
+            ticket = replace(ticket, received_at=ticket.received_at - 60)
+        with ours.open(ticket, b"" if early == "none" else EARLY) as stream:
             established = stream.handshake()
             assert established.resumed
-            assert established.early_data_accepted is bool(early)
+            assert established.early_data_accepted is (early == "accepted")
             assert stream.peer_identity is not None
             stream.send(b"**REAUTH**\n")
             assert b"Successfully executed command" in stream.receive()
@@ -460,11 +496,17 @@ class TestGnutlsServ:
     def test_external_psk(self, stage: Stage, certificates: Certificates, tmp_path: Path) -> None:
         passwords = tmp_path / "psk"
         passwords.write_text(f"{KEY.identity.decode()}:{KEY.key.hex()}\n")
-        options = ("--priority", WITH_PSK, "--pskpasswd", passwords)
+        options = (
+            *("--priority", WITH_PSK, "--pskpasswd", passwords, "--verify-client-cert"),
+            *("--x509certfile", certificates.server.certificate),
+            *("--x509keyfile", certificates.server.key, "--disable-client-cert"),
+        )
         _, port = gnutls_serv(stage, certificates, *options)
         ours = OurVisits(certificates, port, psks=(KEY,), verifier=None)
         with ours.open() as stream:
             assert stream.handshake().psk is PskKind.EXTERNAL
+            stream.send(b"**REAUTH**\n")
+            assert b"Successfully executed command" in stream.receive()
             echo(stream)
             ticket = stream.connection.tickets[-1]
         with ours.open(ticket) as stream:

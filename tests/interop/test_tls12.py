@@ -33,7 +33,7 @@ from postshake.errors import AlertReceived, InappropriateFallback, ReauthUnavail
 from postshake.events import Direction, TraceEntry
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.session12 import Session12, SessionCache12
-from tests.interop.certificates import PASSWORD, Certificates, Who
+from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import LineServer, connect
 from tests.interop.ours import OurLink
 from tests.interop.program import TIMEOUT, Program, Stage, free_port, require
@@ -669,34 +669,139 @@ def test_curl(stage: Stage, certificates: Certificates, serve, offered: list[str
     assert established(ours).version is (TLS12 if offered else TLS13)
 
 
-def test_tstclnt(stage: Stage, certificates: Certificates, serve):
+def nss_cipher(suite: CipherSuite) -> tuple[str, str]:
+    return "-c", f":{suite:04X}"
+
+
+def tstclnt(stage: Stage, port: int, certificates: Certificates, *more: str | Path) -> Program:
+    return stage.program(
+        *(require("tstclnt", "certutil", "pk12util"), "-h", "localhost", "-4", "-p", str(port)),
+        *("-V", "tls1.2:tls1.2", "-d", certificates.nss, *more),
+    )
+
+
+@suites
+def test_our_server_with_tstclnt(stage: Stage, certificates: Certificates, serve, suite):
+    ours = serve()
+    client = tstclnt(stage, ours.port, certificates, *nss_cipher(suite), "-G")
+    ask(client, "whoami", "nobody")
+    assert established(ours).version is TLS12
+    assert established(ours).suite.code is suite
+    assert established(ours).extended_master_secret
+    ask(client, "reauth", "unavailable")
+
+
+@pytest.mark.parametrize("name", ["alice", "alice_rsa"])
+def test_tstclnts_certificate(stage: Stage, certificates: Certificates, serve, name: str):
+    who: Who = getattr(certificates, name)
+    ours = serve(client_auth=ClientAuth.REQUIRE)
+    ask(tstclnt(stage, ours.port, certificates, "-n", who.name), "whoami", who.name)
+
+
+def test_tstclnt_without_a_certificate(stage: Stage, certificates: Certificates, serve):
     ours = serve(client_auth=ClientAuth.REQUEST)
+    ask(tstclnt(stage, ours.port, certificates, "-n", "nobody"), "whoami", "nobody")
+    ours = serve(client_auth=ClientAuth.REQUIRE)
+    client = tstclnt(stage, ours.port, certificates, "-n", "nobody")
+    client.expect(r"SSL_ERROR_HANDSHAKE_FAILURE_ALERT")
+
+
+def test_tstclnt_that_is_not_trusted(stage: Stage, certificates: Certificates, serve):
+    ours = serve(client_auth=ClientAuth.REQUIRE)
+    client = tstclnt(stage, ours.port, certificates, "-n", certificates.mallory.name)
+    client.expect(r"SSL_ERROR_UNKNOWN_CA_ALERT")
+
+
+@pytest.mark.parametrize("kept", ["ticket", "session ID"])
+def test_tstclnt_comes_back(stage: Stage, certificates: Certificates, serve, kept: str):
+    means: dict[str, Any] = {"tickets12": Sealer()}
+    if kept == "session ID":
+        means = {"sessions12": SessionCache12()}
+    ours = serve(client_auth=ClientAuth.REQUIRE, **means)
     request = certificates.folder / f"request12-{ours.port}"
     request.write_text("GET /whoami HTTP/1.0\r\nHost: localhost\r\n\r\n")
-    client = stage.program(
-        *(require("tstclnt", "certutil", "pk12util"), "-h", "localhost", "-4"),
-        *("-p", str(ours.port), "-V", "tls1.2:tls1.2", "-d", certificates.nss, "-A", request),
-        *("-n", "alice"),
-    )
-    client.expect(r"^=> alice")
-    assert established(ours).version is TLS12
-    assert established(ours).extended_master_secret
+    # two connections, one after the other; -u: with tickets
+    more = ("-n", "alice", "-L", "2", "-A", request)
+    client = tstclnt(stage, ours.port, certificates, *more, *(["-u"] if kept == "ticket" else []))
+    for _ in range(2):
+        client.expect(r"^=> alice")
+    client.wait()
+    resumed = [each.established.resumed for each in ours.connections if each.established]
+    assert resumed == [False, True]
 
 
-def test_selfserv(stage: Stage, certificates: Certificates):
-    port = free_port()
-    program = stage.program(
-        *(require("selfserv", "certutil", "pk12util"), "-d", certificates.nss),
-        *("-n", certificates.server.name, "-p", str(port), "-V", "tls1.2:tls1.2", "-rr", "-v"),
-    )
-    program.expect(r"About to call accept")
-    assert PASSWORD
-    with our_client(port, client_config(certificates, certificates.alice)) as stream:
-        assert stream.connection.established is not None
-        assert stream.connection.established.version is TLS12
-        assert stream.connection.established.our_credential is not None
-        stream.send(b"GET / HTTP/1.0\r\n\r\n")
-        assert stream.receive().startswith(b"HTTP/1.0 200")
+class Selfserv:
+    """NSS selfserv, which sends every request back."""
+
+    def __init__(self, stage: Stage, certificates: Certificates, who: Who, *more: str) -> None:
+        self.port = free_port()
+        database = certificates.nss_rsa if who is certificates.server_rsa else certificates.nss
+        self.program = stage.program(
+            *(require("selfserv", "certutil", "pk12util"), "-d", database, "-n", who.name),
+            *("-p", str(self.port), "-V", "tls1.2:tls1.2", "-v", *more),
+        )
+        self.program.expect(r"About to call accept")
+
+
+def fetch(stream: Stream) -> None:
+    stream.send(b"GET / HTTP/1.0\r\n\r\n")
+    page = b""
+    while data := stream.receive():
+        page += data
+    assert page.startswith(b"HTTP/1.0 200")
+
+
+@suites
+def test_our_client_with_selfserv(stage: Stage, certificates: Certificates, suite):
+    who = server_for(certificates, suite)
+    server = Selfserv(stage, certificates, who, *nss_cipher(suite), "-G")
+    with our_client(server.port, client_config(certificates)) as stream:
+        settled = stream.connection.established
+        assert settled is not None
+        assert (settled.version, settled.suite.code) == (TLS12, suite)
+        assert settled.extended_master_secret
+        fetch(stream)
+
+
+@pytest.mark.parametrize("name", ["alice", "alice_rsa"])
+def test_our_clients_certificate_and_selfserv(stage: Stage, certificates: Certificates, name: str):
+    who: Who = getattr(certificates, name)
+    server = Selfserv(stage, certificates, certificates.server, "-rr")
+    with our_client(server.port, client_config(certificates, who)) as stream:
+        fetch(stream)
+    server.program.expect(rf"^selfserv: Subject: CN={who.name}$")
+
+
+def test_our_client_declines_and_selfserv(stage: Stage, certificates: Certificates):
+    server = Selfserv(stage, certificates, certificates.server, "-r")
+    with our_client(server.port, client_config(certificates)) as stream:
+        fetch(stream)
+    server = Selfserv(stage, certificates, certificates.server, "-rr")
+    # selfserv names the authority that it trusts, and mallory has nothing from there
+    for who in ((), (certificates.mallory,)):
+        config = client_config(certificates, *who)
+        with pytest.raises(AlertReceived) as caught, our_client(server.port, config) as stream:
+            fetch(stream)
+        assert caught.value.received == 42  # bad_certificate
+
+
+@pytest.mark.parametrize("tickets", [True, False], ids=["ticket", "session ID"])
+def test_our_client_comes_back_to_selfserv(
+    stage: Stage, certificates: Certificates, tickets: bool
+) -> None:
+    more = ["-u"] if tickets else []
+    server = Selfserv(stage, certificates, certificates.server, "-rr", *more)
+    config = client_config(certificates, certificates.alice)
+    session = None
+    for time in range(2):
+        with our_client(server.port, config, session) as stream:
+            fetch(stream)
+            settled = stream.connection.established
+            assert settled is not None
+            assert settled.resumed is (time > 0)
+            session = stream.connection.session12
+            assert session is not None
+            assert bool(session.ticket) is tickets
 
 
 # CPython's ssl
