@@ -44,9 +44,13 @@ class Ours:
         self._server_credential = material.server.credential()
         self._idle_configs = self._configs("X25519", remembered=True)
 
-    def pair(self, group: str | None = "X25519", *, remembered: bool = False) -> Pair:
-        """A pair that has shaken hands."""
-        client, server = self._shake(*self._configs(group, remembered=remembered))
+    def pair(
+        self, group: str | None = "X25519", *, remembered: bool = False, pending: int = 32
+    ) -> Pair:
+        """A pair that has shaken hands; the client lets so many requests wait."""
+        client_config, server_config = self._configs(group, remembered=remembered)
+        limits = replace(client_config.limits, pending_requests=pending)
+        client, server = self._shake(replace(client_config, limits=limits), server_config)
         _check_established(client, server, self._material, group)
         return client, server
 
