@@ -48,7 +48,7 @@ TABLE = """
 24 | the client updates its keys before it answers | ours: accepted; GnuTLS's server dies (B3)
 25 | an empty answer ends in an alert or in data | same
 26 | a signature with a flipped bit | same
-27 | TLS 1.2 has no reauth | waits: TLS 1.2
+27 | TLS 1.2 has no reauth | same
 28 | the client did not offer it | same
 29 | the server did not want it | same
 30 | nobody said whether a certificate is wanted | same
@@ -116,9 +116,9 @@ TABLE = """
 88 | a verify function hears of a declining client | same
 89 | another certificate than before | same
 90 | another certificate than in the handshake | same
-91 | TLS 1.2: the client changes its certificate | waits: TLS 1.2, refusing that
-92 | TLS 1.2: the server changes its certificate | waits: TLS 1.2, refusing that
-93 | TLS 1.2: another PSK or SRP user | waits: TLS 1.2, refusing that
+91 | TLS 1.2: the client changes its certificate | ours: refused, and no harm done
+92 | TLS 1.2: the server changes its certificate | ours: refused, and no harm done
+93 | TLS 1.2: another PSK or SRP user | waits: external PSKs
 94 | authenticated, then declined as may be | ours: 0; GnuTLS dies (B1)
 95 | authenticated, then declined as may not be | same
 96 | a bad signature after authentication | ours: the peer is who it was before (B4)
@@ -148,13 +148,13 @@ TABLE = """
 119 | keys are changed before they are worn | same, at the limit of RFC 8446
 120 | rehandshake in TLS 1.3 | same
 121 | handshake again in TLS 1.3 | same
-122 | TLS 1.2: the server renegotiates | waits: TLS 1.2, refusing that
-123 | TLS 1.2: and the client passes over it | waits: TLS 1.2, refusing that
-123a | TLS 1.2: the client renegotiates, the server passes over it | waits: TLS 1.2, refusing that
-123b | TLS 1.2: the client refuses | waits: TLS 1.2, refusing that
-124 | TLS 1.2: renegotiating again and again | waits: TLS 1.2, refusing that
-125 | TLS 1.2: renegotiation with AUTO_REAUTH | waits: TLS 1.2, refusing that
-126 | TLS 1.2: the same over a splitting transport | waits: TLS 1.2, refusing that
+122 | TLS 1.2: the server renegotiates | ours: refused, and no harm done
+123 | TLS 1.2: and the client passes over it | ours: refused, and no harm done
+123a | TLS 1.2: the client renegotiates, the server passes over it | ours: refused, and no harm done
+123b | TLS 1.2: the client refuses | ours: refused, and no harm done
+124 | TLS 1.2: renegotiating again and again | ours: refused, and no harm done
+125 | TLS 1.2: renegotiation with AUTO_REAUTH | ours: refused, and no harm done
+126 | TLS 1.2: the same over a splitting transport | ours: refused, and no harm done
 127 | exporters do not change | same
 """
 

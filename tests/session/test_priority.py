@@ -139,3 +139,19 @@ def test_a_session_negotiates_by_its_string():
     established = pair.server.it._machine.connection.established
     assert established.suite.code == CHACHA
     assert established.group == NamedGroup.secp384r1
+
+
+def test_tls_1_2_has_a_suite_for_each_cipher_and_key_exchange():
+    rsa = parse_priorities("NORMAL:-CIPHER-ALL:+AES-128-GCM:+CHACHA20-POLY1305:-ECDHE-ECDSA")
+    assert rsa.tls12_suites == (
+        CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    )
+    assert ProtocolVersion.TLS12 in rsa.usable_versions
+
+
+def test_tls_1_2_needs_a_key_exchange():
+    none = "NORMAL:-ECDHE-ECDSA:-ECDHE-RSA"
+    assert parse_priorities(none).usable_versions == (ProtocolVersion.TLS13,)
+    with pytest.raises(SessionError, match="no protocol version"):
+        parse_priorities(f"{none}:-VERS-TLS1.3")

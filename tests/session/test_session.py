@@ -306,9 +306,6 @@ def test_servers_need_certificates():
 
 def test_what_waits_for_the_engine():
     session = client_session()
-    session.priority_set_direct("NORMAL:-VERS-ALL:+VERS-TLS1.2")
-    failed(codes.E_UNIMPLEMENTED_FEATURE, session.handshake)
-    session = client_session()
     session.credentials_set(PskCredentials())
     failed(codes.E_UNIMPLEMENTED_FEATURE, session.handshake)
     failed(codes.E_UNIMPLEMENTED_FEATURE, session.get_data)

@@ -28,7 +28,9 @@ class Facts(Peer):
         """
         if self._machine is None or (established := self._established) is None:
             return 0
-        flags = c.SFLAGS_SAFE_RENEGOTIATION | c.SFLAGS_EXT_MASTER_SECRET
+        flags = c.SFLAGS_SAFE_RENEGOTIATION
+        if established.extended_master_secret:
+            flags |= c.SFLAGS_EXT_MASTER_SECRET
         if self.role is Role.server:
             wanted = bool(self.flags & c.POST_HANDSHAKE_AUTH)
             if wanted and established.post_handshake_auth:
@@ -42,7 +44,7 @@ class Facts(Peer):
         return flags
 
     def protocol_get_version(self) -> int:
-        """Return TLS1_3, or VERSION_UNKNOWN before the handshake."""
+        """Return TLS1_3 or TLS1_2; VERSION_UNKNOWN before the handshake."""
         established = self._established
         return c.VERSION_UNKNOWN if established is None else _VERSIONS[established.version]
 

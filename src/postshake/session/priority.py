@@ -20,6 +20,7 @@ from ..constants import ProtocolVersion as V
 from ..constants import SignatureScheme as S
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import certificate_schemes, handshake_schemes
+from ..crypto.signatures12 import handshake_schemes12
 from . import codes
 from .errors import SessionError
 
@@ -52,6 +53,28 @@ class Priorities:
         """The suites of TLS 1.3; none without AEAD among the MACs."""
         return tuple(self.cipher_suites) if "AEAD" in self.macs else ()
 
+    @property
+    def handshake_schemes12(self) -> tuple[int, ...]:
+        """Schemes for the signatures of a TLS 1.2 handshake (RFC 5246 7.4.1.4.1)."""
+        allowed = handshake_schemes12()
+        return tuple(scheme for scheme in self.signature_algorithms if scheme in allowed)
+
+    @property
+    def tls12_suites(self) -> tuple[C, ...]:
+        """The suites of TLS 1.2: each cipher, with the key exchanges that there are."""
+        return tuple(
+            suite
+            for cipher in self.tls13_suites
+            for exchange, suite in _SUITES12[cipher]
+            if exchange in self.key_exchanges
+        )
+
+    @property
+    def usable_versions(self) -> tuple[V, ...]:
+        """The versions for which there is all that they need."""
+        tls12 = bool(self.tls12_suites and self.handshake_schemes12)
+        return tuple(each for each in self.versions if each is not V.TLS12 or tls12)
+
 
 KEY_EXCHANGES = ("ECDHE-ECDSA", "ECDHE-RSA", "PSK", "ECDHE-PSK", "DHE-PSK")
 _AES128, _AES256, _CHACHA = (
@@ -59,6 +82,20 @@ _AES128, _AES256, _CHACHA = (
     C.TLS_AES_256_GCM_SHA384,
     C.TLS_CHACHA20_POLY1305_SHA256,
 )
+_SUITES12 = {
+    _AES128: (
+        ("ECDHE-ECDSA", C.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+        ("ECDHE-RSA", C.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ),
+    _AES256: (
+        ("ECDHE-ECDSA", C.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+        ("ECDHE-RSA", C.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ),
+    _CHACHA: (
+        ("ECDHE-ECDSA", C.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+        ("ECDHE-RSA", C.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    ),
+}
 _STRONG_GROUPS = (G.secp384r1, G.secp521r1, G.x448)
 
 
@@ -206,7 +243,7 @@ def parse_priorities(text: str) -> Priorities:
     lacking = [
         what
         for what, there in (
-            ("protocol version", priorities.versions),
+            ("protocol version", priorities.usable_versions),
             ("cipher", priorities.tls13_suites),
             ("group", priorities.groups),
             ("signature algorithm", priorities.handshake_schemes),

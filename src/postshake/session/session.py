@@ -12,6 +12,7 @@ What differs from GnuTLS, which differs from its own manual page, is said where 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from ..config import Config
@@ -21,7 +22,7 @@ from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
 from .calls import Calls
-from .errors import Again, NonFatal, ReauthRequest, SessionError, error_for, translate
+from .errors import Again, Interrupted, NonFatal, ReauthRequest, SessionError, error_for, translate
 from .machine import Machine
 from .reauth import ClientReauth, ServerReauth
 from .shaking import Handshake
@@ -69,7 +70,8 @@ class Session(Calls):
 
         The peer is verified on the way if somebody was named who does that; see
         `set_verify_cert` and `set_verify_function`. Called again on a complete session
-        it makes a client ask for a key update, and does nothing on a server.
+        it makes a client ask for a key update, and does nothing on a server. TLS 1.2
+        is never negotiated anew: there a client gets E_INVALID_REQUEST.
 
         Raises:
             Again, Interrupted: call again.
@@ -92,7 +94,8 @@ class Session(Calls):
         """Server: in TLS 1.3, change keys in both directions.
 
         Raises:
-            SessionError: E_INVALID_REQUEST, on a client.
+            SessionError: E_INVALID_REQUEST, on a client and in TLS 1.2, which is never
+                negotiated anew. The session is unharmed.
         """
         if self.role is Role.client:
             raise SessionError(codes.E_INVALID_REQUEST, "only a server asks for it")
@@ -238,12 +241,24 @@ class Session(Calls):
             assert self._client is not None
             if not self._client.running and not machine.requests:
                 with self.transport.time_limit(self._record_timeout):
-                    machine.take_record()
+                    self._take_record()
                 data = self._received(size)
         if data is not None:
             return data
         self._tell_of_request()
         raise Again("what came was no data")
+
+    def _take_record(self) -> None:
+        """Take a record; in TLS 1.2, say at once that we do not renegotiate."""
+        machine = self._machine
+        assert machine is not None
+        is_tls12 = self.protocol_get_version() == c.TLS1_2
+        if is_tls12:
+            with suppress(Again, Interrupted):  # what is left of it must not keep us from reading
+                machine.flush()
+        machine.take_record()
+        if is_tls12 and not machine.readable:
+            machine.flush()
 
     def _received(self, size: int) -> bytes | None:
         """Take data that is there; nothing at the end, None when there is none yet."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config import ClientAuth, ClientConfig, Config, ServerConfig
 from ..connection import Connection
-from ..constants import ProtocolVersion, Role
+from ..constants import Role
 from ..errors import UsageError
 from ..pki.names import normalize_server_name
 from ..pki.trust import PeerChain, VerifiedChain
@@ -147,8 +147,6 @@ class Settings:
         if self._certificates is None and self.role is Role.server:
             raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no credentials are set")
         priorities = self._priorities or parse_priorities("NORMAL")
-        if ProtocolVersion.TLS13 not in priorities.versions:
-            raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "there is only TLS 1.3 yet")
         try:
             if self.role is Role.client:
                 return Connection(self._client_config(priorities), self._server_name)
@@ -161,13 +159,15 @@ class Settings:
         chains = self._certificates.chains if self._certificates is not None else ()
         cert_schemes = priorities.signature_algorithms
         return base | {
-            "versions": (ProtocolVersion.TLS13,),  # the one that a session speaks yet
+            "versions": priorities.usable_versions,
             "credentials": tuple(chains),
             "verifier": _asked_elsewhere,
             "alpn_protocols": self._protocols,
             "cipher_suites": priorities.tls13_suites,
+            "cipher_suites12": priorities.tls12_suites,
             "groups": tuple(priorities.groups),
             "signature_algorithms": priorities.handshake_schemes,
+            "signature_algorithms12": priorities.handshake_schemes12,
             "signature_algorithms_cert": tuple(cert_schemes),
             "send_alerts": False,
         }

@@ -1,0 +1,154 @@
+"""Scenarios of TLS 1.2: no reauth, and no renegotiation in its place.
+
+Renegotiation is refused with the warning no_renegotiation, and the session goes on. It can
+only be asked for by GnuTLS: an end of ours says that there is none.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from postshake.constants import AlertDescription
+from postshake.session import codes
+from postshake.session import constants as c
+from tests.session.ends import AGAIN, End, Pair, Setup, certificate, pairings
+
+PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.2"
+NO_RENEGOTIATION = AlertDescription.no_renegotiation
+WARNED = codes.E_WARNING_ALERT_RECEIVED
+
+
+def tls12(*names: str, flags: int = c.POST_HANDSHAKE_AUTH, request: int | None = None) -> Setup:
+    shown = [certificate(name) for name in names]
+    return Setup(flags=flags, certificates=shown, priority=PRIORITY, request=request)
+
+
+def pair_of(kind: str, client: Setup | None = None, server: Setup | None = None) -> Pair:
+    pair = Pair(kind, client or tls12("alice"), server or tls12()).handshake()
+    for end in (pair.client, pair.server):
+        assert end.api.gnutls_protocol_get_version(end.session) == c.TLS1_2
+    return pair
+
+
+def rehandshake(end: End) -> int:
+    return int(end.api.gnutls_rehandshake(end.session))
+
+
+def assert_refused(pair: Pair, by: End, told: End) -> None:
+    """See our end refuse to renegotiate, the other hear of it, and both go on."""
+    assert by.recv() == AGAIN
+    assert told.handshake() == WARNED
+    assert told.alert() == NO_RENEGOTIATION
+    assert pair.data_flows()
+
+
+@pairings()
+@pytest.mark.parametrize("request_mode", [c.CERT_IGNORE, c.CERT_REQUIRE])
+def test_027_tls_1_2_has_no_reauth(kind, request_mode):
+    pair = pair_of(kind, server=tls12(request=request_mode))
+    leaf = pair.server.leaf()
+    assert (leaf is not None) is (request_mode == c.CERT_REQUIRE)
+    pair.server.request(c.CERT_REQUIRE)
+    for _ in range(2):
+        assert pair.server.reauth() == codes.E_INVALID_REQUEST
+        assert pair.client.reauth() == codes.E_INVALID_REQUEST
+    assert not pair.server.flags() & c.SFLAGS_POST_HANDSHAKE_AUTH
+    assert pair.server.leaf() == leaf
+    assert pair.data_flows()
+
+
+@pairings("gnutls-ours")
+def test_091_a_client_does_not_change_its_certificate(kind):
+    pair = pair_of(kind, server=tls12(request=c.CERT_REQUIRE))
+    leaf = pair.server.leaf()
+    assert leaf is not None
+    pair.client.set_credentials([certificate("bob")])
+    assert pair.client.handshake() == AGAIN
+    assert_refused(pair, pair.server, pair.client)
+    assert pair.server.leaf() == leaf
+
+
+@pairings("ours-gnutls")
+def test_092_a_server_does_not_change_its_certificate(kind):
+    pair = pair_of(kind)
+    leaf = pair.client.leaf()
+    assert leaf is not None
+    pair.server.set_credentials([certificate("other.example", "server")])
+    assert rehandshake(pair.server) == 0
+    assert_refused(pair, pair.client, pair.server)
+    assert pair.client.leaf() == leaf
+
+
+@pairings("ours-gnutls")
+def test_122_a_server_asks_to_renegotiate(kind):
+    pair = pair_of(kind)
+    assert rehandshake(pair.server) == 0
+    assert_refused(pair, pair.client, pair.server)
+
+
+@pairings("ours-ours", "gnutls-ours")
+def test_122_a_server_of_ours_does_not_ask(kind):
+    pair = pair_of(kind)
+    assert rehandshake(pair.server) == codes.E_INVALID_REQUEST
+    assert rehandshake(pair.client) == codes.E_INVALID_REQUEST
+    assert pair.data_flows()
+
+
+@pairings("ours-gnutls")
+def test_123_a_client_that_goes_on_sending(kind):
+    pair = pair_of(kind)
+    assert rehandshake(pair.server) == 0
+    assert pair.client.send(b"more") == 4
+    assert pair.server.handshake() == codes.E_GOT_APPLICATION_DATA
+    assert pair.server.recv() == b"more"
+    assert_refused(pair, pair.client, pair.server)
+
+
+@pairings("gnutls-ours")
+def test_123a_a_client_asks_to_renegotiate(kind):
+    pair = pair_of(kind)
+    assert pair.client.handshake() == AGAIN
+    assert_refused(pair, pair.server, pair.client)
+
+
+@pairings("ours-ours", "ours-gnutls")
+def test_123b_a_client_of_ours_does_not_ask(kind):
+    pair = pair_of(kind)
+    assert pair.client.handshake() == codes.E_INVALID_REQUEST
+    assert pair.data_flows()
+
+
+@pairings("ours-gnutls")
+def test_124_a_server_asks_again_and_again(kind):
+    pair = pair_of(kind)
+    for _ in range(5):
+        assert rehandshake(pair.server) == 0
+        assert_refused(pair, pair.client, pair.server)
+
+
+@pairings("ours-gnutls")
+def test_125_auto_reauth_does_not_renegotiate(kind):
+    pair = pair_of(kind, tls12("alice", flags=c.POST_HANDSHAKE_AUTH | c.AUTO_REAUTH))
+    pair.server.request(c.CERT_REQUIRE)
+    assert rehandshake(pair.server) == 0
+    assert_refused(pair, pair.client, pair.server)
+    assert pair.server.leaf() is None
+
+
+@pairings("ours-gnutls")
+def test_126_a_splitting_transport(kind):
+    pair = pair_of(kind, tls12("alice", flags=c.POST_HANDSHAKE_AUTH | c.AUTO_REAUTH))
+    assert rehandshake(pair.server) == 0
+    asked = pair.down.hold()
+    pair.up.room = 0
+    for index in range(len(asked)):
+        pair.down.put(asked[index : index + 1])
+        assert pair.client.recv() == AGAIN
+    assert pair.client.direction() == 1  # the refusal waits for room
+    for _ in range(100):
+        pair.up.room = 1
+        assert pair.client.recv() == AGAIN
+        assert pair.server.recv() in (AGAIN, WARNED)
+    assert pair.server.alert() == NO_RENEGOTIATION
+    pair.up.room = None
+    assert pair.data_flows()
