@@ -59,6 +59,15 @@ class Certificates:
         self.server_rsa = self._issue(
             self._ca, "localhost", Purpose.SERVER_AUTH, rsa_key=True, file="localhost-rsa"
         )
+        self.server_rsa_signing = self._issue(
+            self._ca,
+            "localhost",
+            Purpose.SERVER_AUTH,
+            rsa_key=True,
+            file="localhost-rsa-signing",
+            encipher=False,
+        )
+        """May sign and nothing else, which is all that TLS 1.3 needs."""
         self.alice = self._issue(self._ca, "alice", Purpose.CLIENT_AUTH)
         """P-256."""
         self.alice_rsa = self._issue(self._ca, "alice-rsa", Purpose.CLIENT_AUTH, rsa_key=True)
@@ -74,6 +83,7 @@ class Certificates:
         *,
         rsa_key: bool = False,
         file: str = "",
+        encipher: bool = True,
     ) -> Who:
         key: Key = rsa.generate_private_key(65537, 2048) if rsa_key else _p256()
         names: Sequence[x509.GeneralName] = [x509.RFC822Name(f"{name}@example.org")]
@@ -82,7 +92,7 @@ class Certificates:
             names = [x509.DNSName("localhost"), x509.IPAddress(loopback)]
         elif rsa_key:
             names = []
-        certificate = ca.issue(key, name, purpose, names)
+        certificate = ca.issue(key, name, purpose, names, rsa_key and encipher)
         files = [self.folder / f"{file or name}.{ending}" for ending in ("crt", "key", "p12")]
         bundle = pkcs12.serialize_key_and_certificates(
             name.encode(), key, certificate, None, BestAvailableEncryption(PASSWORD.encode())
@@ -138,12 +148,12 @@ class _Issuer:
         name: str,
         purpose: x509.ObjectIdentifier,
         alternative_names: Sequence[x509.GeneralName],
+        encipher: bool,
     ) -> x509.Certificate:
         builder = _builder(_common_name(name), self._name, key)
         issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(False, None), critical=True)
-        # encipherment: NSS takes no server with an RSA key without it, in TLS 1.3 neither
-        usage = _usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPrivateKey))
+        usage = _usage(digital_signature=True, key_encipherment=encipher)
         builder = builder.add_extension(usage, critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         builder = builder.add_extension(issuer_key, critical=False)

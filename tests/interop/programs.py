@@ -132,13 +132,14 @@ class GnutlsServ:
 class Selfserv:
     """NSS selfserv, a small HTTP server that asks after the first request."""
 
-    def __init__(self, stage: Stage, certificates: Certificates) -> None:
+    def __init__(self, stage: Stage, certificates: Certificates, *, required: bool = True) -> None:
         selfserv = require("selfserv", "certutil", "pk12util")
         self.port = free_port()
         self._program = stage.program(
             *(selfserv, "-d", certificates.nss, "-n", certificates.server.name),
-            # -E: after the handshake; four -r: required
-            *("-p", str(self.port), "-V", "tls1.3:tls1.3", "-E", "-rrrr", "-v"),
+            # -E: after the handshake; three -r: requested, four: required
+            *("-p", str(self.port), "-V", "tls1.3:tls1.3", "-E", "-v"),
+            "-rrrr" if required else "-rrr",
         )
         self.expect = self._program.expect
         self.expect(r"About to call accept")

@@ -51,6 +51,12 @@ def test_refuse(stage: Stage, certificates: Certificates, serve):
     scenarios.assert_alert("unknown_ca", client.last_words("reauth"))
 
 
+def test_tlslite_takes_anybody(stage: Stage, certificates: Certificates):
+    server = stage.hold(TlsliteServer(certificates))
+    who = certificates.mallory
+    scenarios.accept(server, OurClient(stage, server.port, certificates, who), who)
+
+
 @pytest.mark.parametrize("serve", SERVERS)
 def test_update_from_client(stage: Stage, certificates: Certificates, serve):
     server = stage.hold(serve(certificates))
@@ -122,6 +128,9 @@ class TestSelfserv:
         scenarios.selfserv(stage, certificates, OurClient, who)
 
     def test_decline(self, stage: Stage, certificates: Certificates):
+        scenarios.selfserv(stage, certificates, OurClient, None)
+
+    def test_decline_where_required(self, stage: Stage, certificates: Certificates):
         alert = "certificate_required"
         scenarios.selfserv_refuses(stage, certificates, OurClient, None, alert)
 

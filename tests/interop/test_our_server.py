@@ -19,7 +19,7 @@ from tests.interop.libraries import (
     TlsliteClient,
 )
 from tests.interop.ours import OurServer
-from tests.interop.program import Stage
+from tests.interop.program import PeerFailed, Stage
 from tests.interop.programs import Curl, Fetcher, GnutlsCli, ProgramClient, SClient, Tstclnt, Wget
 from tests.interop.wolf import WolfClient
 
@@ -94,6 +94,18 @@ def test_refuse_and_keep(stage: Stage, certificates: Certificates, server, conne
 def test_refuse_and_close(stage: Stage, certificates: Certificates, closing_server, connect):
     client = connect(stage, closing_server.port, certificates, certificates.mallory)
     scenarios.assert_alert("unknown_ca", client.last_words("reauth"))
+
+
+@pytest.mark.parametrize("connect", [LibgnutlsAutoClient, LibgnutlsManualClient])
+def test_libgnutls_shows_what_is_named(stage: Stage, certificates: Certificates, connect):
+    server = stage.hold(OurServer(certificates, named=True))
+    scenarios.decline(connect(stage, server.port, certificates, certificates.mallory))
+
+
+def test_nss_wants_rsa_to_encipher(stage: Stage, certificates: Certificates):
+    server = stage.hold(OurServer(certificates, identity=certificates.server_rsa_signing))
+    with pytest.raises(PeerFailed, match="SEC_ERROR_INADEQUATE_KEY_USAGE"):
+        Tstclnt(stage, server.port, certificates, certificates.alice)
 
 
 @pytest.mark.parametrize("who", ["alice", "mallory", None])
@@ -237,3 +249,10 @@ def test_get_refused(certificates: Certificates, closing_server, get, name, aler
     with pytest.raises((requests.ConnectionError, httpx.TransportError)) as caught:
         get(certificates, closing_server.port, who, "/reauth")
     scenarios.assert_alert(alert, str(caught.value))
+
+
+def test_httpx_does_not_offer_by_itself(certificates: Certificates, server):
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    with httpx.Client(verify=context, trust_env=False, timeout=20) as client:
+        answer = client.get(f"https://localhost:{server.port}/reauth").text
+    assert answer == "=> unavailable\n"

@@ -362,6 +362,18 @@ class TestSServer:
             )
             hear(stream, program)
 
+    def test_reauth_with_an_external_psk(self, stage: Stage, certificates: Certificates) -> None:
+        options = ("-psk", KEY.key.hex(), "-psk_identity", KEY.identity.decode(), "-msg")
+        program, port = s_server(stage, certificates, *options)
+        with OurVisits(certificates, port, psks=(KEY,)).open() as stream:
+            assert stream.handshake().psk is PskKind.EXTERNAL
+            hear(stream, program)
+            program.send("c")
+            program.expect(r"^>>> TLS 1\.3, Handshake \[length [0-9a-f]+\], CertificateRequest$")
+            program.send("after")
+            assert stream.receive() == b"after\n"
+            program.expect(rf"^depth=0 CN ?= ?{certificates.alice.name}$")
+
 
 # --- GnuTLS
 

@@ -268,8 +268,23 @@ def test_our_client_comes_back(stage: Stage, certificates: Certificates, tickets
         session = Session12.decode(session.encode())
 
 
-def test_our_client_comes_back_to_gnutls_serv(stage: Stage, certificates: Certificates) -> None:
-    server = GnutlsServ(stage, certificates, GNUTLS12, "--disable-client-cert")
+def test_our_client_declines_and_gnutls_serv(stage: Stage, certificates: Certificates) -> None:
+    server = GnutlsServ(stage, certificates, GNUTLS12)
+    with our_client(server.port, client_config(certificates)) as stream:
+        assert say(stream, "hello") == "hello"
+    server = GnutlsServ(stage, certificates, GNUTLS12, "--require-client-cert")
+    config = client_config(certificates)
+    with pytest.raises(AlertReceived) as caught, our_client(server.port, config) as stream:
+        say(stream, "hello")
+    assert caught.value.received == 50  # decode_error, whoever it is that declines
+
+
+@pytest.mark.parametrize("tickets", [True, False], ids=["ticket", "session ID"])
+def test_our_client_comes_back_to_gnutls_serv(
+    stage: Stage, certificates: Certificates, tickets: bool
+) -> None:
+    more = [] if tickets else ["--noticket"]
+    server = GnutlsServ(stage, certificates, GNUTLS12, "--disable-client-cert", *more)
     session = None
     for time in range(3):
         with our_client(server.port, client_config(certificates), session) as stream:
@@ -278,7 +293,7 @@ def test_our_client_comes_back_to_gnutls_serv(stage: Stage, certificates: Certif
             assert stream.connection.established.resumed is (time > 0)
             session = stream.connection.session12
             assert session is not None
-            assert session.ticket
+            assert bool(session.ticket) is tickets
 
 
 def test_a_ticket_that_the_server_cannot_open(stage: Stage, certificates: Certificates) -> None:
@@ -576,15 +591,27 @@ def test_s_client_comes_back(
         assert ("Reused, TLSv1.2" in client.output) is (time > 0)
 
 
-def test_gnutls_cli_comes_back(stage: Stage, certificates: Certificates, serve):
-    ours = serve(tickets12=Sealer())
+def test_gnutls_cli_without_a_certificate(stage: Stage, certificates: Certificates, serve):
+    ours = serve(client_auth=ClientAuth.REQUEST)
+    client = gnutls_cli(stage, ours.port, certificates, GNUTLS12)
+    client.expect(r"^- Simple Client Mode")
+    ask(client, "whoami", "nobody")
+    ours = serve(client_auth=ClientAuth.REQUIRE)
+    client = gnutls_cli(stage, ours.port, certificates, GNUTLS12)
+    client.expect(r"Received alert \[40\]: Handshake failed")
+
+
+@pytest.mark.parametrize("kept", ["ticket", "session ID"])
+def test_gnutls_cli_comes_back(stage: Stage, certificates: Certificates, serve, kept: str):
+    means: dict[str, Any] = {"tickets12": Sealer()}
+    if kept == "session ID":
+        means = {"sessions12": SessionCache12()}
+    ours = serve(**means)
     client = gnutls_cli(stage, ours.port, certificates, GNUTLS12, "--resume")
     client.expect(r"^\*\*\* This is a resumed session")
     ask(client, "whoami", "nobody")
-    assert [each.established.resumed for each in ours.connections if each.established] == [
-        False,
-        True,
-    ]
+    resumed = [each.established.resumed for each in ours.connections if each.established]
+    assert resumed == [False, True]
 
 
 def test_our_server_refuses_to_renegotiate(stage: Stage, certificates: Certificates, serve):
