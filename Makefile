@@ -4,6 +4,7 @@
 #   make test     every test (peers that are not installed are skipped)
 #   make lint     ruff and mypy --strict
 #   make bench    speed against the floor of primitives and against ssl
+#   make bench-full  longer, with how costs grow; JSON and a plot in build/
 #   make format   let ruff rewrite the layout
 #   make clean    remove .venv, caches and builds
 #
@@ -20,7 +21,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test lint bench bench-full format clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.package
@@ -36,6 +37,10 @@ lint: $(VENV)/.group-lint
 
 bench: $(VENV)/.group-test
 	@$(BIN)/python -m benches $(ARGS)
+
+bench-full: $(VENV)/.group-test
+	@mkdir -p build
+	@$(BIN)/python -m benches --full --seconds 180 --json build/benches.json --svg build/scaling.svg $(ARGS)
 
 format: $(VENV)/.group-lint
 	$(BIN)/python -m ruff check --fix .

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterable
 from statistics import quantiles
 from typing import Any
 
 from benches.cases import Results, Row
 from benches.contest import Measured
+from benches.scaling import Series
 
-__all__ = ["table", "to_json"]
+__all__ = ["growth", "table", "to_json"]
 
 _COLUMNS = ("floor", "ours", "ssl", "pyopenssl")
 _OTHERS = ("floor", "ssl", "pyopenssl")
@@ -78,6 +80,15 @@ def _notes(results: Results) -> list[str]:
             if text:
                 notes.setdefault(row.name, []).append(text)
     return [f"{name}: {', '.join(texts)}" for name, texts in notes.items()]
+
+
+def growth(all_series: Iterable[Series]) -> str:
+    """Write what one of many costs, by how many there are."""
+    lines = []
+    for each in all_series:
+        lines.append(f"{each.name} ({each.cost}); at the end {each.growth:.2f} of the least")
+        lines += [f"{number:12,} {cost:9.3g}" for number, cost in each.points]
+    return "\n".join(lines)
 
 
 def to_json(results: Results) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -21,9 +22,10 @@ ROOT = Path(__file__).parent.parent
 def quick(tmp_path_factory):
     """What one quick run printed, and its JSON."""
     file = tmp_path_factory.mktemp("benches") / "figures.json"
+    plot = file.with_suffix(".svg")
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     done = subprocess.run(
-        [sys.executable, "-m", "benches", "--quick", "--json", str(file)],
+        [sys.executable, "-m", "benches", "--quick", "--full", "--json", file, "--svg", plot],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
@@ -31,7 +33,7 @@ def quick(tmp_path_factory):
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout, json.loads(file.read_text())
+    return done.stdout, json.loads(file.read_text()) | {"plot": plot.read_text()}
 
 
 def test_every_row_is_there(quick):
@@ -66,6 +68,17 @@ def test_the_table_says_whether_goals_hold(quick):
     for name in GOALS:
         (line,) = (line for line in lines if line.startswith(name + "  "))
         assert line.split()[-1] in ("yes", "NO")
+
+
+def test_growth_is_measured_and_drawn(quick):
+    text, figures = quick
+    drawn = ElementTree.fromstring(figures["plot"])
+    lines = drawn.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == len(figures["scaling"]) == 6
+    for each, line in zip(figures["scaling"], lines, strict=True):
+        assert each["name"] in text
+        assert all(cost > 0 for _, cost in each["points"])
+        assert len(line.get("points").split()) == len(each["points"])
 
 
 def test_a_contestant_that_skips_the_work_fails():
