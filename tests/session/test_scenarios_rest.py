@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
@@ -243,7 +241,7 @@ def test_119_keys_are_changed_before_they_are_worn(kind):
     pair = Pair(kind, with_alice()).handshake()
     outbound = pair.client.it._machine.connection._engine.layer.outbound
     # as if the suite's keys wore out after a few records
-    outbound.suite = replace(outbound.suite, records_per_key=outbound.sequence + 2)
+    outbound.update_due = outbound.sequence + 2
     assert pair.client.send(b"one") == 3
     assert pair.client.send(b"two") == 3
     assert pair.client.send(b"three") == 5
