@@ -15,8 +15,8 @@ from benches.counts import COUNTED, calls, in_one_call, peak, requests, tiny_rec
 LIMITS = {
     "handshake": 1070,
     "resumed handshake": 1065,
-    "reauth": 395,
-    "reauth, remembered chain": 350,
+    "reauth": 390,
+    "reauth, remembered chain": 345,
     "16 KiB sealed and opened": 16,
     "1 MiB sealed and opened": 210,
     "one byte and back": 32,

@@ -240,7 +240,8 @@ def test_118_a_flood_of_key_updates(kind):
 def test_119_keys_are_changed_before_they_are_worn(kind):
     pair = Pair(kind, with_alice()).handshake()
     outbound = pair.client.it._machine.connection._engine.layer.outbound
-    outbound.update_due = outbound.sequence + 2  # as if keys wore out after a few records
+    # as if the suite's keys wore out after a few records
+    outbound.update_due = outbound.sequence + 2
     assert pair.client.send(b"one") == 3
     assert pair.client.send(b"two") == 3
     assert pair.client.send(b"three") == 5

@@ -186,7 +186,7 @@ class Engine:
                         self.trace_data(Direction.received, len(content))
                 continue
             self._take_record(content_type, content)
-            if self.held or self.received_close:
+            if self.received_close or (self._handshake is not None and self.held):
                 return
 
     def _take_record(self, content_type: int, content: bytes) -> None:
@@ -232,7 +232,11 @@ class Engine:
         return "the handshake is not complete"
 
     def _take_messages(self) -> None:
-        while not self.held and (message := self.reassembly.next_message()) is not None:
+        next_message = self.reassembly.next_message
+        while self._handshake is None or not self.held:
+            message = next_message()
+            if message is None:
+                break
             self._take_message(*message)
         self._data_allowed = (
             self.outcome is not None and self._reader is None and not self.reassembly.partial

@@ -31,8 +31,8 @@ byte is looked at first, and zeros are searched only if it is one.
 Three numbers bound the use of a key:
 
 * A sequence number never reaches 2**64: both directions refuse (§5.3).
-* `Outbound.wants_update` turns true after ``suite.records_per_key`` records
-  (§5.5). Whoever sends looks at it now and then and updates; sealing does not
+* `Outbound.wants_update` turns true at the record ``update_due``, the suite's
+  ``records_per_key`` (§5.5). Whoever sends looks at it now and then and updates; sealing does not
   stop, for the margin beyond the limit is wide, and a hard stop would turn a
   busy connection into a broken one.
 * A record that does not open is the last one: TLS ends the connection at the
