@@ -82,7 +82,9 @@ def test_fetch_declining(stage: Stage, certificates: Certificates, serve, fetche
     scenarios.fetch_declining(server, fetcher(stage, certificates))
 
 
-@pytest.mark.parametrize("fetcher", FETCHERS)
+# GnuTLS sends its answer in two pieces. CPython refuses the first and closes, so that wget may
+# hear of a broken pipe where it should hear the alert.
+@pytest.mark.parametrize("fetcher", [Curl])
 def test_fetch_refused(stage: Stage, certificates: Certificates, fetcher):
     server = stage.hold(CPythonServer(certificates))
     mallory = certificates.mallory
