@@ -93,6 +93,10 @@ CLIENTS = {
     "libgnutls, GNUTLS_AUTO_REAUTH": _row(OUR_SERVER, "LibgnutlsAutoClient", *LINES),
     "libgnutls, gnutls_reauth": _row(OUR_SERVER, "LibgnutlsManualClient", *LINES),
     "wolfSSL": _row(OUR_SERVER, "WolfClient", *WOLFSSL),
+    "Firefox": _row(
+        *("test_firefox.py", "", "accept[alice]", "accept[alice]", "decline", "decline"),
+        *("decline", "refuse", "not_offered"),
+    ),
 }
 
 OUR_CLIENT = "test_our_client.py"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from tests.interop.certificates import Certificates, Who
@@ -19,14 +16,12 @@ SOURCE = Path(__file__).with_suffix(".c")
 
 
 @functools.cache
-def _wolf() -> str:
+def _wolf(folder: Path) -> Path:
     compiler = require("cc")
     header = ("-E", "-include", "wolfssl/options.h", "-x", "c", "/dev/null")
     if subprocess.run((compiler, *header), capture_output=True, timeout=60).returncode:
         absent("not installed: wolfSSL's headers")
-    folder = tempfile.mkdtemp(prefix="postshake-wolf-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    program = f"{folder}/wolf"
+    program = folder / "wolf"
     made = subprocess.run(
         (compiler, "-Wall", "-Wextra", "-Werror", "-o", program, SOURCE, "-lwolfssl"),
         capture_output=True,
@@ -57,7 +52,14 @@ class WolfClient(ProgramClient):
     ) -> None:
         pair = (who.certificate, who.key) if who else ()
         self.program = stage.program(
-            *(_wolf(), "client", str(port), certificates.ca, "offer" if offer else "silent", *pair)
+            *(
+                _wolf(certificates.folder),
+                "client",
+                str(port),
+                certificates.ca,
+                "offer" if offer else "silent",
+                *pair,
+            )
         )
         self.program.expect(r"^connected$")
 
@@ -73,7 +75,7 @@ class WolfServer:
         self.port = free_port()
         who = certificates.server
         self._program = stage.program(
-            *(_wolf(), "server", str(self.port), certificates.ca),
+            *(_wolf(certificates.folder), "server", str(self.port), certificates.ca),
             *("require" if required else "request", who.certificate, who.key),
         )
         self.expect = self._program.expect
