@@ -24,39 +24,12 @@ from typing import Any
 
 from . import session as _session
 from .errors import PostshakeError
-from .session import CertificateCredentials, PskCredentials, Session, SessionError
+from .session import AntiReplay, CertificateCredentials, PskCredentials, Session, SessionError
 from .session.errors import translate
 
-# fmt: off
-__all__ = [
-    "gnutls_alert_get", "gnutls_alert_send", "gnutls_alert_send_appropriate",
-    "gnutls_alpn_get_selected_protocol", "gnutls_alpn_set_protocols", "gnutls_bye",
-    "gnutls_certificate_allocate_credentials", "gnutls_certificate_client_get_request_status",
-    "gnutls_certificate_credentials_t", "gnutls_certificate_free_credentials",
-    "gnutls_certificate_get_ours", "gnutls_certificate_get_peers",
-    "gnutls_certificate_send_x509_rdn_sequence", "gnutls_certificate_server_set_request",
-    "gnutls_certificate_set_retrieve_function", "gnutls_certificate_set_verify_function",
-    "gnutls_certificate_set_x509_key_file", "gnutls_certificate_set_x509_key_mem",
-    "gnutls_certificate_set_x509_system_trust", "gnutls_certificate_set_x509_trust_file",
-    "gnutls_certificate_set_x509_trust_mem", "gnutls_certificate_verify_peers2",
-    "gnutls_certificate_verify_peers3", "gnutls_credentials_set", "gnutls_deinit",
-    "gnutls_error_is_fatal", "gnutls_error_to_alert", "gnutls_handshake",
-    "gnutls_handshake_set_timeout", "gnutls_init", "gnutls_ocsp_status_get", "gnutls_prf_rfc5705",
-    "gnutls_priority_set_direct", "gnutls_protocol_get_version",
-    "gnutls_psk_allocate_client_credentials", "gnutls_psk_allocate_server_credentials",
-    "gnutls_psk_client_credentials_t", "gnutls_psk_free_client_credentials",
-    "gnutls_psk_free_server_credentials", "gnutls_psk_server_credentials_t", "gnutls_reauth",
-    "gnutls_record_check_pending", "gnutls_record_cork", "gnutls_record_get_direction",
-    "gnutls_record_recv", "gnutls_record_send", "gnutls_record_set_timeout", "gnutls_record_uncork",
-    "gnutls_rehandshake", "gnutls_server_name_set", "gnutls_session_channel_binding",
-    "gnutls_session_get_data2", "gnutls_session_get_flags", "gnutls_session_get_verify_cert_status",
-    "gnutls_session_key_update", "gnutls_session_set_data", "gnutls_session_set_verify_cert",
-    "gnutls_session_set_verify_function", "gnutls_session_t", "gnutls_session_ticket_send",
-    "gnutls_strerror", "gnutls_strerror_name", "gnutls_transport_set_errno",
-    "gnutls_transport_set_int", "gnutls_transport_set_ptr", "gnutls_transport_set_pull_function",
-    "gnutls_transport_set_push_function",
-]
-# fmt: on
+__all__: list[str] = []  # every name that begins with gnutls_ or GNUTLS_; see the end
+
+TICKET_KEY_LENGTH = 64
 
 
 class gnutls_session_t:
@@ -101,6 +74,7 @@ class _Holder:
 
 gnutls_certificate_credentials_t = _Holder
 gnutls_psk_client_credentials_t = gnutls_psk_server_credentials_t = _Holder
+gnutls_anti_replay_t = _Holder
 
 
 def _call(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,7 +155,18 @@ gnutls_handshake_set_timeout = _call(Session.handshake_set_timeout)
 gnutls_session_get_flags = _call(Session.get_flags)
 gnutls_session_key_update = _call(Session.key_update)
 gnutls_session_ticket_send = _call(Session.ticket_send)
+gnutls_session_ticket_enable_server = _call(Session.ticket_enable_server)
 gnutls_session_set_data = _call(Session.set_data)
+gnutls_session_is_resumed = _call(Session.is_resumed)
+gnutls_db_set_cache_expiration = _call(Session.db_set_cache_expiration)
+gnutls_record_send_early_data = _call(Session.record_send_early_data)
+gnutls_record_get_max_early_data_size = _call(Session.record_get_max_early_data_size)
+gnutls_record_set_max_early_data_size = _call(Session.record_set_max_early_data_size)
+gnutls_kx_get = _call(Session.kx_get)
+gnutls_auth_get_type = _call(Session.auth_get_type)
+gnutls_auth_server_get_type = _call(Session.auth_server_get_type)
+gnutls_auth_client_get_type = _call(Session.auth_client_get_type)
+gnutls_psk_server_get_username = _or_none(Session.psk_server_get_username)
 gnutls_protocol_get_version = _call(Session.protocol_get_version)
 gnutls_alert_get = _call(Session.alert_get)
 gnutls_alert_send = _call(Session.alert_send)
@@ -201,11 +186,24 @@ gnutls_ocsp_status_get = _or_none(Session.ocsp_status_get)
 
 def gnutls_record_recv(session: gnutls_session_t, buffer: bytearray, size: int) -> int:
     """Receive into the buffer; return how many bytes."""
-    data = _call(Session.record_recv)(session, size)
+    return _receive(buffer, _call(Session.record_recv)(session, size))
+
+
+def gnutls_record_recv_early_data(session: gnutls_session_t, buffer: bytearray, size: int) -> int:
+    """Receive early data into the buffer; return how many bytes."""
+    return _receive(buffer, _call(Session.record_recv_early_data)(session, size))
+
+
+def _receive(buffer: bytearray, data: bytes | int) -> int:
     if isinstance(data, int):
         return data
     buffer[: len(data)] = data
     return len(data)
+
+
+def gnutls_session_ticket_key_generate(out: bytearray) -> int:
+    """Put a key that seals tickets into the buffer."""
+    return _fill(out, os.urandom(TICKET_KEY_LENGTH))
 
 
 def gnutls_prf_rfc5705(
@@ -344,6 +342,31 @@ gnutls_certificate_set_x509_system_trust = _call(_Certificates.set_x509_system_t
 gnutls_certificate_set_verify_function = _setting(_Certificates.set_verify_function)
 gnutls_certificate_set_retrieve_function = _setting(_Certificates.set_retrieve_function)
 
+_Psk = PskCredentials
+gnutls_psk_set_client_credentials = _call(_Psk.set_psk)
+gnutls_psk_set_server_credentials_file = _call(_Psk.set_server_credentials_file)
+gnutls_psk_set_client_credentials_function = _setting(_Psk.set_client_function)
+gnutls_psk_set_server_credentials_function = _setting(_Psk.set_server_function)
+
+# --- replay of early data
+
+
+def gnutls_anti_replay_init(anti_replay: _Holder) -> int:
+    """Make what keeps early data from being accepted twice."""
+    anti_replay.it = AntiReplay()
+    return 0
+
+
+gnutls_anti_replay_deinit = gnutls_certificate_free_credentials
+gnutls_anti_replay_set_window = _call(AntiReplay.set_window)
+gnutls_anti_replay_set_add_function = _call(AntiReplay.set_add_function)
+
+
+def gnutls_anti_replay_enable(session: gnutls_session_t, anti_replay: _Holder) -> None:
+    """Let the session use it."""
+    _call(Session.anti_replay_enable)(session, anti_replay.it)
+
+
 # --- errors
 
 gnutls_error_is_fatal = _session.error_is_fatal
@@ -366,7 +389,7 @@ def gnutls_strerror_name(code: int) -> str | None:
 
 _CONSTANTS = {f"GNUTLS_{name}": value for name, value in vars(_session).items() if name.isupper()}
 globals().update(_CONSTANTS)
-__all__ += sorted(_CONSTANTS)
+__all__ += sorted(name for name in globals() if name.lower().startswith("gnutls_"))
 
 
 def __getattr__(name: str) -> int:

@@ -21,6 +21,8 @@ _PULL = C.CFUNCTYPE(C.c_ssize_t, C.c_void_p, C.c_void_p, C.c_size_t)
 _PULL_TIMEOUT = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_uint)
 _VERIFY = C.CFUNCTYPE(C.c_int, C.c_void_p)
 _HOOK = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_uint, C.c_uint, C.c_uint, C.c_void_p)
+_PSK = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_char_p, C.c_void_p)
+_ADD = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_long, C.c_void_p, C.c_void_p)
 _RETRIEVE = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_void_p, C.c_int, C.c_void_p, C.c_int, C.c_void_p)
 
 
@@ -53,6 +55,10 @@ def _library() -> Any:
     library.gnutls_certificate_get_ours.restype = C.POINTER(Datum)
     library.gnutls_session_get_verify_cert_status.restype = C.c_uint
     library.gnutls_check_version.restype = C.c_char_p
+    library.gnutls_psk_server_get_username.restype = C.c_char_p
+    library.gnutls_record_send_early_data.restype = C.c_ssize_t
+    library.gnutls_record_recv_early_data.restype = C.c_ssize_t
+    library.gnutls_record_get_max_early_data_size.restype = C.c_size_t
     return library
 
 
@@ -85,6 +91,7 @@ class Gnutls:
     gnutls_certificate_credentials_t = Handle
     gnutls_psk_client_credentials_t = Handle
     gnutls_psk_server_credentials_t = Handle
+    gnutls_anti_replay_t = Handle
 
     def __init__(self) -> None:
         self.library = _library()
@@ -128,6 +135,41 @@ class Gnutls:
     def gnutls_credentials_set(self, session: Handle, kind: int, credentials: Handle) -> int:
         session.keep.append(credentials)
         return int(self.library.gnutls_credentials_set(session.it, kind, credentials.it))
+
+    def gnutls_psk_allocate_client_credentials(self, credentials: Handle) -> int:
+        code = self.library.gnutls_psk_allocate_client_credentials(C.byref(credentials.it))
+        credentials.free = self.library.gnutls_psk_free_client_credentials
+        return int(code)
+
+    def gnutls_psk_allocate_server_credentials(self, credentials: Handle) -> int:
+        code = self.library.gnutls_psk_allocate_server_credentials(C.byref(credentials.it))
+        credentials.free = self.library.gnutls_psk_free_server_credentials
+        return int(code)
+
+    def gnutls_psk_set_client_credentials(
+        self, credentials: Handle, name: str, key: bytes, form: int
+    ) -> int:
+        call = self.library.gnutls_psk_set_client_credentials
+        return int(call(credentials.it, name.encode(), C.byref(Datum.of(key)), form))
+
+    def gnutls_psk_set_server_credentials_function(
+        self, credentials: Handle, callback: Callable[[Any, bytes], bytes | None]
+    ) -> None:
+        def call(session: int, name: bytes, out: int) -> int:
+            key = callback(_borrowed(session), name)
+            if key is None:
+                return -1
+            malloc = C.CFUNCTYPE(C.c_void_p, C.c_size_t).in_dll(self.library, "gnutls_malloc")
+            datum = C.cast(out, C.POINTER(Datum)).contents
+            datum.data, datum.size = malloc(len(key)), len(key)
+            C.memmove(datum.data, key, len(key))
+            return 0
+
+        self._keep(credentials, "gnutls_psk_set_server_credentials_function", _PSK(call))
+
+    def gnutls_psk_server_get_username(self, session: Handle) -> str | None:
+        name = self.library.gnutls_psk_server_get_username(session.it)
+        return name.decode() if name is not None else None
 
     def gnutls_server_name_set(self, session: Handle, kind: int, name: str) -> int:
         raw = name.encode()
@@ -279,6 +321,55 @@ class Gnutls:
 
     def gnutls_certificate_verify_peers2(self, session: Handle, status: Any) -> int:
         return int(self.library.gnutls_certificate_verify_peers2(session.it, C.byref(status)))
+
+    # --- resumption
+
+    def gnutls_session_ticket_key_generate(self, out: bytearray) -> int:
+        datum = Datum()
+        code = self.library.gnutls_session_ticket_key_generate(C.byref(datum))
+        out[:] = datum.bytes
+        return int(code)
+
+    def gnutls_session_ticket_enable_server(self, session: Handle, key: bytes) -> int:
+        datum = Datum.of(key)
+        session.keep.append(datum)
+        return int(self.library.gnutls_session_ticket_enable_server(session.it, C.byref(datum)))
+
+    def gnutls_session_get_data2(self, session: Handle, out: bytearray) -> int:
+        datum = Datum()
+        code = self.library.gnutls_session_get_data2(session.it, C.byref(datum))
+        out[:] = datum.bytes
+        return int(code)
+
+    def gnutls_session_set_data(self, session: Handle, data: bytes) -> int:
+        return int(self.library.gnutls_session_set_data(session.it, data, C.c_size_t(len(data))))
+
+    def gnutls_record_send_early_data(self, session: Handle, data: bytes) -> int:
+        call = self.library.gnutls_record_send_early_data
+        return int(call(session.it, data, C.c_size_t(len(data))))
+
+    def gnutls_record_recv_early_data(self, session: Handle, buffer: bytearray, size: int) -> int:
+        array = (C.c_char * size).from_buffer(buffer)
+        call = self.library.gnutls_record_recv_early_data
+        return int(call(session.it, array, C.c_size_t(size)))
+
+    def gnutls_anti_replay_init(self, anti_replay: Handle) -> int:
+        code = self.library.gnutls_anti_replay_init(C.byref(anti_replay.it))
+        anti_replay.free = self.library.gnutls_anti_replay_deinit
+        return int(code)
+
+    def gnutls_anti_replay_set_add_function(
+        self, anti_replay: Handle, callback: Callable[[int, bytes, bytes], int]
+    ) -> None:
+        def call(pointer: int, expires: int, key: int, data: int) -> int:
+            both = (C.cast(each, C.POINTER(Datum)).contents.bytes for each in (key, data))
+            return callback(expires, *both)
+
+        self._keep(anti_replay, "gnutls_anti_replay_set_add_function", _ADD(call))
+
+    def gnutls_anti_replay_enable(self, session: Handle, anti_replay: Handle) -> None:
+        session.keep.append(anti_replay)
+        self.library.gnutls_anti_replay_enable(session.it, anti_replay.it)
 
     # --- errors
 

@@ -128,6 +128,12 @@ class Setup:
     request: int | None = None
     prepare: Callable[[End], None] | None = None
     alpn: tuple[bytes, ...] = ()
+    psk: tuple[str, bytes] | None = None
+    """A pre-shared key that it has."""
+    ticket_key: bytes | None = None
+    """A server's."""
+    data: bytes | None = None
+    """What a client resumes with."""
 
 
 @cache
@@ -158,6 +164,13 @@ class End:
         self.credentials: Any = None
         if setup.credentials:
             self.set_credentials(setup.certificates, setup.trust)
+        if setup.psk is not None:
+            self.set_psk(role, *setup.psk)
+        if setup.ticket_key is not None:
+            enable = self.api.gnutls_session_ticket_enable_server
+            assert enable(self.session, setup.ticket_key) == 0
+        if setup.data is not None:
+            assert self.api.gnutls_session_set_data(self.session, setup.data) == 0
         if role == c.CLIENT:
             self.api.gnutls_server_name_set(self.session, c.NAME_DNS, "server.example")
         elif setup.request is not None:
@@ -185,6 +198,20 @@ class End:
         for issued in certificates:
             self.add_certificate(issued)
         self.api.gnutls_credentials_set(self.session, c.CRD_CERTIFICATE, credentials)
+
+    def set_psk(self, role: int, name: str, key: bytes) -> None:
+        api = self.api
+        if role == c.CLIENT:
+            credentials = api.gnutls_psk_client_credentials_t()
+            api.gnutls_psk_allocate_client_credentials(credentials)
+            api.gnutls_psk_set_client_credentials(credentials, name, key, c.PSK_KEY_RAW)
+        else:
+            credentials = api.gnutls_psk_server_credentials_t()
+            api.gnutls_psk_allocate_server_credentials(credentials)
+            api.gnutls_psk_set_server_credentials_function(
+                credentials, lambda _, asked: key if asked == name.encode() else None
+            )
+        assert api.gnutls_credentials_set(self.session, c.CRD_PSK, credentials) == 0
 
     def add_certificate(self, issued: Issued) -> None:
         call = self.api.gnutls_certificate_set_x509_key_mem
@@ -268,6 +295,31 @@ class End:
     def verify_by_itself(self, host: str | None = None) -> None:
         self.api.gnutls_session_set_verify_cert(self.session, host, 0)
 
+    def ticket_send(self, count: int = 1) -> int:
+        return int(self.api.gnutls_session_ticket_send(self.session, count, 0))
+
+    def is_resumed(self) -> bool:
+        return bool(self.api.gnutls_session_is_resumed(self.session))
+
+    def key_exchange(self) -> int:
+        return int(self.api.gnutls_kx_get(self.session))
+
+    def username(self) -> str | None:
+        return self.api.gnutls_psk_server_get_username(self.session)
+
+    def get_data(self) -> bytes:
+        out = bytearray()
+        assert self.api.gnutls_session_get_data2(self.session, out) == 0
+        return bytes(out)
+
+    def early_send(self, data: bytes) -> int:
+        return int(self.api.gnutls_record_send_early_data(self.session, data))
+
+    def early_recv(self, size: int = 65536) -> bytes | int:
+        buffer = bytearray(size)
+        count = self.api.gnutls_record_recv_early_data(self.session, buffer, size)
+        return bytes(buffer[:count]) if count >= 0 else int(count)
+
     def status(self) -> int:
         return int(self.api.gnutls_session_get_verify_cert_status(self.session))
 
@@ -341,6 +393,12 @@ class Pair:
         self.ask()
         answer = self.client.reauth()
         return answer, self.server.reauth()
+
+    def read_tickets(self) -> int:
+        """Let the client read what is there, which is no data; how many tickets it has seen."""
+        while self.down.waiting:
+            assert self.client.recv() == AGAIN
+        return self.client.of("NewSessionTicket", incoming=True)
 
     def data_flows(self) -> bool:
         """Whether data can go both ways."""

@@ -31,16 +31,16 @@ TABLE = """
 7 | AUTO_REAUTH: the client only receives | same
 8 | AUTO_REAUTH: declining what is required | same
 9 | AUTO_REAUTH: declining what is requested | same
-10 | reauth in an ECDHE-PSK session | waits: external PSKs
-11 | the same, declining what is required | waits: external PSKs
-12 | the same, declining what is requested | waits: external PSKs
-13 | the hellos of a PSK session | waits: external PSKs
+10 | reauth in an ECDHE-PSK session | same: GnuTLS then shows neither of both (B2)
+11 | the same, declining what is required | same
+12 | the same, declining what is requested | same
+13 | the hellos of a PSK session | same
 14 | nobody sets the flag | same
 15 | a token that can make no signature of TLS 1.3, certificate required | same
 16 | the same, certificate requested | same
-17 | a ticket after reauth resumes as the authenticated client | waits: resumption
-18 | eight and sixteen such tickets | waits: resumption
-19 | no such ticket | waits: resumption
+17 | a ticket after reauth resumes as the authenticated client | same
+18 | eight and sixteen such tickets | same
+19 | no such ticket | same
 20 | a splitting transport, AUTO_REAUTH, a retrieve function that declines | same
 21 | an echo server, reauth on command, an OpenSSL client | same
 22 | no reauth, no request | same
@@ -70,13 +70,13 @@ TABLE = """
 46 | receiving while the answer is on the wire | ours: AGAIN, and the answer is kept (B7)
 47 | the answer comes in pieces | same
 48 | the server updates its keys while waiting | same
-49 | the server sends a ticket while waiting | waits: resumption
+49 | the server sends a ticket while waiting | same
 50 | keys were updated in both directions before | same
 51 | the client updates its keys between request and answer | ours: accepted (B3)
 52 | data, request, data in one burst | same
 53 | the same with AUTO_REAUTH | same
 54 | the client takes its time | same
-54a | a request comes while the client waits for a ticket | waits: resumption
+54a | a request comes while the client waits for a ticket | ours: told of; GnuTLS swallows it (B17)
 54b | a client says goodbye with a request pending | same
 55 | sending while the answer is half written | ours: queued behind the answer; GnuTLS loses it (B8)
 56 | AUTO_REAUTH, blocked while writing | same
@@ -122,9 +122,9 @@ TABLE = """
 94 | authenticated, then declined as may be | ours: 0; GnuTLS dies (B1)
 95 | authenticated, then declined as may not be | same
 96 | a bad signature after authentication | ours: the peer is who it was before (B4)
-97 | refused, and then a ticket | waits: resumption
-98 | external PSK, reauth, and a refusal | waits: external PSKs
-98a | external PSK, reauth, and a ticket | waits: external PSKs
+97 | refused, and then a ticket | ours: it is in no ticket; GnuTLS shows it (B4)
+98 | external PSK, reauth, and a refusal | ours: heard, and seen; GnuTLS ignores both (B2)
+98a | external PSK, reauth, and a ticket | ours: it works; GnuTLS fails (B2)
 99 | an alert after the answer | same
 100 | one certificate, no authority named | same
 101 | one certificate, its authority named | same
@@ -138,11 +138,11 @@ TABLE = """
 109 | a compressed certificate that is damaged | ours: nobody asked for one, unexpected_message
 110 | an OCSP response with the client's certificate | same
 111 | the server does not name its authorities | same
-112 | how many tickets a server sends | waits: resumption
+112 | how many tickets a server sends | same
 113 | reauth sends no ticket | same
-114 | a ticket from before reauth, then reauth | waits: resumption
-115 | a ticket from after reauth, then another client | waits: resumption
-116 | REQUIRE, and a ticket without a certificate | waits: resumption
+114 | a ticket from before reauth, then reauth | same
+115 | a ticket from after reauth, then another client | same
+116 | REQUIRE, and a ticket without a certificate | ours: such a ticket is refused (B10)
 117 | key updates, own and the peer's, and corked | same
 118 | a flood of key updates | ours: 32 in ten seconds, GnuTLS's limit is 8 in one
 119 | keys are changed before they are worn | same, at the limit of RFC 8446

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postshake.session import CertificateCredentials, PskCredentials, SessionError, codes
+from postshake.session import CertificateCredentials, SessionError, codes
 from tests.session.ends import authority, certificate
 
 
@@ -81,9 +81,3 @@ def test_a_verifier_of_ones_own_stays():
     credentials.set_verifier(own)
     credentials.set_x509_trust([authority("Another CA").certificate])
     assert credentials.verifier is own
-
-
-def test_psks_show_no_key():
-    credentials = PskCredentials()
-    credentials.set_psk("client", b"very secret")
-    assert "secret" not in repr(credentials)

@@ -20,7 +20,6 @@ from postshake.session import (
     CertificateCredentials,
     GotApplicationData,
     Interrupted,
-    PskCredentials,
     ReauthRequest,
     Session,
     SessionError,
@@ -302,14 +301,6 @@ def test_servers_need_certificates():
     failed(codes.E_INSUFFICIENT_CREDENTIALS, session.handshake)
     session.credentials_set(CertificateCredentials())
     failed(codes.E_INSUFFICIENT_CREDENTIALS, session.handshake)
-
-
-def test_what_waits_for_the_engine():
-    session = client_session()
-    session.credentials_set(PskCredentials())
-    failed(codes.E_UNIMPLEMENTED_FEATURE, session.handshake)
-    failed(codes.E_UNIMPLEMENTED_FEATURE, session.get_data)
-    failed(codes.E_UNIMPLEMENTED_FEATURE, session.set_data, b"")
 
 
 def test_wrong_arguments():
@@ -780,8 +771,3 @@ def test_after_its_goodbye_a_client_cannot_answer():
     client.bye(c.SHUT_WR)
     failed(codes.E_INVALID_REQUEST, client.reauth)
     failed(codes.E_SESSION_EOF, server.reauth)
-
-
-def test_tickets_wait_for_the_engine():
-    _, server = shaken(client_session(), server_session())
-    failed(codes.E_UNIMPLEMENTED_FEATURE, server.ticket_send, 1)

@@ -80,7 +80,8 @@ from .constants import (
     CRD_ANON, CRD_CERTIFICATE, CRD_IA, CRD_PSK, CRD_SRP, DATAGRAM, DEFAULT_TICKETS,
     ENABLE_EARLY_DATA, ENABLE_EARLY_START, ENABLE_FALSE_START, ENABLE_RAWPK, FORCE_CLIENT_CERT,
     HANDSHAKE_ANY, HOOK_BOTH, HOOK_POST, HOOK_PRE, KEY_SHARE_TOP, KEY_SHARE_TOP2, KEY_SHARE_TOP3,
-    KU_PEER, NAME_DNS, NONBLOCK, NO_AUTO_REKEY, NO_AUTO_SEND_TICKET, NO_DEFAULT_EXTENSIONS,
+    KU_PEER, KX_ECDHE_ECDSA, KX_ECDHE_PSK, KX_ECDHE_RSA, KX_PSK, KX_UNKNOWN, NAME_DNS, NONBLOCK,
+    NO_AUTO_REKEY, NO_AUTO_SEND_TICKET, NO_DEFAULT_EXTENSIONS,
     NO_END_OF_EARLY_DATA, NO_EXTENSIONS, NO_REPLAY_PROTECTION, NO_SIGNAL, NO_STATUS_REQUEST,
     NO_TICKETS, NO_TICKETS_TLS12, POST_HANDSHAKE_AUTH, PSK_KEY_HEX, PSK_KEY_RAW, RECORD_WAIT,
     SAFE_PADDING_CHECK, SERVER, SFLAGS_CLI_REQUESTED_OCSP, SFLAGS_EARLY_DATA, SFLAGS_EARLY_START,
@@ -90,13 +91,15 @@ from .constants import (
     VERSION_UNKNOWN, X509_FMT_DER, X509_FMT_PEM,
 )
 from .credentials import (
-    CertificateCredentials, PskCredentials, RetrieveFunction, RetrieveRequest, VerifyFunction,
+    CertificateCredentials, RetrieveFunction, RetrieveRequest, VerifyFunction,
 )
 from .errors import (
     Again, GotApplicationData, Interrupted, NonFatal, ReauthRequest, Rehandshake, SessionError,
     WarningAlertReceived,
 )
 from .priority import Priorities, parse_priorities
+from .psk import PskClientFunction, PskCredentials, PskServerFunction
+from .resumption import AddFunction, AntiReplay, session_ticket_key_generate
 from .session import Session
 from .texts import strerror
 from .transport import Pull, Push
@@ -184,7 +187,8 @@ __all__ = [
     "E_X509_UNSUPPORTED_ATTRIBUTE", "E_X509_UNSUPPORTED_CRITICAL_EXTENSION",
     "E_X509_UNSUPPORTED_EXTENSION", "E_X509_UNSUPPORTED_OID", "FORCE_CLIENT_CERT", "HANDSHAKE_ANY",
     "HOOK_BOTH", "HOOK_POST", "HOOK_PRE", "KEY_SHARE_TOP", "KEY_SHARE_TOP2", "KEY_SHARE_TOP3",
-    "KU_PEER", "NAME_DNS", "NONBLOCK", "NO_AUTO_REKEY", "NO_AUTO_SEND_TICKET",
+    "KU_PEER", "KX_ECDHE_ECDSA", "KX_ECDHE_PSK", "KX_ECDHE_RSA", "KX_PSK", "KX_UNKNOWN", "NAME_DNS",
+    "NONBLOCK", "NO_AUTO_REKEY", "NO_AUTO_SEND_TICKET",
     "NO_DEFAULT_EXTENSIONS", "NO_END_OF_EARLY_DATA", "NO_EXTENSIONS", "NO_REPLAY_PROTECTION",
     "NO_SIGNAL", "NO_STATUS_REQUEST", "NO_TICKETS", "NO_TICKETS_TLS12", "POST_HANDSHAKE_AUTH",
     "PSK_KEY_HEX", "PSK_KEY_RAW", "RECORD_WAIT", "SAFE_PADDING_CHECK", "SERVER",
@@ -192,9 +196,10 @@ __all__ = [
     "SFLAGS_EXT_MASTER_SECRET", "SFLAGS_FALSE_START", "SFLAGS_HB_LOCAL_SEND", "SFLAGS_HB_PEER_SEND",
     "SFLAGS_POST_HANDSHAKE_AUTH", "SFLAGS_RFC7919", "SFLAGS_SAFE_RENEGOTIATION",
     "SFLAGS_SERV_REQUESTED_OCSP", "SFLAGS_SESSION_TICKET", "SHUT_RDWR", "SHUT_WR", "TLS1_2",
-    "TLS1_3", "VERSION_UNKNOWN", "X509_FMT_DER", "X509_FMT_PEM", "Again", "CertificateCredentials",
-    "GotApplicationData", "Interrupted", "NonFatal", "Priorities", "PskCredentials", "Pull", "Push",
+    "TLS1_3", "VERSION_UNKNOWN", "X509_FMT_DER", "X509_FMT_PEM", "AddFunction", "Again",
+    "AntiReplay", "CertificateCredentials", "GotApplicationData", "Interrupted", "NonFatal",
+    "Priorities", "PskClientFunction", "PskCredentials", "PskServerFunction", "Pull", "Push",
     "ReauthRequest", "Rehandshake", "RetrieveFunction", "RetrieveRequest", "Session",
     "SessionError", "VerifyFunction", "WarningAlertReceived", "error_is_fatal", "error_to_alert",
-    "parse_priorities", "strerror", "strerror_name",
+    "parse_priorities", "session_ticket_key_generate", "strerror", "strerror_name",
 ]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CertificateCredentials",
-    "PskCredentials",
     "RetrieveFunction",
     "RetrieveRequest",
     "VerifyFunction",
@@ -187,38 +186,6 @@ class CertificateCredentials:
 
     def __repr__(self) -> str:
         return f"CertificateCredentials(chains={len(self.chains)}, trusted={len(self._trusted)})"
-
-
-PskClientFunction: TypeAlias = Callable[["Session"], tuple[bytes, bytes]]
-"""Returns the identity and the key."""
-PskServerFunction: TypeAlias = Callable[["Session", bytes], bytes | None]
-"""Returns the key of an identity; None for an unknown one."""
-
-
-class PskCredentials:
-    """Pre-shared keys: one for a client, or whom to ask."""
-
-    def __init__(self) -> None:
-        self.identity: bytes | None = None
-        self.key = b""
-        self.client_function: PskClientFunction | None = None
-        self.server_function: PskServerFunction | None = None
-
-    def set_psk(self, identity: bytes | str, key: bytes) -> None:
-        """Client: use this identity and key."""
-        self.identity = identity.encode() if isinstance(identity, str) else identity
-        self.key = key
-
-    def set_client_function(self, function: PskClientFunction | None) -> None:
-        """Client: ask this function for identity and key."""
-        self.client_function = function
-
-    def set_server_function(self, function: PskServerFunction | None) -> None:
-        """Server: ask this function for the key of an identity."""
-        self.server_function = function
-
-    def __repr__(self) -> str:
-        return f"PskCredentials(identity={self.identity!r})"
 
 
 def _ders(store: TrustStore) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..connection import Connection
-from ..constants import NamedGroup, ProtocolVersion, Role
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role
 from ..errors import UsageError
 from ..events import Established
 from . import codes
@@ -14,6 +14,11 @@ from .peer import Peer
 __all__ = ["Facts"]
 
 _VERSIONS = {ProtocolVersion.TLS12: c.TLS1_2, ProtocolVersion.TLS13: c.TLS1_3}
+_KX12 = (
+    ("ECDHE_ECDSA", c.KX_ECDHE_ECDSA),
+    ("ECDHE_RSA", c.KX_ECDHE_RSA),
+    ("ECDHE_PSK", c.KX_ECDHE_PSK),
+)
 _BINDINGS = {c.CB_TLS_EXPORTER: "tls-exporter"}
 
 
@@ -35,8 +40,10 @@ class Facts(Peer):
             wanted = bool(self.flags & c.POST_HANDSHAKE_AUTH)
             if wanted and established.post_handshake_auth:
                 flags |= c.SFLAGS_POST_HANDSHAKE_AUTH
-        elif self._machine.connection.tickets:
+        elif self._has_ticket and not self._without_tickets:
             flags |= c.SFLAGS_SESSION_TICKET
+        if established.early_data_accepted:
+            flags |= c.SFLAGS_EARLY_DATA
         if established.group in range(NamedGroup.ffdhe2048, NamedGroup.ffdhe8192 + 1):
             flags |= c.SFLAGS_RFC7919
         if self._machine.asked_for_ocsp:
@@ -111,7 +118,57 @@ class Facts(Peer):
             raise SessionError(codes.E_CHANNEL_BINDING_NOT_AVAILABLE)
         return self._opened().channel_binding(name)
 
+    # --- who vouches for whom
+
+    def kx_get(self) -> int:
+        """Return the key exchange; KX_UNKNOWN before the handshake.
+
+        TLS 1.3 has no such thing: with certificates it is KX_ECDHE_RSA whatever they
+        are, as in GnuTLS; with a pre-shared key KX_ECDHE_PSK or KX_PSK. A session that
+        goes on from another one is of the kind that that one was.
+        """
+        established = self._established
+        if established is None:
+            return c.KX_UNKNOWN
+        if established.version is ProtocolVersion.TLS12:
+            suite = CipherSuite(established.suite.code)
+            return next(kx for word, kx in _KX12 if word in suite.name)
+        if established.psk_identity is None:
+            return c.KX_ECDHE_RSA
+        return c.KX_PSK if established.group is None else c.KX_ECDHE_PSK
+
+    def auth_get_type(self) -> int:
+        """Return how the peer authenticates: CRD_CERTIFICATE, or CRD_PSK.
+
+        A session that goes on from one is of the kind that that one was.
+        """
+        return c.CRD_CERTIFICATE if self._psk_identity is None else c.CRD_PSK
+
+    auth_server_get_type = auth_client_get_type = auth_get_type
+
+    def psk_server_get_username(self) -> str | None:
+        """Server: return the client's PSK identity; None without, or if it is no text."""
+        try:
+            name = self.psk_server_get_username2()
+            return None if name is None or b"\0" in name else name.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def psk_server_get_username2(self) -> bytes | None:
+        """Server: return the client's PSK identity, as bytes; reauth does not change it."""
+        return self._psk_identity if self.role is Role.server else None
+
     # --- inside
+
+    @property
+    def _psk_identity(self) -> bytes | None:
+        return self._established.psk_identity if self._established is not None else None
+
+    @property
+    def _has_ticket(self) -> bool:
+        connection = self._opened()
+        session12 = connection.session12
+        return bool(connection.tickets or (session12 is not None and session12.ticket))
 
     @property
     def _established(self) -> Established | None:

@@ -21,16 +21,17 @@ from ..errors import UsageError
 from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
-from .calls import Calls
+from .configure import connect
 from .errors import Again, Interrupted, NonFatal, ReauthRequest, SessionError, error_for, translate
 from .machine import Machine
 from .reauth import ClientReauth, ServerReauth
+from .resumption import Resumption
 from .shaking import Handshake
 
 __all__ = ["Session"]
 
 
-class Session(Calls):
+class Session(Resumption):
     """One TLS session over a transport, for a client or a server.
 
     Every call may stop at any byte that the transport does not take or has not got: it
@@ -78,7 +79,9 @@ class Session(Calls):
             SessionError: it failed; see `alert_send_appropriate`.
         """
         if self._machine is None:
-            self._machine = Machine(self.transport, self._connect())
+            self._machine = Machine(self.transport, connect(self))
+            if self._early_to_send:
+                self._machine.connection.send_early_data(self._early_to_send)
             self._shaking = Handshake(self, self._machine)
             self._client = ClientReauth(self, self._machine)
             self._server = ServerReauth(self, self._machine)
@@ -359,7 +362,7 @@ class Session(Calls):
             return
         self.alert_send(level, error.alert)
 
-    # --- keys and tickets
+    # --- keys
 
     def key_update(self, flags: int = 0) -> None:
         """Change the keys that we send with; with KU_PEER have the peer change its too."""
@@ -367,18 +370,3 @@ class Session(Calls):
             raise SessionError(codes.E_INVALID_REQUEST, f"key_update knows no flags {flags}")
         self._check_open()
         self._resumable("key_update", partial(self._update_keys, flags))
-
-    def ticket_send(self, count: int = 1) -> None:
-        """Server: send session tickets, which carry who the client is known to be now."""
-        self._check_open()
-        if self.role is Role.client or count < 1:
-            raise SessionError(codes.E_INVALID_REQUEST, "a server sends at least one ticket")
-        raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "there are no tickets yet")
-
-    def get_data(self) -> bytes:
-        """Client: return what `set_data` needs to resume this session later."""
-        raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "there is no resumption yet")
-
-    def set_data(self, data: bytes) -> None:
-        """Client: resume the session that `get_data` gave this for."""
-        raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "there is no resumption yet")

@@ -1,29 +1,30 @@
-"""What is said to a session before it shakes hands, and the engine made of it."""
+"""What is said to a session before it shakes hands."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any
 
-from ..config import ClientAuth, ClientConfig, Config, ServerConfig
-from ..connection import Connection
+from ..config import Config
 from ..constants import Role
 from ..errors import UsageError
 from ..pki.names import normalize_server_name
-from ..pki.trust import PeerChain, VerifiedChain
+from ..psk import ReplayGuard
+from ..tickets import MAX_LIFETIME, TicketKeys
 from . import codes
 from . import constants as c
-from .credentials import CertificateCredentials, PskCredentials, VerifyFunction
-from .errors import SessionError, translate
+from .credentials import CertificateCredentials, VerifyFunction
+from .errors import SessionError
 from .priority import Priorities, parse_priorities
+from .psk import PskCredentials
 from .transport import Pull, Push, Transport
 
 __all__ = ["Settings"]
 
-_BASE_FIELDS = tuple(each.name for each in fields(Config))
-_KEY_SHARES = {c.KEY_SHARE_TOP: 1, c.KEY_SHARE_TOP2: 2, c.KEY_SHARE_TOP3: 3}
+DEFAULT_LIFETIME = 6 * 3600
+"""Seconds for which a session may be resumed, as in GnuTLS."""
+DEFAULT_EARLY_DATA = 16384
+"""Bytes of early data that a server takes, as in GnuTLS."""
 
 
 class Settings:
@@ -57,6 +58,12 @@ class Settings:
         self._verify_function: VerifyFunction | None = None
         self._handshake_timeout: float | None = None
         self._record_timeout: float | None = None
+        self._ticket_keys: TicketKeys | None = None
+        self._ticket_lifetime = DEFAULT_LIFETIME
+        self._session_data = b""
+        self._max_early_data = DEFAULT_EARLY_DATA
+        self._replay_guard: ReplayGuard | None = None
+        self._early_data_window = 10.0
 
     def credentials_set(self, credentials: CertificateCredentials | PskCredentials) -> None:
         """Use these credentials; those of the other kind stay as they are.
@@ -130,6 +137,18 @@ class Settings:
         """Return the socket; None when there are functions instead."""
         return self.transport.socket
 
+    def db_set_cache_expiration(self, seconds: int) -> None:
+        """Server: say for how long a session may be resumed; six hours otherwise.
+
+        A week is the most that TLS allows (§4.6.1). It ends earlier with the client's
+        certificate.
+        """
+        if not 0 <= seconds <= MAX_LIFETIME:
+            raise SessionError(
+                codes.E_INVALID_REQUEST, f"expected 0 to {MAX_LIFETIME} seconds, got {seconds}"
+            )
+        self._ticket_lifetime = seconds
+
     def handshake_set_timeout(self, milliseconds: int) -> None:
         """Give the handshake's waits on a socket a limit each; 0 for the socket's own."""
         self._handshake_timeout = milliseconds / 1000 or None
@@ -138,69 +157,28 @@ class Settings:
         """Give `record_recv`'s waits on a socket a limit; 0 for the socket's own."""
         self._record_timeout = milliseconds / 1000 or None
 
-    # --- the engine
-
-    def _connect(self) -> Connection:
-        """Make the engine that these settings describe."""
-        if self._psk is not None:
-            raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "sessions have no PSKs yet")
-        if self._certificates is None and self.role is Role.server:
-            raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no credentials are set")
-        priorities = self._priorities or parse_priorities("NORMAL")
-        try:
-            if self.role is Role.client:
-                return Connection(self._client_config(priorities), self._server_name)
-            return Connection(self._server_config(priorities))
-        except UsageError as error:
-            raise translate(error) from error
-
-    def _common(self, priorities: Priorities) -> dict[str, Any]:
-        base = {name: getattr(self._base, name) for name in _BASE_FIELDS}
-        chains = self._certificates.chains if self._certificates is not None else ()
-        cert_schemes = priorities.signature_algorithms
-        return base | {
-            "versions": priorities.usable_versions,
-            "credentials": tuple(chains),
-            "verifier": _asked_elsewhere,
-            "alpn_protocols": self._protocols,
-            "cipher_suites": priorities.tls13_suites,
-            "cipher_suites12": priorities.tls12_suites,
-            "groups": tuple(priorities.groups),
-            "signature_algorithms": priorities.handshake_schemes,
-            "signature_algorithms12": priorities.handshake_schemes12,
-            "signature_algorithms_cert": tuple(cert_schemes),
-            "send_alerts": False,
-        }
-
-    def _client_config(self, priorities: Priorities) -> ClientConfig:
-        shares = next((many for flag, many in _KEY_SHARES.items() if self.flags & flag), 2)
-        return ClientConfig(
-            **self._common(priorities),
-            check_server_name=False,
-            post_handshake_auth=self._offers_reauth,
-            key_shares=shares,
-            middlebox_compatibility="DISABLE_TLS13_COMPAT_MODE" not in priorities.options,
-        )
-
-    def _server_config(self, priorities: Priorities) -> ServerConfig:
-        certificates = self._certificates
-        assert certificates is not None  # _connect has looked
-        by_function = certificates.retrieve_function is not None
-        if not certificates.chains and not by_function:
-            raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no certificate is set")
-        return ServerConfig(
-            **self._common(priorities),
-            tickets=0,  # a session cannot resume yet
-            client_auth=ClientAuth(self._request),
-            certificate_authorities=self._authorities,
-            request_ocsp=True,
-            chosen_elsewhere=by_function,
-            allow_identity_change=bool(self.flags & c.ALLOW_ID_CHANGE),
-        )
+    # --- for the engine
 
     @property
     def _offers_reauth(self) -> bool:
         return bool(self.flags & c.POST_HANDSHAKE_AUTH) and self._certificates is not None
+
+    @property
+    def _without_tickets(self) -> bool:
+        return bool(self.flags & c.NO_TICKETS) or self._has_option("NO_TICKETS")
+
+    @property
+    def _without_ocsp(self) -> bool:
+        return bool(self.flags & c.NO_STATUS_REQUEST) or self._has_option("NO_STATUS_REQUEST")
+
+    def _has_option(self, name: str) -> bool:
+        return self._priorities is not None and name in self._priorities.options
+
+    @property
+    def _allowed_early_data(self) -> int:
+        """How much a server takes: none unless it was asked to, and replay is looked after."""
+        guarded = self._replay_guard is not None or self.flags & c.NO_REPLAY_PROTECTION
+        return self._max_early_data if self.flags & c.ENABLE_EARLY_DATA and guarded else 0
 
     @property
     def _authorities(self) -> tuple[bytes, ...]:
@@ -208,13 +186,3 @@ class Settings:
         if self._certificates is None or not self._name_authorities:
             return ()
         return self._certificates.trust.names()
-
-
-class _AskedElsewhere:
-    """A verifier that is never asked: the session answers JudgePeer itself."""
-
-    def verify(self, peer: PeerChain) -> VerifiedChain:
-        raise UsageError("a session answers for its peers itself")
-
-
-_asked_elsewhere = _AskedElsewhere()

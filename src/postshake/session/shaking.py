@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..constants import Role
 from ..errors import BadCertificate, CertificateError, PostshakeError
-from ..questions import ChooseCredential, JudgePeer, Question, Refused, Subject
+from ..questions import (
+    ChooseCredential,
+    ClaimEarlyData,
+    FindPsk,
+    JudgePeer,
+    Question,
+    Refused,
+    Subject,
+)
 from . import codes
 from . import constants as c
 from .choose import choose
@@ -43,14 +51,24 @@ class Handshake:
             if connection.established is not None:
                 break
             machine.take_record()
+            self._keep_early_data()
         machine.shown = connection.established.our_credential
         self._judge_nobody()
         self.complete = True
 
+    def _keep_early_data(self) -> None:
+        """Keep early data apart from what comes after it; the engine bounds it."""
+        connection = self._machine.connection
+        while connection.readable and connection.read_is_early:
+            self._session._early_received += connection.read()
+
     def _judge_nobody(self) -> None:
         """Tell the verify function of a client that was asked and declined."""
         session, machine = self._session, self._machine
+        established = machine.connection.established
         asked = session.role is Role.server and session._request != c.CERT_IGNORE
+        if established is None or established.psk is not None or established.resumed:
+            return  # nobody was asked (§4.3.2)
         if asked and machine.connection.peer_identity is None:
             with machine.fatal():
                 session._judge_nobody()
@@ -63,6 +81,12 @@ class Handshake:
                 self._judge(question, subject)
             case ChooseCredential():
                 self._choose(question, subject)
+            case FindPsk(lookup, identity):
+                with machine.fatal():
+                    psk = lookup.find(identity)
+                machine.answer(question, psk)
+            case ClaimEarlyData(guard, claim):
+                machine.answer(question, guard.claim(claim))
             case _:
                 with machine.fatal():
                     sign(machine, question)
@@ -73,18 +97,17 @@ class Handshake:
         except NonFatal:
             raise
         except SessionError as error:
-            self._refuse(question, error)
+            reason = error.__cause__
+            if not isinstance(reason, CertificateError):
+                reason = BadCertificate(str(error))
+            if subject.proven_at is not None:  # then the peer has to prove itself anew
+                self._machine.answer(question, Refused(reason))
+                return
+            with suppress(PostshakeError):  # the verify function's reason is what is told
+                self._machine.answer(question, Refused(reason))
+            self._machine.invalid = True
             raise
         self._machine.answer(question, verdict)
-
-    def _refuse(self, question: Question, error: SessionError) -> None:
-        """Fail: the verify function does not believe the peer."""
-        reason = error.__cause__
-        if not isinstance(reason, CertificateError):
-            reason = BadCertificate(str(error))
-        with suppress(PostshakeError):  # the verify function's reason is what is told
-            self._machine.answer(question, Refused(reason))
-        self._machine.invalid = True
 
     def _choose(self, question: Question, subject: ChooseCredential) -> None:
         session, machine = self._session, self._machine
