@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
     (frozenset({"protocol"}),),
     (frozenset({"connection"}),),
-    (frozenset({"drive"}),),
+    (frozenset({"drive"}), frozenset({"pkcs11"})),
     (frozenset({"session"}), frozenset({"ssl"})),
     (frozenset({"__init__"}),),
     (frozenset({"web"}), frozenset({"cli"}), frozenset({"gnutls"})),
@@ -55,7 +55,10 @@ EXEMPT = {
 }
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 THIRD_PARTY = frozenset({"cryptography"})
-OPTIONAL = {"pki": frozenset({"certifi"})}  # imported where it is used, if it is there
+OPTIONAL = {
+    "pki": frozenset({"certifi"}),
+    "pkcs11": frozenset({"anyio", "pkcs11"}),
+}  # imported where it is used, if it is there
 
 
 def violations(sources: Mapping[str, str]) -> list[str]:
