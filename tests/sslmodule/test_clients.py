@@ -37,7 +37,11 @@ class Steps(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def service():
     """The URL of a server that steps up, and the connections that it got."""
-    handler = type("Counting", (Steps,), {"connections": set()})
+
+    class Counting(Steps):
+        connections = set()
+
+    handler = Counting
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = server_context(ours, asks_later=True)
     server.socket = context.wrap_socket(server.socket, server_side=True)
