@@ -119,8 +119,9 @@ def test_plain_http_to_cheroot():
 
 def test_a_slow_client_holds_up_nobody():
     with serving(StepUp(app)) as port, visit(port, ours) as client:
-        with socket.create_connection(("127.0.0.1", port)):
-            assert client.get("/").text == "hello nobody"
+        slow = socket.create_connection(("127.0.0.1", port))
+        assert client.get("/").text == "hello nobody"
+        slow.close()
 
 
 def test_no_tls_at_all():
