@@ -58,7 +58,7 @@ def app(environ, start_response):
 def serving(application):
     from cheroot import wsgi
 
-    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=4)
+    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=4, timeout=2)
     server.ssl_adapter = CherootAdapter(server_context(*files(), ca=ca_file()))
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)

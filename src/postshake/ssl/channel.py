@@ -214,6 +214,11 @@ class Channel(Facts):
         """Return how many bytes can be read without looking at the transport."""
         return self._connection.readable if self._connection is not None else 0
 
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes wait to be sent, here or in the memory buffer."""
+        return bool(self._unsent) or self._transport.unsent
+
     def shutdown(self) -> Any:
         """Say goodbye, and wait for the peer's; return the socket, if it is one.
 

@@ -88,6 +88,11 @@ class _Reauthenticating:
         self._channel().cancel_reauth(reauth)
 
     @property
+    def unsent(self) -> bool:
+        """Whether bytes wait to be sent that no call is sending."""
+        return self._sslobj is not None and self._sslobj.unsent
+
+    @property
     def identity(self) -> Identity | None:
         """Whom the peer has proven to be, as of now; None if nobody."""
         return self._sslobj.identity if self._sslobj is not None else None

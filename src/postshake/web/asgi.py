@@ -26,6 +26,7 @@ import asyncio
 import contextlib
 import html
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
@@ -63,7 +64,8 @@ class Connection:
         self._tls: SSLObject | None = tls if isinstance(tls, SSLObject) else None
         self._pending: asyncio.Task[Message] | None = None
         self._spool: Spool | None = None
-        self._rest: Message | None = None  # what ended the body that is kept
+        self._has_whole_body = False  # in the spool
+        self._later: deque[Message] = deque()  # what came after it
         self._asking = asyncio.Lock()
         self.identity_of_request = self.identity
         """Whom the client had proven to be when this request came. A proof that is given
@@ -126,10 +128,12 @@ class Connection:
     async def _keeping_the_body(
         self, asking: asyncio.Future[Identity | None], limit: int
     ) -> Identity | None:
-        """Take what comes of the body, until the client has answered."""
+        """Take what comes of the body, until the client has answered.
+
+        When all of it is there, the next message would be that the client left; to wait
+        for it keeps the server reading, without which no answer comes.
+        """
         while not asking.done():
-            if self._rest is not None:
-                return await asking
             if self._pending is None:
                 self._pending = asyncio.ensure_future(_call(self._receive))
             both: set[asyncio.Future[Any]] = {asking, self._pending}
@@ -141,27 +145,26 @@ class Connection:
         return asking.result()
 
     def _keep(self, message: Message, limit: int) -> None:
-        if message["type"] == "http.request":
-            if self._spool is None:
-                self._spool = Spool(limit)
-            self._spool.write(message.get("body", b""))
-            if not message.get("more_body", False):
-                self._rest = {"type": "http.request", "body": b"", "more_body": False}
-        else:
-            self._rest = message
+        if message["type"] != "http.request":
+            self._later.append(message)
+            if message["type"] in ("http.disconnect", "websocket.disconnect"):
+                raise CertificateNeeded(Lack.DECLINED, "the client left instead of answering")
+            return
+        if self._spool is None:
+            self._spool = Spool(limit)
+        self._spool.write(message.get("body", b""))
+        if not message.get("more_body", False):
+            self._has_whole_body = True
 
     async def receive(self) -> Message:
         """Give the application the next message: first what was kept, then what comes."""
-        if self._spool is not None and self._spool.left:
+        if self._spool is not None and (self._spool.left or self._has_whole_body):
             body = self._spool.read(PIECE)
-            ends = not self._spool.left and self._rest is not None
-            ends = ends and self._rest is not None and self._rest["type"] == "http.request"
-            if ends:
-                self._rest = None
-            return {"type": "http.request", "body": body, "more_body": not ends}
-        if self._rest is not None:
-            message, self._rest = self._rest, None
-            return message
+            more = bool(self._spool.left) or not self._has_whole_body
+            self._has_whole_body = self._has_whole_body and more
+            return {"type": "http.request", "body": body, "more_body": more}
+        if self._later:
+            return self._later.popleft()
         if self._pending is not None:
             try:
                 return await asyncio.shield(self._pending)
