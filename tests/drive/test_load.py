@@ -10,6 +10,7 @@ import tracemalloc
 import anyio
 import pytest
 
+from postshake import Identity
 from postshake.drive.aio import TLSStream
 from postshake.drive.sockets import AsyncSocket
 from tests.drive.test_aio import NAME, timed, with_alice
@@ -76,7 +77,8 @@ def test_two_thousand_connections(backend, capsys):
         await stream.transport.aclose()
 
     async def main():
-        identities, connected = [], []
+        identities: list[Identity | None] = []
+        connected: list[TLSStream] = []
         go_on = anyio.Event()
         gc.collect()
         tracemalloc.start()
