@@ -186,6 +186,7 @@ class Link:
                 size,
                 trace_epoch(self.protection(direction)),
                 f"context {context[:4].hex()}…" if context else "",
+                message,
             )
         )
 
