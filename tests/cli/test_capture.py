@@ -120,13 +120,6 @@ def test_the_messages_after_the_handshake(capture):
     told = [names[number] for number in after if number not in ("8", "4")]
     answer = ["CertificateRequest", "Certificate", "CertificateVerify", "Finished"]
     assert told == [*answer[1:], "Finished", *answer, "KeyUpdate"]
-        "Certificate",
-        "CertificateVerify",
-        "Finished",
-        "Finished",
-        *answer * 2,
-        "KeyUpdate",
-    ]
     assert "hello" in tshark(capture, "-q", "-z", "follow,tls,ascii,0")
 
 
