@@ -123,10 +123,12 @@ class Channel(Facts):
             connection = self._connect()
         if connection.established is None or not self._shaken:
             with self._reading:
+                self._check()
                 self._step(connection.start)
                 while connection.established is None:
                     self._flush(limit)
                     self._take(limit)
+                    self._check()  # it takes nothing more once it has failed, and says nothing
                 self._flush(limit)
                 self._shaken = True
             self._own_context._count(self.server_side, good=True, resumed=self.session_reused)

@@ -184,7 +184,7 @@ def _server(context: SSLContext) -> ServerConfig:
         chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
         verifier=context._verifier(),
         client_auth=asks,
-        tickets=context.num_tickets,
+        tickets=context.num_tickets if tickets12 is not None else 0,
         ticket_keys=context._ticket_keys,
         tickets12=tickets12,
         psk_lookup=context._psk_lookup,
