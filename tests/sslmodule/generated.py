@@ -259,7 +259,7 @@ def sessions() -> Iterator[Script]:
 
 def later() -> Iterator[Script]:
     """Post-handshake authentication, as the standard library has it."""
-    asked = ("shake", "facts", "s:ask", "c:read 1", "s:read 1", "facts", "c:write 2", "s:read 5", "c:read 1")
+    asked = ("shake", "facts", "s:ask", "s:write 1", "c:read 1", "c:read 1", "s:read 1", "facts", "c:write 2", "s:read 5", "c:read 1")
     for kind in (None, "alice", "alice rsa", "alice expired", "alice unknown", "alice below"):
         for verify in ("OPTIONAL", "REQUIRED", "NONE"):
             yield Script(
@@ -281,10 +281,10 @@ def later() -> Iterator[Script]:
     yield Script("later-client-asks", server, settings, ("shake", "c:ask"))
     yield Script("later-before", server, settings, ("s:ask", "c:ask"))
     yield Script(
-        "later-twice", server, settings, (*asked, "s:ask", "c:read 1", "s:read 1", "facts")
+        "later-twice", server, settings, (*asked, "s:ask", "s:write 1", "c:read 1", "c:read 1", "s:read 1", "facts")
     )
     yield Script(
-        "later-data-first", server, settings, ("shake", "s:ask", "c:write 4", "s:read 9", "c:read 1", "s:read 1", "s:certificate"),
+        "later-data-first", server, settings, ("shake", "s:ask", "s:write 1", "c:write 4", "s:read 9", "c:read 1", "s:read 1", "s:certificate"),
     )
 
 
@@ -315,8 +315,8 @@ def mixtures(count: int = 250) -> Iterator[Script]:
             steps.append(
                 f"{end}:"
                 + chance.choice(
-                    ["write 5", "write 20000", "read 3", "read 99", "read 30000", "pending",
-                     "into 9 20", "write 0", "certificate", "session", "version"]
+                    ["write 5", "write 20000", "all 99", "read 3", "all 30000", "into 2 20", "write 0",
+                     "certificate", "session", "version"]
                     + ["unwrap"] * (chance.random() < 0.3)
                     + ["eof"] * (chance.random() < 0.1)
                 )

@@ -232,14 +232,15 @@ class _Stage:
         except Exception as error:
             outcome = error
         self.move()
-        return [self.tell(end, outcome)]
+        return [self.tell(end, outcome, verb)]
 
-    def tell(self, end: str, outcome: Any) -> str:
+    def tell(self, end: str, outcome: Any, verb: str = "") -> str:
         """Say what came of a step; of an end that had failed before, only that it is over.
 
         OpenSSL says one thing or another then, as its queue of errors has it.
         """
-        if self.over[end] and (isinstance(outcome, standard.SSLError) or outcome == b""):
+        nothing = isinstance(outcome, standard.SSLError) or outcome in (b"", 0)
+        if self.over[end] and (nothing or verb in ("version", "certificate", "session")):
             return "over"
         self.over[end] |= isinstance(outcome, standard.SSLError) and not isinstance(
             outcome,

@@ -245,9 +245,7 @@ class Channel(Facts):
         A certificate that is refused, or is missing and must not be, ends the connection.
         """
         required = self._verify_mode == ssl.CERT_REQUIRED
-        if not self.server_side:
-            raise ssl_error("NOT_SERVER")
-        if self._verify_mode == ssl.CERT_NONE or not self._asks_later:
+        if self._verify_mode == ssl.CERT_NONE and self.server_side and self.version():
             raise ssl_error("INVALID_CONFIG")
         self.start_reauth(AuthRequest(required=required, on_refusal=Refusal.CLOSE))
 
@@ -258,10 +256,10 @@ class Channel(Facts):
             SSLError: it did not offer that, or this is not TLS 1.3.
         """
         connection = self._connection
+        if connection is None or self.version() != "TLSv1.3":
+            raise ssl_error("WRONG_SSL_VERSION")
         if not self.server_side:
             raise ssl_error("NOT_SERVER")
-        if connection is None or connection.established is None:
-            raise ssl_error("STILL_IN_INIT")
         with self._state:
             try:
                 context = connection.request_auth(policy)
@@ -434,7 +432,10 @@ class Channel(Facts):
                     log.error("the sni_callback returned neither None nor an integer")
                     return alerting(AlertDescription.internal_error)
                 return alerting(answer)
-        credentials = self._context._credentials
+        if self._context is self._own_context:
+            credentials = subject.credentials
+        else:
+            credentials = tuple(self._context._credentials)
         return choose_server_credential(credentials, subject.server_name, subject.wanted)
 
     def _answer_request(self, request: ReauthRequested) -> None:

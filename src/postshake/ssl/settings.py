@@ -39,7 +39,6 @@ _GROUPS = {
     "X448": NamedGroup.x448,
     "X25519MLKEM768": NamedGroup.X25519MLKEM768,
 }
-_DEFAULT_SHARES = 1
 
 
 def cipher_name(code: int) -> str:
@@ -127,8 +126,8 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
 
 
 def _common(context: SSLContext) -> dict[str, Any]:
-    found = {each["name"] for each in context.get_ciphers()}
-    suites12 = tuple(CipherSuite(code) for code in TLS12_SUITES if cipher_name(code) in found)
+    found = [each["name"] for each in context.get_ciphers()]  # favourites first
+    suites12 = tuple(CipherSuite(CIPHERS[name]) for name in found if CIPHERS[name] in TLS12_SUITES)
     versions = versions_of(context)
     if not suites12:
         versions = tuple(each for each in versions if each is not ProtocolVersion.TLS12)
@@ -149,8 +148,13 @@ def _common(context: SSLContext) -> dict[str, Any]:
 
 def _client(context: SSLContext) -> ClientConfig:
     judged = context.verify_mode != ssl.CERT_NONE
+    settings = _common(context)
+    groups = settings.get("groups", supported_groups())
+    # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
+    hybrids = sum("MLKEM" in group.name for group in groups)
     return ClientConfig(
-        **_common(context),
+        **settings,
+        key_shares=min(hybrids + 1, len(groups)),
         verifier=context._verifier() if judged else AnyPeer(),
         check_server_name=judged and context.check_hostname,
         post_handshake_auth=context.post_handshake_auth,
@@ -174,16 +178,18 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
 
 
 def _server(context: SSLContext) -> ServerConfig:
-    asks = ClientAuth.NONE
-    if context.verify_mode != ssl.CERT_NONE and not context.post_handshake_auth:
-        required = context.verify_mode == ssl.CERT_REQUIRED
-        asks = ClientAuth.REQUIRE if required else ClientAuth.REQUEST
+    asks = {
+        ssl.CERT_NONE: ClientAuth.NONE,
+        ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
+        ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
+    }[context.verify_mode]
     tickets12 = None if context.options & OP_NO_TICKET else context._ticket_keys
     return ServerConfig(
         **_common(context),
         chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
         verifier=context._verifier(),
-        client_auth=asks,
+        client_auth=ClientAuth.NONE if context.post_handshake_auth else asks,
+        client_auth12=asks,  # which knows no later
         tickets=context.num_tickets if tickets12 is not None else 0,
         ticket_keys=context._ticket_keys,
         tickets12=tickets12,
