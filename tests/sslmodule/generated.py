@@ -48,7 +48,12 @@ def server_certificates() -> Iterator[Script]:
         "purpose", "any purpose", "below", "gap", "common",
     )  # fmt: skip
     for kind, version in product(kinds, BOTH):
-        for verify, check in (("REQUIRED", True), ("REQUIRED", False), ("OPTIONAL", False), ("NONE", False)):
+        for verify, check in (
+            ("REQUIRED", True),
+            ("REQUIRED", False),
+            ("OPTIONAL", False),
+            ("NONE", False),
+        ):
             yield Script(
                 f"server-{kind}-{version}-{verify}-{'name' if check else 'any'}".replace(" ", "_"),
                 {"shows": kind},
@@ -57,7 +62,11 @@ def server_certificates() -> Iterator[Script]:
     for kind in ("good", "below", "alone", "expired"):
         yield Script(f"server-{kind}-trusts-nobody", {"shows": kind}, {"trusts": None})
         yield Script(f"server-{kind}-trusts-another", {"shows": kind}, {"trusts": "Another CA"})
-    for flags in (("VERIFY_X509_STRICT",), ("VERIFY_X509_PARTIAL_CHAIN",), ("VERIFY_CRL_CHECK_LEAF",)):
+    for flags in (
+        ("VERIFY_X509_STRICT",),
+        ("VERIFY_X509_PARTIAL_CHAIN",),
+        ("VERIFY_CRL_CHECK_LEAF",),
+    ):
         yield Script(f"server-{flags[0]}", {}, {"flags": flags})
 
 
@@ -82,7 +91,9 @@ def names() -> Iterator[Script]:
         ),
         "names": ("a.example", "b.example", "c.example", "127.0.0.1", "::1", "127.0.0.2", "::2"),
         "common": ("localhost", "other"),
-        "good": ("localhost", "LOCALHOST", "localhost.", "local", "", ".localhost", "127.0.0.1", None),
+        "good": (
+            "localhost", "LOCALHOST", "localhost.", "local", "", ".localhost", "127.0.0.1", None,
+        ),
     }  # fmt: skip
     for kind, hosts in asked.items():
         for host in hosts:
@@ -159,7 +170,9 @@ def ciphers() -> Iterator[Script]:
         )
     for curve in ("prime256v1", "secp384r1", "X25519", "nonsense"):
         for version in BOTH:
-            yield Script(f"curve-{curve}-{version}", {"curve": curve}, {"versions": RANGES[version]})
+            yield Script(
+                f"curve-{curve}-{version}", {"curve": curve}, {"versions": RANGES[version]}
+            )
 
 
 # each after a handshake, with either end in the part of "c"
@@ -189,7 +202,9 @@ CLOSINGS: dict[str, tuple[str, ...]] = {
 def closings() -> Iterator[Script]:
     for (what, steps), version in product(CLOSINGS.items(), BOTH):
         for swapped in (False, True):
-            turned = tuple(step.translate(str.maketrans("cs", "sc"))[0] + step[1:] for step in steps)
+            turned = tuple(
+                step.translate(str.maketrans("cs", "sc"))[0] + step[1:] for step in steps
+            )
             yield Script(
                 f"close-{what}-{'server' if swapped else 'client'}-{version}",
                 {},
@@ -252,14 +267,15 @@ def sessions() -> Iterator[Script]:
             f"session-no-ticket-{version}", {"options": ("OP_NO_TICKET",)}, client, (*once, *again)
         )
     for tickets in (0, 1, 3):
-        yield Script(
-            f"session-{tickets}-tickets", {"tickets": tickets}, {}, (*once, *again)
-        )
+        yield Script(f"session-{tickets}-tickets", {"tickets": tickets}, {}, (*once, *again))
 
 
 def later() -> Iterator[Script]:
     """Post-handshake authentication, as the standard library has it."""
-    asked = ("shake", "facts", "s:ask", "s:write 1", "c:read 1", "c:read 1", "s:read 1", "facts", "c:write 2", "s:read 5", "c:read 1")
+    asked = (
+        "shake", "facts", "s:ask", "s:write 1", "c:read 1", "c:read 1", "s:read 1", "facts",
+        "c:write 2", "s:read 5", "c:read 1",
+    )  # fmt: skip
     for kind in (None, "alice", "alice rsa", "alice expired", "alice unknown", "alice below"):
         for verify in ("OPTIONAL", "REQUIRED", "NONE"):
             yield Script(
@@ -276,15 +292,30 @@ def later() -> Iterator[Script]:
             asked,
         )
     settings = {"shows": "alice", "later": True}
-    server = {"verify": "REQUIRED", "later": True}
-    yield Script("later-1.2", server, settings | {"versions": RANGES["1.2"]}, asked)
-    yield Script("later-client-asks", server, settings, ("shake", "c:ask"))
-    yield Script("later-before", server, settings, ("s:ask", "c:ask"))
+    strict = {"verify": "REQUIRED", "later": True}
+    yield Script("later-1.2", strict, settings | {"versions": RANGES["1.2"]}, asked)
+    yield Script("later-client-asks", strict, settings, ("shake", "c:ask"))
+    yield Script("later-before", strict, settings, ("s:ask", "c:ask"))
     yield Script(
-        "later-twice", server, settings, (*asked, "s:ask", "s:write 1", "c:read 1", "c:read 1", "s:read 1", "facts")
+        "later-twice",
+        strict,
+        settings,
+        (*asked, "s:ask", "s:write 1", "c:read 1", "c:read 1", "s:read 1", "facts"),
     )
     yield Script(
-        "later-data-first", server, settings, ("shake", "s:ask", "s:write 1", "c:write 4", "s:read 9", "c:read 1", "s:read 1", "s:certificate"),
+        "later-data-first",
+        strict,
+        settings,
+        (
+            "shake",
+            "s:ask",
+            "s:write 1",
+            "c:write 4",
+            "s:read 9",
+            "c:read 1",
+            "s:read 1",
+            "s:certificate",
+        ),
     )
 
 
@@ -315,8 +346,8 @@ def mixtures(count: int = 250) -> Iterator[Script]:
             steps.append(
                 f"{end}:"
                 + chance.choice(
-                    ["write 5", "write 20000", "all 99", "read 3", "all 30000", "into 2 20", "write 0",
-                     "certificate", "session", "version"]
+                    ["write 5", "write 20000", "all 99", "read 3", "all 30000", "into 2 20",
+                     "write 0", "certificate", "session", "version"]
                     + ["unwrap"] * (chance.random() < 0.3)
                     + ["eof"] * (chance.random() < 0.1)
                 )

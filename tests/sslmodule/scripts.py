@@ -15,6 +15,7 @@ import hashlib
 import ssl as standard
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ CERTIFICATES: dict[str, Callable[[], Issued]] = {
     "names": lambda: authority().issue(
         "a.example", dns=("a.example", "b.example"), ip=("127.0.0.1", "::1"), purpose="server"
     ),
-    "common": lambda: authority().issue("localhost", dns=("localhost",), san=False, purpose="server"),
+    "common": lambda: authority().issue(
+        "localhost", dns=("localhost",), san=False, purpose="server"
+    ),
     "alice": lambda: authority().issue("alice", **CLIENT),
     "alice rsa": lambda: authority().issue("alice", key_type="rsa2048", **CLIENT),
     "alice named": lambda: authority().issue("alice", email=("alice@example.org",), **CLIENT),
@@ -97,13 +100,17 @@ CERTIFICATES: dict[str, Callable[[], Issued]] = {
 @kept
 def certificate(kind: str) -> tuple[str, str]:
     """The files of a certificate of this kind, and of its key."""
-    return CERTIFICATES[kind]().write(Path(folder()), f"script-{kind.replace(' ', '-').replace('*', 'star')}")
+    return CERTIFICATES[kind]().write(
+        Path(folder()), f"script-{kind.replace(' ', '-').replace('*', 'star')}"
+    )
 
 
 # --- contexts
 
 
-def context_for(module: Any, server_side: bool, settings: dict[str, Any], told_names: list[Any]) -> Any:
+def context_for(
+    module: Any, server_side: bool, settings: dict[str, Any], told_names: list[Any]
+) -> Any:
     """Make a context with these settings."""
     protocol = module.PROTOCOL_TLS_SERVER if server_side else module.PROTOCOL_TLS_CLIENT
     context = module.SSLContext(protocol)
@@ -177,7 +184,8 @@ class _Stage:
 
     def play(self) -> list[str]:
         for end, settings in (("s", self.script.server), ("c", self.script.client)):
-            made = _made(lambda e=end, s=settings: context_for(self.modules[e], e == "s", s, self.names))
+            module = self.modules[end]
+            made = _made(partial(context_for, module, end == "s", settings, self.names))
             if isinstance(made, Exception):
                 return [f"{end} context: {told(made)}"]
             self.contexts[end] = made
@@ -268,9 +276,7 @@ class _Stage:
 
     def all_facts(self) -> list[str]:
         return [
-            f"{end} {fact}"
-            for end in "cs"
-            for fact in ([] if self.over[end] else self.facts(end))
+            f"{end} {fact}" for end in "cs" for fact in ([] if self.over[end] else self.facts(end))
         ]
 
     def facts(self, which: str) -> list[str]:
@@ -299,7 +305,7 @@ class _Stage:
         return [f"{end} {told(_made(self.ends[end].cipher))}" for end in "cs"]
 
     def all_binding(self) -> list[str]:
-        both = [_made(lambda e=e: self.ends[e].get_channel_binding("tls-unique")) for e in "cs"]
+        both = [_made(self.ends[end].get_channel_binding) for end in "cs"]
         if isinstance(both[0], bytes):
             return [f"{len(both[0])} bytes, {'the same' if both[0] == both[1] else 'not the same'}"]
         return [told(each) for each in both]
@@ -320,8 +326,11 @@ class _Stage:
             while data := self.ends[end].read(size):
                 total += len(data)
         except Exception as error:
+            if not total:
+                raise
+            self.tell(end, error)
             return f"{total} bytes, then {told(error)}"
-        return f"{total} bytes, then the end"
+        return f"{total} bytes, then the end" if total else b""
 
     def do_into(self, end: str, size: int, buffer: int) -> Any:
         space = bytearray(buffer)
@@ -351,7 +360,9 @@ class _Stage:
 
     def do_text(self, end: str) -> Any:
         """Something comes that is no TLS at all."""
-        self.incoming[end].write(b"GET / HTTP/1.1\r\n\r\n" if end == "s" else b"220 hello, here is smtp\r\n")
+        self.incoming[end].write(
+            b"GET / HTTP/1.1\r\n\r\n" if end == "s" else b"220 hello, here is smtp\r\n"
+        )
 
     def do_certificate(self, end: str) -> Any:
         return self.ends[end].getpeercert()

@@ -200,6 +200,8 @@ class Channel(Facts):
             self._check()
             if self._taken > len(view):
                 raise ssl_error("BAD_WRITE_RETRY")
+            if connection.sent_close:
+                raise ssl_error("PROTOCOL_IS_SHUTDOWN")
             self._flush(limit)
             while self._taken < len(view):
                 piece = view[self._taken : self._taken + self._piece]
