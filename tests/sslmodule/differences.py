@@ -27,6 +27,8 @@ class Difference:
     scripts: str = ".*"
     rest: bool = False
     """Whether all that follows may differ too."""
+    before: tuple[int, ...] = (99,)
+    """The version of Python from which on there is no such difference."""
 
     def excuses(self, script: str, theirs: str, ours: str) -> bool:
         """Whether this is such a place."""
@@ -153,6 +155,42 @@ DIFFERENCES: tuple[Difference, ...] = (
         ".:.*: SSLError TLSV1_ALERT_DECODE_ERROR",
         ".:.*: SSLWantReadError",
         rest=True,
+    ),
+    Difference(
+        "Words to a peer that is gone",
+        "start-ragged-1.3",
+        ".:.*: SSLError TLSV1_ALERT_DECODE_ERROR",
+        ".:.*: SSLEOFError UNEXPECTED_EOF_WHILE_READING",
+        scripts="start-ragged.*",
+    ),
+    Difference(
+        "A connection that was reset",
+        "socket-reset-1.3",
+        "s:(recv|rest).*: b'.*'",
+        "s:(recv|rest).*: ConnectionResetError",
+        scripts="socket-(reset|close|rest|detach)-.*",
+        before=(3, 11, 9),
+    ),
+    Difference(
+        "After a failure",
+        "socket-half-1.3",
+        "s:sendall .*: SSLEOFError",
+        "s:sendall .*: SSLEOFError UNEXPECTED_EOF_WHILE_READING",
+        scripts="socket-half-.*",
+    ),
+    Difference(
+        "After a failure",
+        "socket-garbage-1.3",
+        "s:recv .*: b''",
+        "s:recv .*: SSLError UNEXPECTED_MESSAGE",
+        scripts="socket-garbage-.*",
+    ),
+    Difference(
+        "Text where a record should be",
+        "socket-garbage-1.3",
+        "s:recv .*: SSLError WRONG_VERSION_NUMBER",
+        "s:recv .*: SSLError UNEXPECTED_MESSAGE",
+        scripts="socket-garbage-.*",
     ),
 )  # fmt: skip
 

@@ -193,7 +193,10 @@ class Channel(Facts):
 
         If it must stop in between, call it again with the same data: it goes on.
         """
-        view = memoryview(data).cast("B")
+        view = memoryview(data)
+        if not view.c_contiguous:
+            raise BufferError("memoryview: underlying buffer is not C-contiguous")
+        view = view.cast("B")
         limit = self._transport.limit()
         connection = self._shake(limit)
         with self._writing:
