@@ -178,24 +178,22 @@ class SSLContext(ssl.SSLContext):
             self._trust(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
             self._trust(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
-        if capath is not None:
+        if capath is not None and os.path.isdir(capath):
             for file in sorted(Path(os.fsdecode(capath)).iterdir()):
                 if file.is_file():
                     self._trust(file.read_bytes(), strict=False)
 
-    def load_default_certs(self, purpose: Any = ssl.Purpose.SERVER_AUTH) -> None:
-        """Trust whom the operating system trusts; nobody, if it keeps no bundle."""
-        super().load_default_certs(purpose)
+    def set_default_verify_paths(self) -> None:
+        """Trust whom the operating system trusts; nobody, if it keeps no bundle.
+
+        `load_default_certs` calls this.
+        """
+        super().set_default_verify_paths()
         try:
             store = TrustStore.system()
         except UsageError:
             return
         self._add(anchor.public_bytes(Encoding.DER) for anchor in store.anchors)
-
-    def set_default_verify_paths(self) -> None:
-        """Trust whom the operating system trusts."""
-        super().set_default_verify_paths()
-        self.load_default_certs()
 
     def _trust(self, data: bytes, *, strict: bool = True) -> None:
         blocks = [(match[1], _body(match[0])) for match in _PEM.finditer(data)]
@@ -269,12 +267,18 @@ class SSLContext(ssl.SSLContext):
         """Choose the ciphers of TLS 1.2, in OpenSSL's words.
 
         Raises:
-            SSLError: it leaves none that we have, and TLS 1.3 is not spoken either.
+            SSLError: it leaves none that we have; the ciphers are those from before then.
         """
+        before = self._ciphers12()
         super().set_ciphers(ciphers)
-        if not self.get_ciphers():
+        if not self._ciphers12():
+            super().set_ciphers(before)
             raise ssl.SSLError("No cipher can be selected.")
         self._changed()
+
+    def _ciphers12(self) -> str:
+        names = [each["name"] for each in self.get_ciphers()]
+        return ":".join(name for name in names if not name.startswith("TLS_"))
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Name the application protocols that we speak, favourites first."""
@@ -303,6 +307,8 @@ class SSLContext(ssl.SSLContext):
 
     @sni_callback.setter
     def sni_callback(self, callback: Callable[..., Any] | None) -> None:
+        if self.protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
         if callback is not None and not callable(callback):
             raise TypeError("not a callable object")
         self._sni_callback = callback
@@ -349,7 +355,7 @@ class SSLContext(ssl.SSLContext):
         owner: Any = None,
         session: SSLSession | None = None,
     ) -> Channel:
-        _check_hostname(server_hostname)
+        self._check(server_side, server_hostname)
         transport = SocketTransport(sock)
         return Channel(self, transport, server_side, server_hostname, owner, session)
 
@@ -363,11 +369,28 @@ class SSLContext(ssl.SSLContext):
         owner: Any = None,
         session: SSLSession | None = None,
     ) -> Channel:
-        _check_hostname(server_hostname)
+        if not isinstance(incoming, ssl.MemoryBIO) or not isinstance(outgoing, ssl.MemoryBIO):
+            raise TypeError("incoming and outgoing must be of ssl.MemoryBIO")
+        self._check(server_side, server_hostname)
         if self.check_hostname and not server_side and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
         transport = BioTransport(incoming, outgoing)
         return Channel(self, transport, server_side, server_hostname, owner, session)
+
+    def _check(self, server_side: bool, name: str | None) -> None:
+        """Complain of what cannot be a connection's end."""
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"server_hostname must be str, not {type(name).__name__}")
+        if name is not None and "\0" in name:
+            raise TypeError("embedded null character")
+        wrong = ssl.PROTOCOL_TLS_CLIENT if server_side else ssl.PROTOCOL_TLS_SERVER
+        if self.protocol == wrong:
+            kind = "server" if server_side else "client"
+            raise ssl.SSLError(f"Cannot create a {kind} socket with a {wrong.name} context")
+        if name is not None and (not name or name.startswith(".")):
+            raise ValueError(
+                "server_hostname cannot be an empty string or start with a leading dot."
+            )
 
     def _count(self, server_side: bool, *, good: bool = False, resumed: bool = False) -> None:
         name = "accept" if server_side else "connect"
@@ -427,11 +450,6 @@ class _PskLookup:
             return None
         key = self._callback(name)
         return ExternalPsk(identity, bytes(key)) if key else None
-
-
-def _check_hostname(name: str | None) -> None:
-    if name is not None and (not name or name.startswith(".")):
-        raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
 
 
 def _body(pem: bytes) -> bytes:
