@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import ssl
 import threading
 from collections.abc import Callable, Iterable
@@ -20,12 +18,12 @@ from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
 from ..pki.trust import TrustStore, Verifier
-from ..psk import ExternalPsk
 from ..tickets import TicketKeys
 from .channel import Channel
 from .errors import translate
+from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
 from .session import SSLSession
-from .settings import CIPHERS, group_named
+from .settings import CIPHERS, check_end, group_named
 from .sockets import SSLObject, SSLSocket
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
@@ -36,8 +34,6 @@ ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
 """Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
 None declines."""
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 _COUNTERS = (
     "number",
     "connect",
@@ -79,7 +75,7 @@ class SSLContext(ssl.SSLContext):
     _keylog_path: str | None
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
-    _psk_lookup: _PskLookup | None
+    _psk_lookup: PskLookup | None
     _verifiers: dict[Any, Verifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
@@ -133,7 +129,7 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError, OSError: as there.
         """
-        secret = _AskOnce(password)
+        secret = AskOnce(password)
         super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
         try:
             credential = Credential.from_files(certfile, keyfile, secret.value)
@@ -196,10 +192,10 @@ class SSLContext(ssl.SSLContext):
         self._add(anchor.public_bytes(Encoding.DER) for anchor in store.anchors)
 
     def _trust(self, data: bytes, *, strict: bool = True) -> None:
-        blocks = [(match[1], _body(match[0])) for match in _PEM.finditer(data)]
+        blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
         if not blocks and strict:
-            blocks = [(b"CERTIFICATE", der) for der in _split_der(data)]
-        self._add(der for kind, der in blocks if kind in _CERTIFICATES)
+            blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
+        self._add(der for kind, der in blocks if kind in CERTIFICATES)
         lists = [x509.load_der_x509_crl(der) for kind, der in blocks if kind == b"X509 CRL"]
         if lists:
             self._lists += lists
@@ -325,7 +321,7 @@ class SSLContext(ssl.SSLContext):
                 if not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
-        self._keylog = _KeyLog(path) if path is not None else None
+        self._keylog = KeyLog(path) if path is not None else None
         self._changed()
 
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
@@ -337,7 +333,7 @@ class SSLContext(ssl.SSLContext):
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
     ) -> None:
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
-        self._psk_lookup = _PskLookup(callback) if callback is not None else None
+        self._psk_lookup = PskLookup(callback) if callback is not None else None
         self._changed()
 
     def session_stats(self) -> dict[str, int]:
@@ -355,7 +351,7 @@ class SSLContext(ssl.SSLContext):
         owner: Any = None,
         session: SSLSession | None = None,
     ) -> Channel:
-        self._check(server_side, server_hostname)
+        check_end(self, server_side, server_hostname)
         transport = SocketTransport(sock)
         return Channel(self, transport, server_side, server_hostname, owner, session)
 
@@ -371,26 +367,11 @@ class SSLContext(ssl.SSLContext):
     ) -> Channel:
         if not isinstance(incoming, ssl.MemoryBIO) or not isinstance(outgoing, ssl.MemoryBIO):
             raise TypeError("incoming and outgoing must be of ssl.MemoryBIO")
-        self._check(server_side, server_hostname)
+        check_end(self, server_side, server_hostname)
         if self.check_hostname and not server_side and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
         transport = BioTransport(incoming, outgoing)
         return Channel(self, transport, server_side, server_hostname, owner, session)
-
-    def _check(self, server_side: bool, name: str | None) -> None:
-        """Complain of what cannot be a connection's end."""
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"server_hostname must be str, not {type(name).__name__}")
-        if name is not None and "\0" in name:
-            raise TypeError("embedded null character")
-        wrong = ssl.PROTOCOL_TLS_CLIENT if server_side else ssl.PROTOCOL_TLS_SERVER
-        if self.protocol == wrong:
-            kind = "server" if server_side else "client"
-            raise ssl.SSLError(f"Cannot create a {kind} socket with a {wrong.name} context")
-        if name is not None and (not name or name.startswith(".")):
-            raise ValueError(
-                "server_hostname cannot be an empty string or start with a leading dot."
-            )
 
     def _count(self, server_side: bool, *, good: bool = False, resumed: bool = False) -> None:
         name = "accept" if server_side else "connect"
@@ -407,64 +388,3 @@ _TOO_OLD = frozenset(
     for name in ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1")
     if (number := getattr(ssl, name, None)) is not None
 )
-
-
-class _AskOnce:
-    """A password, or who to ask for it: once, however often it is needed."""
-
-    def __init__(self, password: Any) -> None:
-        self._password = password
-        self.value: Any = password if not callable(password) else None
-        if isinstance(self.value, bytearray):
-            self.value = bytes(self.value)
-
-    def __call__(self) -> Any:
-        self.value = self._password()
-        if isinstance(self.value, bytearray):
-            self.value = bytes(self.value)
-        return self.value
-
-
-class _KeyLog:
-    """Appends lines to a file, one at a time."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-
-    def __call__(self, line: str) -> None:
-        with self._lock, open(self._path, "a", encoding="ascii") as file:
-            file.write(f"{line}\n")
-
-
-class _PskLookup:
-    """Finds keys by asking a callback."""
-
-    def __init__(self, callback: Callable[..., Any]) -> None:
-        self._callback = callback
-
-    def find(self, identity: bytes) -> ExternalPsk | None:
-        try:
-            name = identity.decode()
-        except UnicodeDecodeError:
-            return None
-        key = self._callback(name)
-        return ExternalPsk(identity, bytes(key)) if key else None
-
-
-def _body(pem: bytes) -> bytes:
-    lines = pem.splitlines()[1:-1]
-    return base64.b64decode(b"".join(line for line in lines if b":" not in line))
-
-
-def _split_der(data: bytes) -> list[bytes]:
-    """Split certificates in DER that stand one after the other."""
-    found = []
-    while data:
-        length, at = data[1], 2
-        if length & 0x80:
-            at += length & 0x7F
-            length = int.from_bytes(data[2:at], "big")
-        found.append(data[: at + length])
-        data = data[at + length :]
-    return found

@@ -23,7 +23,7 @@ from .verifier import AnyPeer
 if TYPE_CHECKING:
     from .context import SSLContext
 
-__all__ = ["CIPHERS", "cipher_name", "config_for", "group_named", "versions_of"]
+__all__ = ["CIPHERS", "check_end", "cipher_name", "config_for", "group_named", "versions_of"]
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
@@ -87,6 +87,20 @@ def versions_of(context: ssl.SSLContext) -> tuple[ProtocolVersion, ...]:
     if not found:
         raise ssl_error("NO_PROTOCOLS_AVAILABLE", "postshake speaks TLS 1.3 and 1.2, and no other")
     return found
+
+
+def check_end(context: ssl.SSLContext, server_side: bool, name: str | None) -> None:
+    """Raise for what cannot be an end of a connection, as the standard library does."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"server_hostname must be str, not {type(name).__name__}")
+    if name is not None and "\0" in name:
+        raise TypeError("embedded null character")
+    wrong = ssl.PROTOCOL_TLS_CLIENT if server_side else ssl.PROTOCOL_TLS_SERVER
+    if context.protocol == wrong:
+        kind = "server" if server_side else "client"
+        raise ssl.SSLError(f"Cannot create a {kind} socket with a {wrong.name} context")
+    if name is not None and (not name or name.startswith(".")):
+        raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
 
 
 def config_for(context: SSLContext, server_side: bool) -> ClientConfig | ServerConfig:
