@@ -132,7 +132,8 @@ class SSLContext(ssl.SSLContext):
         secret = AskOnce(password)
         super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
         try:
-            credential = Credential.from_files(certfile, keyfile, secret.value)
+            key_path = os.fsdecode(keyfile) if keyfile is not None else None
+            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.value)
         except UsageError as error:
             raise translate(error) from error
         self.use_credential(credential)
@@ -317,6 +318,7 @@ class SSLContext(ssl.SSLContext):
     @keylog_filename.setter
     def keylog_filename(self, path: str | None) -> None:
         if path is not None:
+            path = os.fsdecode(path)  # a number would be an open file
             with open(path, "a", encoding="ascii") as file:
                 if not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")

@@ -74,6 +74,8 @@ def versions_of(context: ssl.SSLContext) -> tuple[ProtocolVersion, ...]:
         SSLError: NO_PROTOCOLS_AVAILABLE.
     """
     low, high, options = context.minimum_version, context.maximum_version, int(context.options)
+    if context.protocol == ssl.PROTOCOL_TLSv1_2:  # it and no other
+        options |= OP_NO_TLSv1_3
     found = tuple(
         ours
         for ours, theirs, unwanted in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from ..connection import Connection
@@ -68,12 +69,15 @@ class Settling(Facts):
         if callback is not None:
             try:
                 answer = callback(self.owner, subject.server_name, self._own_context)
-            except Exception:
-                log.exception("the sni_callback failed")
+            except Exception as error:
+                _report(error, callback)
                 return alerting(AlertDescription.handshake_failure)
             if answer is not None:
                 if not isinstance(answer, int):
-                    log.error("the sni_callback returned neither None nor an integer")
+                    _report(
+                        TypeError(f"expected None or an integer, got {type(answer).__name__}"),
+                        callback,
+                    )
                     return alerting(AlertDescription.internal_error)
                 return alerting(answer)
         if self._context is self._own_context:
@@ -96,6 +100,13 @@ class Settling(Facts):
         except Exception:
             log.exception("a request was declined: choosing a certificate failed")
         connection.answer_auth(request.context, credential)
+
+
+def _report(error: Exception, callback: object) -> None:
+    """Report what the caller of a callback cannot be told, as the standard library does."""
+    arguments: Any = getattr(sys, "UnraisableHookArgs")  # noqa: B009 (unknown to type checkers)
+    what = "Exception ignored in sni_callback"
+    sys.unraisablehook(arguments((type(error), error, error.__traceback__, what, callback)))
 
 
 def _wanted(request: ReauthRequested) -> Wanted:
