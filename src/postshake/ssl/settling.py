@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any
 
 from ..connection import Connection
@@ -70,14 +69,12 @@ class Settling(Facts):
             try:
                 answer = callback(self.owner, subject.server_name, self._own_context)
             except Exception as error:
-                _report(error, callback)
+                _report(error)
                 return alerting(AlertDescription.handshake_failure)
             if answer is not None:
                 if not isinstance(answer, int):
-                    _report(
-                        TypeError(f"expected None or an integer, got {type(answer).__name__}"),
-                        callback,
-                    )
+                    text = f"expected None or an integer, got {type(answer).__name__}"
+                    _report(TypeError(text))
                     return alerting(AlertDescription.internal_error)
                 return alerting(answer)
         if self._context is self._own_context:
@@ -102,11 +99,19 @@ class Settling(Facts):
         connection.answer_auth(request.context, credential)
 
 
-def _report(error: Exception, callback: object) -> None:
+class _Reporting:
+    """Raises where nobody can catch: then the interpreter calls sys.unraisablehook."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __del__(self) -> None:
+        raise self._error
+
+
+def _report(error: Exception) -> None:
     """Report what the caller of a callback cannot be told, as the standard library does."""
-    arguments: Any = getattr(sys, "UnraisableHookArgs")  # noqa: B009 (unknown to type checkers)
-    what = "Exception ignored in sni_callback"
-    sys.unraisablehook(arguments((type(error), error, error.__traceback__, what, callback)))
+    _Reporting(error)
 
 
 def _wanted(request: ReauthRequested) -> Wanted:
