@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from ..constants import Role
@@ -53,16 +54,18 @@ class ContextVerifier:
         *,
         common_names: bool = True,
     ) -> None:
-        everything = TrustStore(certificates)
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
         partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
         roots: list[bytes] = []
         self._others: list[bytes] = []
-        for anchor in everything.anchors:
-            der = anchor.public_bytes(Encoding.DER)
-            own = partial or anchor.subject == anchor.issuer
-            (roots if own else self._others).append(der)
-        self.trust = TrustStore(roots)
+        with warnings.catch_warnings():
+            # old roots break rules that were made after them
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            for der in certificates:
+                own = _is_own_issuer(der)
+                if own is not None:
+                    (roots if own or partial else self._others).append(der)
+            self.trust = TrustStore(roots)
         self._chains = ChainVerifier(self.trust)
         self._lists = tuple(lists)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
@@ -106,6 +109,18 @@ class ContextVerifier:
         pairs = list(zip(path, path[1:] or path, strict=False))
         for certificate, issuer in pairs if self._check_chain else pairs[:1]:
             _check_revoked(certificate, issuer, self._lists, datetime.fromtimestamp(at, UTC))
+
+
+def _is_own_issuer(der: bytes) -> bool | None:
+    """Whether a certificate issued itself; None for one that cannot be read.
+
+    One bad root among a hundred in a bundle is not ours to mend.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate.subject == certificate.issuer
+    except ValueError:
+        return None
 
 
 def _check_revoked(
