@@ -12,13 +12,13 @@ change, as trust store and settings are fixed. Refusals are never remembered.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography import x509
 
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired
+from ..values import dataclass, field
 from .facts import Facts
 from .names import matches_names, name_mismatch, normalize_server_name
 from .path import PathSearch

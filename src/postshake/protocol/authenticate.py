@@ -13,7 +13,6 @@ type-check.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -38,6 +37,7 @@ from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Sign
 from ..record.limits import Limits
+from ..values import dataclass, field
 from ..wire.auth import (
     Certificate,
     CertificateEntry,

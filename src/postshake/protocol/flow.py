@@ -19,11 +19,11 @@ through the step into the connection, which sends the alert, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..errors import InternalError, TLSError, UnexpectedHandshake
 from ..questions import Subject
+from ..values import dataclass
 from ..wire.handshake import Handshake
 from ..wire.tls12 import ChangeCipherSpec
 from .transcript import Transcript

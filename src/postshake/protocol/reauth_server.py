@@ -6,7 +6,6 @@ How one answer is read stands in `reauth`; here is what becomes of it.
 from __future__ import annotations
 
 import heapq
-from dataclasses import replace
 
 from ..config import AuthRequest, Refusal, ServerConfig
 from ..errors import (
@@ -25,6 +24,7 @@ from ..pki.choose import Wanted, check_oid_filters, leads_to
 from ..pki.identity import Identity
 from ..pki.trust import VerifiedChain
 from ..questions import Refused, Verdict
+from ..values import replace
 from ..wire.auth import Certificate
 from .authenticate import identify
 from .certificate_request import make_certificate_request

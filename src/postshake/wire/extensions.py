@@ -7,12 +7,12 @@ The classes of single extensions are named here and live in three modules:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, Self, TypeVar
 
 from ..constants import ExtensionType, name_of
 from ..errors import IllegalParameter, MissingExtension
+from ..values import dataclass
 from .auth_extensions import (
     CertificateAuthorities,
     CertificateStatus,
