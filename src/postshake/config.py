@@ -219,6 +219,9 @@ class ServerConfig(Config):
     chosen_elsewhere: bool = False
     """Whether whoever answers `ChooseCredential` brings credentials of its own, so
     that `credentials` may be empty."""
+    alpn_mismatch_is_fatal: bool = True
+    """Whether a client that speaks none of `alpn_protocols` is refused (RFC 7301 section 3.2).
+    Otherwise no application protocol is agreed on."""
     refuse_unknown_names: bool = False
     """Refuse a server name for which no credential is (unrecognized_name)."""
     require_cookie: bool = False

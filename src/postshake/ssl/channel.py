@@ -1,0 +1,460 @@
+"""One TLS connection with the interface of CPython's ``_ssl._SSLSocket``.
+
+`SSLSocket` and `SSLObject` are the standard library's own classes. What they call, a
+private object that in CPython is OpenSSL, is this one. So all that these classes do in
+Python, timeouts, files, ragged ends, stays theirs.
+
+Theory of operation
+===================
+
+Every call does what OpenSSL's would: it moves bytes until what it is for has happened, or
+raises that it wants to read or write. Whatever arrives is settled in the call that read
+it: key updates, tickets, a server's requests, a client's answers.
+
+*Threads.* One may read while another writes, as programs do it with OpenSSL. The engine
+is used under one lock, which nobody holds while waiting for a socket; reading and writing
+have one each, so that bytes stay in order. Who reads never waits to write: if a writer is
+at it, it sends what reading brought about.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..config import AuthRequest, Refusal
+from ..connection import Connection
+from ..constants import AlertDescription, Role
+from ..drive.answers import find_answer_now
+from ..errors import PostshakeError, UsageError
+from ..events import ReauthCompleted, ReauthRequested
+from ..pki.choose import Wanted, choose_credential, choose_server_credential
+from ..pki.credential import Credential
+from ..questions import ChooseCredential, Question
+from .errors import alerting, ssl_error, translate
+from .facts import Facts
+from .reauth import Reauth
+from .session import SSLSession
+from .transports import BioTransport, Transport
+
+if TYPE_CHECKING:
+    from .context import SSLContext
+
+__all__ = ["Channel"]
+
+PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
+IGNORE_UNEXPECTED_EOF = 1 << 7
+
+log = logging.getLogger("postshake.ssl")
+
+
+class Channel(Facts):
+    """The TLS under one SSLSocket or SSLObject.
+
+    Args:
+        context: whose settings hold, as they are now.
+        transport: where bytes come from and go to.
+        server_side: whether we are the server.
+        server_hostname: client: whom we mean to reach, in ASCII.
+        owner: the SSLSocket or SSLObject, which callbacks get.
+        session: client: what to resume.
+    """
+
+    def __init__(
+        self,
+        context: SSLContext,
+        transport: Transport,
+        server_side: bool,
+        server_hostname: str | None,
+        owner: Any,
+        session: SSLSession | None,
+    ) -> None:
+        super().__init__(context, server_side, server_hostname)
+        self.owner = owner
+        self._transport = transport
+        self._piece = 2**62 if isinstance(transport, BioTransport) else PIECE
+        self._session: SSLSession | None = None
+        if session is not None:
+            self.session = session
+        self._reading, self._writing = threading.RLock(), threading.RLock()
+        self._state = threading.RLock()
+        self._unsent = memoryview(b"")
+        self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
+        self._began = False
+        self._reauths: dict[bytes, Reauth] = {}
+        self._asked: tuple[AuthRequest, Reauth] | None = None
+
+    # --- the session
+
+    @property
+    def session(self) -> SSLSession | None:
+        """What the next connection may resume; None on a server that has shaken no hands."""
+        connection = self._connection
+        if connection is None or connection.established is None:
+            return self._session
+        tickets = connection.tickets
+        return SSLSession(self._own_context, tickets[-1] if tickets else None, connection.session12)
+
+    @session.setter
+    def session(self, session: SSLSession) -> None:
+        if not isinstance(session, SSLSession):
+            raise TypeError("Value is not a SSLSession.")
+        if session.context is not self._own_context:
+            raise ValueError("Session refers to a different SSLContext.")
+        if self.server_side:
+            raise ValueError("Cannot set session for server-side SSLSocket.")
+        if self._connection is not None:
+            raise ValueError("Cannot set session after handshake.")
+        self._session = session
+
+    # --- the handshake
+
+    def do_handshake(self) -> None:
+        """Shake hands; again, nothing."""
+        self._shake(self._transport.limit())
+
+    def _shake(self, limit: float | None) -> Connection:
+        connection = self._connection
+        if connection is None:
+            connection = self._connect()
+        if connection.established is None or not self._shaken:
+            with self._reading:
+                self._step(connection.start)
+                while connection.established is None:
+                    self._flush(limit)
+                    self._take(limit)
+                self._flush(limit)
+                self._shaken = True
+            self._own_context._count(self.server_side, good=True, resumed=self.session_reused)
+        return connection
+
+    _shaken = False
+
+    def _connect(self) -> Connection:
+        self._own_context._count(self.server_side)
+        session = self._session
+        name = self.server_hostname
+        ticket = session.ticket if session is not None else None
+        session12 = session.session12 if session is not None else None
+        if session12 is not None and session12.server_name != name:
+            session12 = None
+        try:
+            self._connection = Connection(self._config, name, session=ticket, session12=session12)
+        except UsageError as error:
+            raise translate(error, name) from error
+        return self._connection
+
+    # --- data
+
+    def read(self, size: int = 1024, buffer: Any = None) -> Any:
+        """Read at most `size` bytes, into a buffer if there is one; nothing at the end."""
+        if buffer is None:
+            if size < 0:
+                raise ValueError("size should not be negative")
+            return self._read(size) if size else b""
+        view = memoryview(buffer).cast("B")
+        data = self._read(size if 0 < size < len(view) else len(view)) if len(view) else b""
+        view[: len(data)] = data
+        return len(data)
+
+    def _read(self, size: int) -> bytes:
+        limit = self._transport.limit()
+        connection = self._shake(limit)
+        with self._reading:
+            while True:
+                with self._state:
+                    if connection.readable:
+                        return connection.read(size)
+                self._check()
+                if connection.peer_closed:
+                    if connection.sent_close:
+                        raise ssl.SSLZeroReturnError(
+                            ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)"
+                        )
+                    return b""
+                try:
+                    self._take(limit)
+                except ssl.SSLEOFError:
+                    if not self._options & IGNORE_UNEXPECTED_EOF:
+                        raise
+                    return b""
+                except ssl.SSLError:
+                    if connection.failure is None or not connection.readable:
+                        raise  # else the data came first; the failure is raised next time
+
+    def write(self, data: Any) -> int:
+        """Write all of the data.
+
+        If it must stop in between, call it again with the same data: it goes on.
+        """
+        view = memoryview(data).cast("B")
+        limit = self._transport.limit()
+        connection = self._shake(limit)
+        with self._writing:
+            self._check()
+            if self._taken > len(view):
+                raise ssl_error("BAD_WRITE_RETRY")
+            self._flush(limit)
+            while self._taken < len(view):
+                piece = view[self._taken : self._taken + self._piece]
+                with self._state:
+                    if connection.sent_close:
+                        raise ssl_error("PROTOCOL_IS_SHUTDOWN")
+                    self._step(connection.send_data, piece)
+                self._taken += len(piece)
+                self._flush(limit)
+            self._taken = 0
+        return len(view)
+
+    def pending(self) -> int:
+        """Return how many bytes can be read without looking at the transport."""
+        return self._connection.readable if self._connection is not None else 0
+
+    def shutdown(self) -> Any:
+        """Say goodbye, and wait for the peer's; return the socket, if it is one.
+
+        Raises:
+            SSLError: APPLICATION_DATA_AFTER_CLOSE_NOTIFY: the peer's data is not read yet.
+        """
+        limit = self._transport.limit()
+        connection = self._connection
+        if connection is None or connection.established is None:
+            raise ssl_error("SHUTDOWN_WHILE_IN_INIT")
+        with self._reading:
+            self._check()
+            if not connection.sent_close:
+                self._step(connection.close)
+            self._flush(limit)
+            while not connection.peer_closed:
+                if connection.readable:
+                    raise ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY")
+                self._take(limit)
+        return self.owner if not isinstance(self._transport, BioTransport) else None
+
+    # --- reauth
+
+    def verify_client_post_handshake(self) -> None:
+        """Ask the client to authenticate. The answer is read with later data.
+
+        A certificate that is refused, or is missing and must not be, ends the connection.
+        """
+        required = self._verify_mode == ssl.CERT_REQUIRED
+        if not self.server_side:
+            raise ssl_error("NOT_SERVER")
+        if self._verify_mode == ssl.CERT_NONE or not self._asks_later:
+            raise ssl_error("INVALID_CONFIG")
+        self.start_reauth(AuthRequest(required=required, on_refusal=Refusal.CLOSE))
+
+    def start_reauth(self, policy: AuthRequest) -> Reauth:
+        """Ask the client to authenticate, and return at once.
+
+        Raises:
+            SSLError: it did not offer that, or this is not TLS 1.3.
+        """
+        connection = self._connection
+        if not self.server_side:
+            raise ssl_error("NOT_SERVER")
+        if connection is None or connection.established is None:
+            raise ssl_error("STILL_IN_INIT")
+        with self._state:
+            try:
+                context = connection.request_auth(policy)
+            except UsageError as error:
+                raise translate(error) from error
+            reauth = self._reauths[context] = Reauth(policy, context)
+        with contextlib.suppress(ssl.SSLWantWriteError):
+            self._flush(self._transport.limit())
+        return reauth
+
+    def reauth(self, policy: AuthRequest) -> Reauth:
+        """Ask the client, unless this very request is out already, and see it through."""
+        limit = self._transport.limit()
+        if self._asked is None or self._asked[0] != policy:
+            self._asked = policy, self.start_reauth(policy)
+        reauth = self._asked[1]
+        try:
+            self._flush(limit)
+            while not reauth.done:
+                self._await(reauth, limit)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, TimeoutError):
+            raise
+        except BaseException:
+            self._asked = None
+            raise
+        self._asked = None
+        return reauth
+
+    def _await(self, reauth: Reauth, limit: float | None) -> None:
+        connection = self._connected()
+        self.check_deadlines()
+        if reauth.done:
+            return
+        if connection.peer_closed:
+            raise ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client said goodbye")
+        if connection.readable > connection.config.limits.waiting_input:
+            raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
+        due = connection.next_deadline()
+        if due is not None:
+            wait = due - connection.config.clock()
+            if not self._transport.wait(wait, limit):
+                return  # to look at the deadline again
+        with self._reading:
+            if not reauth.done:
+                self._take(limit)
+
+    def cancel_reauth(self, reauth: Reauth) -> None:
+        """Give a request up."""
+        if not reauth.done and reauth.context in self._reauths:
+            self._step(self._connected().cancel_auth, reauth.context)
+
+    def check_deadlines(self) -> None:
+        """Settle the requests whose time is up."""
+        connection = self._connected()
+        if connection.next_deadline() is not None:
+            self._step(connection.check_deadlines)
+
+    # --- moving bytes
+
+    def _take(self, limit: float | None) -> None:
+        """Take bytes from the transport, and let the engine have them."""
+        connection = self._connected()
+        data = self._transport.receive(limit)
+        if data:
+            if not self._began:
+                self._began = True
+                self._look(data)
+            self._step(connection.receive_data, data)
+        else:
+            self._step(connection.receive_eof)
+
+    def _look(self, data: bytes) -> None:
+        """See whether the peer speaks TLS at all (OpenSSL has errors of its own for that)."""
+        if data[0] in range(20, 24) and data[1:2] in (b"\x03", b""):
+            return
+        if self.server_side and data[:4] in (b"GET ", b"POST", b"HEAD", b"PUT "):
+            raise ssl_error("HTTP_REQUEST")
+        if self.server_side and data.startswith(b"CONNE"):
+            raise ssl_error("HTTPS_PROXY_REQUEST")
+        raise ssl_error("WRONG_VERSION_NUMBER")
+
+    def _step(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Let the engine take a step, and settle what comes of it."""
+        try:
+            with self._state:
+                try:
+                    call(*arguments)
+                finally:
+                    self._settle()
+        except PostshakeError as error:
+            failure = translate(error, self.server_hostname)
+            with contextlib.suppress(OSError):  # the reason matters more than the alert
+                self._flush(self._transport.limit())
+            for reauth in self._reauths.values():
+                reauth.fail(failure)
+            self._reauths.clear()
+            raise failure from error
+        if self._connection is not None and self._connection.has_data_to_send:
+            with contextlib.suppress(ssl.SSLWantWriteError):  # a later call sends it
+                self._flush(self._transport.limit(), wait=False)
+
+    def _flush(self, limit: float | None, *, wait: bool = True) -> None:
+        """Send what waits; unless `wait`, leave it to who is writing already."""
+        connection = self._connected()
+        if not self._writing.acquire(blocking=wait):
+            return
+        try:
+            while True:
+                if not self._unsent:
+                    with self._state:
+                        data = connection.data_to_send() if connection.has_data_to_send else b""
+                    if not data:
+                        return
+                    self._unsent = memoryview(data)
+                sent = self._transport.send(self._unsent, limit)
+                self._unsent = self._unsent[sent:]
+        finally:
+            self._writing.release()
+
+    def _check(self) -> None:
+        connection = self._connected()
+        if connection.failure is not None:
+            raise translate(connection.failure, self.server_hostname) from connection.failure
+
+    def _connected(self) -> Connection:
+        assert self._connection is not None
+        return self._connection
+
+    # --- what the engine wants
+
+    def _settle(self) -> None:
+        connection = self._connected()
+        while True:
+            if (question := connection.next_question()) is not None:
+                self._answer(question)
+            elif (event := connection.next_event()) is not None:
+                if isinstance(event, ReauthCompleted):
+                    reauth = self._reauths.pop(event.context, None)
+                    if reauth is not None:
+                        reauth.settle(event)
+                elif isinstance(event, ReauthRequested):
+                    self._answer_request(event)
+            else:
+                return
+
+    def _answer(self, question: Question) -> None:
+        connection = self._connected()
+        subject = question.subject
+        if isinstance(subject, ChooseCredential) and subject.role is Role.server:
+            found: object = self._choose(subject)
+        else:
+            found = find_answer_now(subject)
+        connection.answer(question.id, found)
+        if isinstance(found, Exception) and connection.failure is None:
+            log.error("a request was declined: the key could not sign", exc_info=found)
+            for context in connection.open_requests if not self.server_side else ():
+                connection.answer_auth(context, None)
+
+    def _choose(self, subject: ChooseCredential) -> Credential | Exception | None:
+        """Ask the sni_callback, then choose among the certificates of the context."""
+        callback = self._own_context.sni_callback
+        if callback is not None:
+            try:
+                answer = callback(self.owner, subject.server_name, self._own_context)
+            except Exception:
+                log.exception("the sni_callback failed")
+                return alerting(AlertDescription.handshake_failure)
+            if answer is not None:
+                if not isinstance(answer, int):
+                    log.error("the sni_callback returned neither None nor an integer")
+                    return alerting(AlertDescription.internal_error)
+                return alerting(answer)
+        credentials = self._context._credentials
+        return choose_server_credential(credentials, subject.server_name, subject.wanted)
+
+    def _answer_request(self, request: ReauthRequested) -> None:
+        connection = self._connected()
+        if connection.failure is not None or connection.sent_close:
+            return
+        chooser = self._own_context.reauth_callback
+        credential: Credential | None = None
+        try:
+            if chooser is not None:
+                credential = chooser(self.owner, request)
+            else:
+                credential = choose_credential(self._config.credentials, _wanted(request))
+        except Exception:
+            log.exception("a request was declined: choosing a certificate failed")
+        connection.answer_auth(request.context, credential)
+
+
+def _wanted(request: ReauthRequested) -> Wanted:
+    return Wanted(
+        request.authorities,
+        request.signature_algorithms,
+        request.signature_algorithms_cert,
+        request.oid_filters,
+    )

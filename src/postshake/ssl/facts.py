@@ -1,0 +1,142 @@
+"""What can be asked of a TLS object: whom it speaks to, and how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..connection import Connection
+from ..constants import ProtocolVersion
+from ..errors import UsageError
+from ..events import Established
+from ..pki.identity import Identity
+from .peercert import certificate_dict
+from .settings import cipher_name, config_for
+
+if TYPE_CHECKING:
+    from .context import SSLContext
+
+__all__ = ["Facts"]
+
+_VERSIONS = {ProtocolVersion.TLS13: "TLSv1.3", ProtocolVersion.TLS12: "TLSv1.2"}
+
+
+class Facts:
+    """The part of a TLS object that tells."""
+
+    _connection: Connection | None = None
+
+    def __init__(self, context: SSLContext, server_side: bool, server_hostname: str | None) -> None:
+        self._own_context = context  # whose settings are in force
+        self._context: SSLContext = context  # whose certificates are shown
+        self.server_side = server_side
+        self.server_hostname = server_hostname
+        self._config = config_for(context, server_side)
+        self._verify_mode = context.verify_mode
+        self._asks_later = bool(context.post_handshake_auth)
+        self._options = int(context.options)
+
+    @property
+    def context(self) -> SSLContext:
+        """The context; an sni_callback may set another, whose certificates are shown then."""
+        return self._context
+
+    @context.setter
+    def context(self, context: SSLContext) -> None:
+        if not hasattr(context, "_credentials"):
+            raise TypeError("The value must be a SSLContext of postshake.ssl")
+        self._context = context
+
+    @property
+    def session_reused(self) -> bool:
+        """Whether an earlier session was resumed."""
+        connection = self._connection
+        if connection is None or connection.established is None:
+            return False
+        return connection.established.resumed
+
+    def version(self) -> str | None:
+        """Return ``"TLSv1.3"`` or ``"TLSv1.2"``; None before the handshake."""
+        established = self._established
+        return _VERSIONS[established.version] if established is not None else None
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Return the suite's name, its protocol and its strength in bits."""
+        established = self._established
+        if established is None:
+            return None
+        suite = established.suite
+        return cipher_name(suite.code), _VERSIONS[established.version], suite.key_length * 8
+
+    def shared_ciphers(self) -> list[tuple[str, str, int]] | None:
+        """Return the suites that a server and its client both have."""
+        if not self.server_side or self._established is None:
+            return None
+        # what the client offered besides is not kept
+        cipher = self.cipher()
+        return [cipher] if cipher is not None else None
+
+    def compression(self) -> None:
+        """Return None: there never is compression (RFC 7525)."""
+
+    def selected_alpn_protocol(self) -> str | None:
+        """Return the application protocol that was agreed on."""
+        established = self._established
+        if established is None or established.alpn_protocol is None:
+            return None
+        return established.alpn_protocol.decode("ascii")
+
+    def group(self) -> str | None:
+        """Return the name of the key exchange's group."""
+        established = self._established
+        return established.group.name if established is not None and established.group else None
+
+    def get_channel_binding(self, kind: str = "tls-unique") -> bytes | None:
+        """Return what names this connection to a protocol above it.
+
+        Raises:
+            ValueError: tls-unique in TLS 1.3, where nothing is unique enough (RFC 9266),
+                and unknown kinds.
+        """
+        if kind not in ("tls-unique", "tls-exporter", "tls-server-end-point"):
+            raise ValueError(f"{kind!r} channel binding type not implemented")
+        if self._connection is None or self._established is None:
+            return None
+        try:
+            return self._connection.channel_binding(kind)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    # --- the peer
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whom the peer has proven to be, as of now."""
+        return self._connection.peer_identity if self._connection is not None else None
+
+    @property
+    def read_identity(self) -> Identity | None:
+        """Whom the peer had proven to be when it sent the next byte to be read."""
+        return self._connection.read_identity if self._connection is not None else None
+
+    def getpeercert(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """Return the peer's certificate; an empty dictionary if it was not verified."""
+        if self._established is None:
+            raise ValueError("handshake not done yet")
+        identity = self.identity
+        if identity is None:
+            return None
+        if binary_form:
+            return identity.chain[0]
+        return certificate_dict(identity.certificate) if identity.verified else {}
+
+    def get_unverified_chain(self) -> list[bytes]:
+        """Return the chain as the peer sent it, DER."""
+        return list(self.identity.chain) if self.identity is not None else []
+
+    def get_verified_chain(self) -> list[bytes]:
+        """Return the path to a trusted certificate, DER; empty if nothing was verified."""
+        return list(self.identity.verified_chain) if self.identity is not None else []
+
+    @property
+    def _established(self) -> Established | None:
+        return self._connection.established if self._connection is not None else None

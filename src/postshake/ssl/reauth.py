@@ -1,0 +1,129 @@
+"""One request for authentication after the handshake, as a server's TLS object sees it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from cryptography import x509
+
+from ..config import AuthRequest, Refusal
+from ..errors import CertificateRequired
+from ..events import Outcome, ReauthCompleted
+from ..pki.identity import Identity
+from .errors import refused, ssl_error
+
+__all__ = ["Authority", "Reauth", "ReauthExpired", "auth_request"]
+
+Authority: TypeAlias = x509.Certificate | x509.Name | bytes
+"""Whom a client's chain must lead to: an authority's certificate, its name, or that in DER."""
+
+
+class ReauthExpired(ssl.SSLError, TimeoutError):
+    """The client did not answer in time. The connection goes on without its identity."""
+
+
+def auth_request(
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float | None = None,
+    require: bool = True,
+    request: AuthRequest | None = None,
+) -> AuthRequest:
+    """Say what to ask a client for; a whole `request` takes the place of the rest."""
+    if request is not None:
+        return request
+    names = tuple(_name(each) for each in authorities)
+    return AuthRequest(authorities=names, within=within, required=require, on_refusal=Refusal.KEEP)
+
+
+def _name(authority: Authority) -> bytes:
+    if isinstance(authority, x509.Certificate):
+        authority = authority.subject
+    return authority if isinstance(authority, bytes) else authority.public_bytes()
+
+
+class Reauth:
+    """A request that is out. It is settled while the connection is read from.
+
+    It is no awaitable: `postshake.ssl.reauth` is for asyncio.
+    """
+
+    def __init__(self, policy: AuthRequest, context: bytes) -> None:
+        self.policy = policy
+        self.context = context
+        """Names it in its connection."""
+        self._completed: ReauthCompleted | None = None
+        self._failure: BaseException | None = None
+        self._callbacks: list[Callable[[Reauth], object]] = []
+
+    def __repr__(self) -> str:
+        state = "open"
+        if self._completed is not None:
+            state = self._completed.outcome.value
+        elif self._failure is not None:
+            state = "failed"
+        return f"<Reauth {self.context[:4].hex()} {state}>"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is settled."""
+        return self._completed is not None or self._failure is not None
+
+    def result(self) -> Identity | None:
+        """Return whom the client proved to be; None if it declined, as it was free to.
+
+        Raises:
+            SSLCertVerificationError: its certificate was refused.
+            SSLError: it declined, and must not: PEER_DID_NOT_RETURN_A_CERTIFICATE.
+            ReauthExpired: it did not answer in time.
+            Exception: the connection failed before.
+        """
+        if self._failure is not None:
+            raise self._failure
+        completed = self._completed
+        if completed is None:
+            raise ValueError("the client has not answered yet")
+        match completed.outcome:
+            case Outcome.AUTHENTICATED:
+                return completed.identity
+            case Outcome.DECLINED if not self.policy.required:
+                return None
+            case Outcome.EXPIRED:
+                error: ssl.SSLError = ssl_error(
+                    "REAUTH_EXPIRED", str(completed.error), kind=ReauthExpired
+                )
+            case Outcome.DECLINED | Outcome.CANCELLED:
+                error = ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE")
+            case _:
+                assert completed.error is not None
+                error = refused(completed.error, None)
+        if isinstance(completed.error, CertificateRequired):
+            error.__cause__ = completed.error
+        raise error
+
+    def add_done_callback(self, callback: Callable[[Reauth], object]) -> None:
+        """Call this once it is settled, from whatever call was reading; at once if it is."""
+        if self.done:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
+
+    # --- for the TLS object
+
+    def settle(self, completed: ReauthCompleted) -> None:
+        """Note the outcome."""
+        self._completed = completed
+        self._tell()
+
+    def fail(self, error: BaseException) -> None:
+        """Note that there will be none: the connection is over."""
+        if not self.done:
+            self._failure = error
+            self._tell()
+
+    def _tell(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)

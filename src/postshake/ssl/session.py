@@ -1,0 +1,71 @@
+"""A client's session, to be resumed by its next connection."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from ..session12 import Session12
+from ..tickets import Ticket
+
+__all__ = ["SSLSession"]
+
+
+class SSLSession:
+    """What `SSLSocket.session` gives, and `wrap_socket(session=...)` takes.
+
+    In TLS 1.3 a server sends tickets after the handshake, with its first data: until
+    then there is nothing to resume, and `has_ticket` is False.
+    """
+
+    def __init__(self, context: Any, ticket: Ticket | None, session12: Session12 | None) -> None:
+        self.context = context
+        self.ticket = ticket
+        self.session12 = session12
+
+    @property
+    def id(self) -> bytes:
+        """Names the session; of a ticket, a digest does."""
+        if self.session12 is not None and self.session12.session_id:
+            return self.session12.session_id
+        ticket = self._ticket
+        return hashlib.sha256(ticket).digest() if ticket else b""
+
+    @property
+    def _ticket(self) -> bytes:
+        if self.ticket is not None:
+            return self.ticket.ticket
+        return self.session12.ticket if self.session12 is not None else b""
+
+    @property
+    def time(self) -> int:
+        """When it was made, in seconds since the epoch."""
+        if self.ticket is not None:
+            return int(self.ticket.received_at)
+        return int(self.session12.proven_at) if self.session12 is not None else 0
+
+    @property
+    def timeout(self) -> int:
+        """Seconds from then for which it may be resumed."""
+        if self.ticket is not None:
+            return self.ticket.lifetime
+        return self.session12.lifetime if self.session12 is not None else 0
+
+    @property
+    def ticket_lifetime_hint(self) -> int:
+        """The same, as the server said it with a ticket."""
+        return self.timeout if self.has_ticket else 0
+
+    @property
+    def has_ticket(self) -> bool:
+        """Whether there is a ticket."""
+        return bool(self._ticket)
+
+    def __eq__(self, other: object) -> bool:
+        return self.id == other.id if isinstance(other, SSLSession) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<SSLSession {self.id[:4].hex() or 'without a ticket'}>"

@@ -1,0 +1,128 @@
+"""`SSLSocket` and `SSLObject`: the standard library's, and what it cannot say."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..config import AuthRequest
+from ..pki.identity import Identity
+from .reauth import Authority, Reauth, auth_request
+
+if TYPE_CHECKING:
+    from .channel import Channel
+
+__all__ = ["SSLObject", "SSLSocket"]
+
+
+class _Reauthenticating:
+    """What both have more than the standard library's."""
+
+    _sslobj: Channel | None
+
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: bool = True,
+        request: AuthRequest | None = None,
+    ) -> Identity | None:
+        """Server: ask the client to prove who it is, and wait for the answer (§4.6.2).
+
+        Data that the client sends before it answers is kept for `read`; it is from
+        whoever the client was before, as `read_identity` says.
+
+        On an SSLObject, and on a socket that does not block, this raises SSLWantReadError
+        or SSLWantWriteError: move bytes, and call it again with the same arguments. So it
+        does after a timeout of the socket's.
+
+        Args:
+            authorities: whom the client's chain must lead to, as certificates or names;
+                any trusted one if empty.
+            within: seconds that the client has; the socket's timeout is another thing.
+            require: whether declining is an error.
+            request: all that can be asked for; it takes the place of the rest.
+
+        Returns:
+            Whom the client proved to be; None if it declined and was free to.
+
+        Raises:
+            SSLCertVerificationError: its certificate was refused. The connection goes on,
+                with the identity from before.
+            SSLError: it declined (PEER_DID_NOT_RETURN_A_CERTIFICATE), or cannot be asked:
+                EXTENSION_NOT_RECEIVED, NOT_SERVER; or the connection failed.
+            ReauthExpired: no answer in time.
+        """
+        policy = auth_request(authorities, within=within, require=require, request=request)
+        return self._channel().reauth(policy).result()
+
+    def start_reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: bool = True,
+        request: AuthRequest | None = None,
+    ) -> Reauth:
+        """Server: ask the client, and return at once; reading brings the answer.
+
+        Several may be out at a time. What it takes is as in `reauth`. If `within` is
+        given, `check_deadlines` must be called when the time is up.
+        """
+        policy = auth_request(authorities, within=within, require=require, request=request)
+        return self._channel().start_reauth(policy)
+
+    def check_deadlines(self) -> None:
+        """Settle the requests whose time is up."""
+        self._channel().check_deadlines()
+
+    def cancel_reauth(self, reauth: Reauth) -> None:
+        """Give a request up, unless it is settled: a late answer is read and ignored."""
+        self._channel().cancel_reauth(reauth)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whom the peer has proven to be, as of now; None if nobody."""
+        return self._sslobj.identity if self._sslobj is not None else None
+
+    @property
+    def read_identity(self) -> Identity | None:
+        """Whom the peer had proven to be when it sent the next byte to be read.
+
+        What one `read` returns came while the peer was one and the same.
+        """
+        return self._sslobj.read_identity if self._sslobj is not None else None
+
+    def get_unverified_chain(self) -> list[bytes]:
+        """Return the chain as the peer sent it, DER; it need not be a path to anything."""
+        return self._channel().get_unverified_chain()
+
+    def get_verified_chain(self) -> list[bytes]:
+        """Return the path to a trusted certificate, DER; empty if nothing was verified."""
+        return self._channel().get_verified_chain()
+
+    def _channel(self) -> Channel:
+        if self._sslobj is None:
+            raise ValueError(f"No SSL wrapper around {self}")
+        return self._sslobj
+
+
+class SSLSocket(_Reauthenticating, ssl.SSLSocket):
+    """A socket with our TLS on it; see `ssl.SSLSocket`.
+
+    One thread may read while another writes.
+    """
+
+    def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
+        """Return what names this connection to a protocol above: ``"tls-exporter"``.
+
+        Raises:
+            ValueError: for tls-unique in TLS 1.3, which has none that is safe (RFC 9266).
+        """
+        return self._sslobj.get_channel_binding(cb_type) if self._sslobj is not None else None
+
+
+class SSLObject(_Reauthenticating, ssl.SSLObject):
+    """TLS between two memory buffers; see `ssl.SSLObject`."""

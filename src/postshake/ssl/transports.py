@@ -1,0 +1,178 @@
+"""Where the bytes of a TLS object come from and go to: memory, or a socket.
+
+Both read exactly what the engine can use at once. A socket is read a record at a time and
+not a byte further, as OpenSSL does it: whoever waits with `select` for the next record
+finds it in the socket, and never waits for what was read already.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+from collections.abc import Callable
+from time import monotonic
+from typing import Protocol, TypeVar
+
+from ..record.deframer import HEADER_LENGTH, MAX_CIPHERTEXT
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+__all__ = ["BioTransport", "SocketTransport", "Transport"]
+
+
+class Transport(Protocol):
+    """Bytes to and from the peer."""
+
+    def receive(self, limit: float | None) -> bytes:
+        """Return what can be used at once; ``b""`` when no more will come.
+
+        Args:
+            limit: on `monotonic`, until when to wait; None for ever. Only a socket
+                that blocks waits at all.
+
+        Raises:
+            SSLWantReadError: nothing is there now.
+            TimeoutError: the limit has passed.
+            OSError: the socket failed.
+        """
+        ...
+
+    def send(self, data: memoryview, limit: float | None) -> int:
+        """Take bytes for the peer, and return how many.
+
+        Raises:
+            SSLWantWriteError: none can be taken now.
+            TimeoutError: the limit has passed.
+            OSError: the socket failed.
+        """
+        ...
+
+    def limit(self) -> float | None:
+        """Return until when an operation that begins now may take."""
+        ...
+
+    def wait(self, seconds: float, limit: float | None) -> bool:
+        """Wait for bytes, but no longer than this; return whether `receive` is to be called."""
+        ...
+
+
+class BioTransport:
+    """Two memory buffers that somebody else moves on."""
+
+    __slots__ = ("_incoming", "_outgoing")
+
+    def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+
+    def receive(self, limit: float | None) -> bytes:
+        """Return all that is there."""
+        data = self._incoming.read()
+        if not data and not self._incoming.eof:
+            raise want_read()
+        return data
+
+    def send(self, data: memoryview, limit: float | None) -> int:
+        """Take everything."""
+        return self._outgoing.write(data)
+
+    def limit(self) -> float | None:
+        """Nobody waits here."""
+        return None
+
+    def wait(self, seconds: float, limit: float | None) -> bool:
+        """Nobody waits here."""
+        return True
+
+
+class SocketTransport:
+    """A socket, in whatever mode it is.
+
+    Args:
+        sock: the SSLSocket; its methods of `socket.socket` are used, which know of no TLS.
+    """
+
+    __slots__ = ("_partial", "_sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._partial = bytearray()
+
+    def receive(self, limit: float | None) -> bytes:
+        """Return one record, or what there is of bytes that are none."""
+        partial = self._partial
+        while missing := _missing(partial):
+            data = self._call(socket.socket.recv, missing, want_read, limit)
+            if not data:
+                rest = bytes(partial)
+                partial.clear()
+                return rest
+            partial += data
+        record = bytes(partial)
+        partial.clear()
+        return record
+
+    def send(self, data: memoryview, limit: float | None) -> int:
+        """Send what the socket takes."""
+        return self._call(socket.socket.send, data, want_write, limit)
+
+    def limit(self) -> float | None:
+        """The socket's timeout from now on; a blocking one has none."""
+        timeout = self._sock.gettimeout()
+        return None if timeout is None else monotonic() + timeout
+
+    def wait(self, seconds: float, limit: float | None) -> bool:
+        """Wait until the socket is readable, unless it does not block."""
+        if self._sock.gettimeout() == 0:
+            return True
+        if limit is not None:
+            seconds = min(seconds, limit - monotonic())
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._sock, selectors.EVENT_READ)
+            ready = bool(selector.select(max(seconds, 0)))
+        if not ready and limit is not None and monotonic() >= limit:
+            raise TimeoutError("The read operation timed out")
+        return ready
+
+    def _call(
+        self,
+        call: Callable[[socket.socket, A], T],
+        argument: A,
+        want: Callable[[], ssl.SSLError],
+        limit: float | None,
+    ) -> T:
+        """Call a method of the socket's own, within the limit of the whole operation.
+
+        The socket grants its timeout to each call anew, so a peer that sends a byte
+        now and then could keep us for ever.
+        """
+        if limit is not None and monotonic() > limit and self._sock.gettimeout():
+            raise TimeoutError("The operation timed out")
+        try:
+            return call(self._sock, argument)
+        except BlockingIOError:
+            raise want() from None
+        except TimeoutError:
+            what = "read" if want is want_read else "write"
+            raise TimeoutError(f"The {what} operation timed out") from None
+
+
+def _missing(partial: bytearray) -> int:
+    """How many bytes the record at hand lacks, as far as can be known."""
+    if len(partial) < HEADER_LENGTH:
+        return HEADER_LENGTH - len(partial)
+    length = partial[3] << 8 | partial[4]
+    if not 20 <= partial[0] <= 23 or length > MAX_CIPHERTEXT:
+        return 0  # the engine says what is wrong with it
+    return HEADER_LENGTH + length - len(partial)
+
+
+def want_read() -> ssl.SSLError:
+    """Make the error for having to wait until the peer sends."""
+    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+
+
+def want_write() -> ssl.SSLError:
+    """Make the error for having to wait until the socket takes more."""
+    return ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "The operation did not complete (write)")

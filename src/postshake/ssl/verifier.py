@@ -1,0 +1,185 @@
+"""Whom a context believes: its trusted certificates, flags, names and revocation lists."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
+from cryptography.x509.oid import NameOID
+
+from ..constants import Role
+from ..errors import CertificateError, CertificateRevoked, NameMismatch, UnknownCA
+from ..pki.names import matches_host, normalize_server_name
+from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+
+__all__ = ["AnyPeer", "ContextVerifier"]
+
+SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 18, 19
+NO_CRL, CRL_BADLY_SIGNED, CRL_NOT_YET, CRL_EXPIRED = 3, 8, 11, 12
+SKEW = timedelta(minutes=5)
+
+
+E = TypeVar("E", bound=CertificateError)
+
+
+class AnyPeer:
+    """Believes everybody, and says so: what it accepts counts as unverified."""
+
+    def verify(self, peer: PeerChain) -> VerifiedChain:
+        """Accept the peer, who has proven its key and nothing else."""
+        return VerifiedChain(())
+
+
+class ContextVerifier:
+    """Verifies as OpenSSL would with a context's settings.
+
+    Args:
+        certificates: what was loaded to be trusted, DER.
+        lists: revocation lists that were loaded.
+        flags: the context's verify_flags.
+        common_names: whether a server's common name will do where it has no DNS names.
+    """
+
+    def __init__(
+        self,
+        certificates: Iterable[bytes],
+        lists: Iterable[x509.CertificateRevocationList] = (),
+        flags: int = 0,
+        *,
+        common_names: bool = True,
+    ) -> None:
+        # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
+        partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
+        roots: list[bytes] = []
+        self._others: list[bytes] = []
+        with warnings.catch_warnings():
+            # old roots break rules that were made after them
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            for der in certificates:
+                own = _is_own_issuer(der)
+                if own is not None:
+                    (roots if own or partial else self._others).append(der)
+            self.trust = TrustStore(roots)
+        self._chains = ChainVerifier(self.trust)
+        self._lists = tuple(lists)
+        self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
+        self._check_chain = (
+            flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
+        )
+        self._common_names = common_names
+
+    def verify(self, peer: PeerChain) -> VerifiedChain:
+        """Find a path to what is trusted, then look at names and revocation lists.
+
+        Raises:
+            CertificateError: the peer is not believed. It may have a ``verify_code``,
+                OpenSSL's number for what is wrong.
+        """
+        whole = replace(peer, certificates=(*peer.certificates, *self._others), server_name=None)
+        if peer.leaf is not None:
+            whole = whole.with_leaf(peer.leaf)
+        try:
+            chain = self._chains.verify(whole)
+        except UnknownCA as error:
+            raise _explained(error, peer) from error
+        self._check_name(peer)
+        self._check_revocation(chain, peer.at)
+        return chain
+
+    def _check_name(self, peer: PeerChain) -> None:
+        if peer.role is not Role.server or peer.server_name is None:
+            return
+        leaf = peer.leaf or x509.load_der_x509_certificate(peer.certificates[0])
+        if matches_host(leaf, peer.server_name):
+            return
+        if self._common_names and _by_common_name(leaf, peer.server_name):
+            return
+        raise NameMismatch(f"the certificate is not for {peer.server_name!r}")
+
+    def _check_revocation(self, chain: VerifiedChain, at: float) -> None:
+        if not self._check_leaf:
+            return
+        path = [x509.load_der_x509_certificate(der) for der in chain.certificates]
+        pairs = list(zip(path, path[1:] or path, strict=False))
+        for certificate, issuer in pairs if self._check_chain else pairs[:1]:
+            _check_revoked(certificate, issuer, self._lists, datetime.fromtimestamp(at, UTC))
+
+
+def _is_own_issuer(der: bytes) -> bool | None:
+    """Whether a certificate issued itself; None for one that cannot be read.
+
+    One bad root among a hundred in a bundle is not ours to mend.
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return certificate.subject == certificate.issuer
+    except ValueError:
+        return None
+
+
+def _check_revoked(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    lists: Iterable[x509.CertificateRevocationList],
+    now: datetime,
+) -> None:
+    """Look a certificate up in its issuer's newest list (RFC 5280 section 6.3)."""
+    own = [each for each in lists if each.issuer == certificate.issuer]
+    if not own:
+        raise _told(UnknownCA("unable to get certificate CRL"), NO_CRL)
+    newest = max(own, key=lambda each: each.last_update_utc)
+    key = issuer.public_key()
+    if not newest.is_signature_valid(key):  # type: ignore[arg-type]
+        raise _told(UnknownCA("CRL signature failure"), CRL_BADLY_SIGNED)
+    if newest.last_update_utc > now + SKEW:
+        raise _told(UnknownCA("CRL is not yet valid"), CRL_NOT_YET)
+    if newest.next_update_utc is not None and newest.next_update_utc < now:
+        raise _told(UnknownCA("CRL has expired"), CRL_EXPIRED)
+    if newest.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+        raise CertificateRevoked("certificate revoked")
+
+
+def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
+    """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
+    certificates = [x509.load_der_x509_certificate(der) for der in peer.certificates]
+    if certificates[0].subject == certificates[0].issuer:
+        return _told(UnknownCA("self-signed certificate"), SELF_SIGNED)
+    if any(each.subject == each.issuer for each in certificates[1:]):
+        return _told(
+            UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
+        )
+    return error
+
+
+def _told(error: E, code: int) -> E:
+    error.verify_code = code  # type: ignore[attr-defined]
+    return error
+
+
+def _by_common_name(leaf: x509.Certificate, name: str) -> bool:
+    """Whether the common name is the host's, where there are no DNS names to go by."""
+    host, is_address = normalize_server_name(name)
+    if is_address:
+        return False
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if names.get_values_for_type(x509.DNSName):
+            return False
+    except x509.ExtensionNotFound:
+        pass
+    common = [str(each.value) for each in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return bool(common) and _matches(common[-1], host)
+
+
+def _matches(pattern: str, host: str) -> bool:
+    """Whether a DNS name, perhaps with a wildcard first, is for a host (RFC 9525)."""
+    ours, theirs = pattern.lower().rstrip(".").split("."), host.lower().rstrip(".").split(".")
+    if ours[0] == "*" and len(ours) > 2:
+        return ours[1:] == theirs[1:]
+    return ours == theirs
