@@ -16,6 +16,9 @@ from ..values import dataclass
 __all__ = ["Budget", "Limits", "RateLimit"]
 
 
+_WINDOWS = ("key_update_window", "request_window")  # in seconds: a rate needs some
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of one connection; shareable.
@@ -69,7 +72,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in self.__match_args__:
             value = getattr(self, name)
-            window = name == "request_window"
+            window = name in _WINDOWS
             if value < 0 or (window and not value):
                 least = "more than 0" if window else "at least 0"
                 raise UsageError(f"limit {name}: expected {least}, got {value}")
