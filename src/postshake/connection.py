@@ -183,18 +183,23 @@ class Connection:
                 answered first (see `wants_data`).
         """
         engine = self._engine
-        if engine.failure is not None:
-            engine.check_working()
-        if engine.received_close:
-            return  # §6.1: what follows a closure alert is ignored
-        if not engine.started:
-            engine.start()
-        if (
-            engine.outcome is None
-            and engine.held
-            and engine.layer.buffered + len(data) > self.config.limits.waiting_input
-        ):
-            raise UsageError("answer the open question before giving more data")
+        if engine.data_alone and type(data) is bytes:  # nearly always
+            if engine.layer.receive_data(data, self._plaintext):
+                return
+            data = b""  # there is more in it, which the layer keeps
+        else:
+            if engine.failure is not None:
+                engine.check_working()
+            if engine.received_close:
+                return  # §6.1: what follows a closure alert is ignored
+            if not engine.started:
+                engine.start()
+            if (
+                engine.outcome is None
+                and engine.held
+                and engine.layer.buffered + len(data) > self.config.limits.waiting_input
+            ):
+                raise UsageError("answer the open question before giving more data")
         engine.receive(data)
 
     @property

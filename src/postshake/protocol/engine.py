@@ -104,6 +104,8 @@ class Engine:
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
         self._data_allowed = False
+        self.data_alone = False
+        """Whether data may come, and nothing but the data is of interest to anyone."""
         self._ended = False
         self._alert_budget = Budget(limits.warning_alerts, "alerts that change nothing")
         # by role once the handshake is complete: what a message is for, with no reader;
@@ -241,6 +243,7 @@ class Engine:
         self._data_allowed = (
             self.outcome is not None and self._reader is None and not self.reassembly.partial
         )
+        self.data_alone = self._data_allowed and not self.link.tls12 and self.config.trace is None
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
         message = self.link.decode(handshake_type, raw[4:])
@@ -287,6 +290,7 @@ class Engine:
             self._alert_budget.spend()
         elif description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
+            self.data_alone = False
             self.desk.emit(PeerClosed(self.desk.position))
         elif alert.level == AlertLevel.warning and self._warnings_allowed:
             self._alert_budget.spend()
@@ -339,6 +343,7 @@ class Engine:
             self.send_alert(AlertDescription.user_canceled)
             self.send_alert(AlertDescription.close_notify)
         self.started = self.link.closed = self.received_close = True
+        self.data_alone = False
         self._drop_conversations()
 
     def end_of_stream(self) -> None:
@@ -347,6 +352,7 @@ class Engine:
         if self.received_close or self.failure is not None or self.held:
             return  # what waits behind a question is looked at once that is answered
         awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
+        self.data_alone = False
         self.failure = TruncationError(
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
         )
@@ -380,6 +386,7 @@ class Engine:
         """Break the connection and queue the alert."""
         error.peer = self.role.peer
         self.failure = error
+        self.data_alone = False
         self._drop_conversations()
         self._forget_session12()
         if error.alert is not None and self.config.send_alerts and not self.link.closed:
