@@ -7,7 +7,6 @@ wrong unwinds to `failing`, which sends the alert.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, NoReturn
@@ -68,6 +67,34 @@ TLS12_ALERTS = {
 class Engine:
     """One end's conversations, and the records that feed them."""
 
+    __slots__ = (  # as all that every idle connection has
+        "_alert_budget",
+        "_data_allowed",
+        "_ended",
+        "_handshake",
+        "_reader",
+        "_renegotiation",
+        "_server_name",
+        "_ticket",
+        "config",
+        "data_alone",
+        "desk",
+        "early_data",
+        "failure",
+        "issuer",
+        "key_updates",
+        "layer",
+        "link",
+        "outcome",
+        "reassembly",
+        "reauth_client",
+        "reauth_server",
+        "received_close",
+        "role",
+        "started",
+        "tickets",
+    )
+
     def __init__(
         self,
         config: ClientConfig | ServerConfig,
@@ -99,7 +126,7 @@ class Engine:
             limit = ticket.max_early_data_size if ticket is not None else 0
             self.early_data = EarlyData(self.link, config, limit)
         self._ticket = ticket
-        self.renegotiation = Renegotiation(self.link)
+        self._renegotiation: Renegotiation | None = None  # until the peer of a TLS 1.2 wants it
         self._server_name = server_name
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
@@ -108,9 +135,13 @@ class Engine:
         """Whether data may come, and nothing but the data is of interest to anyone."""
         self._ended = False
         self._alert_budget = Budget(limits.warning_alerts, "alerts that change nothing")
-        # by role once the handshake is complete: what a message is for, with no reader;
-        # one that begins an answer gives the conversation that reads on
-        self._routes: dict[int, Callable[[Received], Conversation[Any] | None]] = {}
+
+    @property
+    def renegotiation(self) -> Renegotiation:
+        """What takes the wishes of a TLS 1.2 peer."""
+        if self._renegotiation is None:
+            self._renegotiation = Renegotiation(self.link)
+        return self._renegotiation
 
     def conversations(self) -> list[Conversation[Any]]:
         """Those that wait for a message or an answer."""
@@ -256,14 +287,32 @@ class Engine:
             return
         if reader is not None:
             reader.take(received)
-        elif (route := self._routes.get(handshake_type)) is not None:
-            reader = route(received)
+        else:
+            reader = self._take_late(handshake_type, received)
+        if reader is not None:
+            self._go_on_with(reader)
+
+    def _take_late(self, handshake_type: int, received: Received) -> Conversation[Any] | None:
+        """Give a message that nobody expects to whom it concerns (§4.6).
+
+        Returns:
+            The conversation that reads on, if the message begins an answer.
+        """
+        if handshake_type == HandshakeType.certificate and self.reauth_server is not None:
+            return self.reauth_server.take_certificate(received)
+        if handshake_type == HandshakeType.certificate_request and self.reauth_client is not None:
+            self.reauth_client.take_request(received)
+        elif handshake_type == HandshakeType.new_session_ticket and self.tickets is not None:
+            self.tickets.take(received)
+        elif handshake_type == HandshakeType.key_update and not self.link.tls12:
+            self.key_updates.take(received)
+        elif self.link.tls12 and handshake_type == self.renegotiation.asks:
+            self.renegotiation.refuse(received)
         else:
             raise UnexpectedMessage(
                 f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
             )
-        if reader is not None:
-            self._go_on_with(reader)
+        return None
 
     def _go_on_with(self, conversation: Conversation[Any]) -> None:
         """Let a conversation read on, or put up what it asks instead."""
@@ -314,27 +363,21 @@ class Engine:
         self.desk.plaintext.end_early()
         if outcome.identity is not None:
             self.desk.commit_identity(outcome.identity)
-        if outcome.established.version == ProtocolVersion.TLS12:
-            self._routes[self.renegotiation.asks] = self.renegotiation.refuse
-        else:
-            self._open_routes(outcome)
+        if outcome.established.version != ProtocolVersion.TLS12:
+            self._begin_later(outcome)
         self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
 
-    def _open_routes(self, outcome: HandshakeOutcome) -> None:
-        """Say who takes what TLS 1.3 has after the handshake (§4.6)."""
+    def _begin_later(self, outcome: HandshakeOutcome) -> None:
+        """Prepare for what TLS 1.3 has after the handshake (§4.6)."""
         config = self.config
         assert isinstance(outcome.secrets, SessionSecrets)
         shared = (outcome.established, outcome.transcript, self.desk)
-        self._routes[HandshakeType.key_update] = self.key_updates.take
         if isinstance(config, ClientConfig):
             self.tickets = TicketStore(self.link, outcome, outcome.secrets, self.desk)
             self.reauth_client = ReauthClient(self.link, config, *shared)
-            self._routes[HandshakeType.new_session_ticket] = self.tickets.take
-            self._routes[HandshakeType.certificate_request] = self.reauth_client.take_request
         else:
             self.issuer = TicketIssuer(self.link, config, outcome, outcome.secrets, self.desk)
             self.reauth_server = ReauthServer(self.link, config, *shared, self.issuer)
-            self._routes[HandshakeType.certificate] = self.reauth_server.take_certificate
             self.issuer.issue(config.tickets)
 
     def give_up(self) -> None:

@@ -42,6 +42,18 @@ CONTEXT_LENGTH = 32  # §4.3.2: unpredictable; OpenSSL's length
 class ReauthServer:
     """The requests that a server has made on one connection."""
 
+    __slots__ = (
+        "_config",
+        "_deadlines",
+        "_desk",
+        "_established",
+        "_issuer",
+        "_link",
+        "_open",
+        "_spent",
+        "_transcript",
+    )
+
     def __init__(
         self,
         link: Link,
@@ -59,7 +71,7 @@ class ReauthServer:
         self._issuer = issuer
         self._open: dict[bytes, OpenRequest] = {}
         self._deadlines: list[tuple[float, bytes]] = []
-        self._spent: set[bytes] = set()  # contexts of all requests ever made
+        self._spent: dict[bytes, None] = {}  # contexts of all requests ever made
 
     @property
     def open_requests(self) -> tuple[bytes, ...]:
@@ -97,7 +109,7 @@ class ReauthServer:
         )
         request.conversation.begin()
         self._open[context] = request
-        self._spent.add(context)
+        self._spent[context] = None
         if policy.within is not None:
             deadline = self._config.clock() + policy.within
             heapq.heappush(self._deadlines, (deadline, context))

@@ -28,6 +28,8 @@ MAX_TICKET = 2**15
 class TicketIssuer:
     """The tickets that a server sends on one connection."""
 
+    __slots__ = ("_config", "_desk", "_link", "_outcome", "_secrets", "_sent")
+
     def __init__(
         self,
         link: Link,

@@ -56,7 +56,6 @@ class RecordLayer:
         "_output",
         "_padding",
         "ccs_allowed",
-        "feed",
         "inbound",
         "max_fragment_out",
         "outbound",
@@ -86,8 +85,6 @@ class RecordLayer:
         """
         self._padding = padding
         self._deframer = Deframer()
-        self.feed = self._deframer.feed
-        """Takes bytes from the transport; ``bytes`` are read in place, not copied."""
         self._output: list[bytes] = []
         self._failure: TLSError | None = None
         self._ccs_budget = Budget(limits.change_cipher_specs, "ChangeCipherSpec records")
@@ -116,6 +113,10 @@ class RecordLayer:
     @max_plaintext_in.setter
     def max_plaintext_in(self, size: int) -> None:
         self.inbound.max_plaintext = size
+
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the transport; ``bytes`` are read in place, not copied."""
+        self._deframer.feed(data)
 
     def receive_data(self, data: bytes, into: Pile) -> bool:
         """Take bytes from the transport, and open the application data in front.
