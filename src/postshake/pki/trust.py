@@ -15,6 +15,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired
@@ -47,9 +48,13 @@ class PeerChain:
     No argument, so that it cannot be another one by mistake.
     """
 
-    def with_leaf(self, leaf: x509.Certificate) -> PeerChain:
+    leaf_key: PublicKeyTypes | None = field(default=None, init=False, repr=False, compare=False)
+    """Its key, likewise."""
+
+    def with_leaf(self, leaf: x509.Certificate, key: PublicKeyTypes | None = None) -> PeerChain:
         """Keep what was parsed from the first certificate's very bytes; return itself."""
         object.__setattr__(self, "leaf", leaf)
+        object.__setattr__(self, "leaf_key", key)
         return self
 
 
@@ -136,7 +141,7 @@ class ChainVerifier:
         if peer.role is Role.server and peer.server_name is not None:
             host, _ = normalize_server_name(peer.server_name)  # a wrong one is our own fault
         try:
-            leaf = Facts(peer.certificates[0], peer.leaf)
+            leaf = Facts(peer.certificates[0], peer.leaf, peer.leaf_key)
         except ValueError as error:
             raise BadCertificate(f"the peer's certificate cannot be read: {error}") from error
         search = PathSearch(self.trust, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits)

@@ -84,11 +84,13 @@ class SignedChain:
     leaf: x509.Certificate
     scheme: SignatureScheme
     ocsp_response: bytes | None = field(default=None, repr=False)
+    key: PublicKeyTypes | None = field(default=None, repr=False)
+    """The leaf's, if it was read."""
 
     def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
         """Put it as the question whether to believe it."""
         peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
-        return peer.with_leaf(self.leaf)
+        return peer.with_leaf(self.leaf, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,7 @@ def check_signature(
         leaf,
         SignatureScheme(scheme),
         first.response if first is not None else None,
+        key,
     )
 
 
