@@ -15,7 +15,7 @@ from benches.counts import COUNTED, calls, in_one_call, peak, requests, tiny_rec
 LIMITS = {
     "handshake": 1070,
     "resumed handshake": 1065,
-    "reauth": 390,
+    "reauth": 385,
     "reauth, remembered chain": 345,
     "16 KiB sealed and opened": 10,
     "1 MiB sealed and opened": 10,

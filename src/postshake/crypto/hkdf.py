@@ -53,7 +53,7 @@ def expand_label(hash_name: str, secret: bytes, label: bytes, context: bytes, le
 def derive_secret(hash_name: str, secret: bytes, label: bytes, transcript_hash: bytes) -> bytes:
     """Derive a secret for one purpose at one point of the handshake (§7.1)."""
     info = _info(label, len(transcript_hash), HASH_LENGTHS[hash_name])
-    return hmac.digest(secret, info + transcript_hash + b"\x01", hash_name)
+    return hmac.digest(secret, b"%b%b\x01" % (info, transcript_hash), hash_name)
 
 
 @lru_cache(maxsize=256)

@@ -121,15 +121,11 @@ class ChainVerifier:
         if not peer.certificates:
             raise CertificateRequired("expected a certificate, got none")
         path = self._find_path(peer)
-        chain = VerifiedChain(tuple(facts.der for facts in path))
-        self._remember(
-            key,
-            _Remembered(
-                chain,
-                max(facts.not_before for facts in path),
-                min(facts.not_after for facts in path) + 1,
-            ),
-        )
+        chain = VerifiedChain(tuple([facts.der for facts in path]))
+        if self.cache_size > 0:
+            since = max([facts.not_before for facts in path])
+            until = min([facts.not_after for facts in path]) + 1
+            self._remember(key, _Remembered(chain, since, until))
         return chain
 
     def forget(self) -> None:
@@ -153,8 +149,6 @@ class ChainVerifier:
     def _remember(self, key: _Key, remembered: _Remembered) -> None:
         # Other threads may be here too: each call on the dict is atomic, and losing
         # a race costs one more verification.
-        if self.cache_size < 1:
-            return
         if len(self._cache) >= self.cache_size:
             for oldest in list(self._cache)[: len(self._cache) - self.cache_size + 1]:
                 self._cache.pop(oldest, None)

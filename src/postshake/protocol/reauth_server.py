@@ -95,9 +95,9 @@ class ReauthServer:
             ),
             oid_filters=policy.oid_filters,
         )
-        message = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
         flight = Flight(self._transcript.fork())
         try:
+            message = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
             flight.add(message)
         except InternalError as error:  # a list too long for its length, say
             raise UsageError(f"this request cannot be written: {error}") from error
