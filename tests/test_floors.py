@@ -59,6 +59,8 @@ THIRD_PARTY = frozenset({"cryptography"})
 OPTIONAL = {
     "pki": frozenset({"certifi"}),
     "pkcs11": frozenset({"anyio", "pkcs11"}),
+    "drive": frozenset({"anyio"}),
+    "web": frozenset({"cheroot", "hypercorn", "starlette"}),
 }  # imported where it is used, if it is there
 
 

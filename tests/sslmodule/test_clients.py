@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.server
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -16,7 +17,7 @@ class Steps(http.server.BaseHTTPRequestHandler):
     """`/` is for everyone; everything else asks for a certificate first."""
 
     protocol_version = "HTTP/1.1"
-    connections: set[object]
+    connections: ClassVar[set[object]]
 
     def do_GET(self):
         self.connections.add(self.connection)
@@ -39,7 +40,7 @@ def service():
     """The URL of a server that steps up, and the connections that it got."""
 
     class Counting(Steps):
-        connections = set()
+        connections: ClassVar[set[object]] = set()
 
     handler = Counting
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

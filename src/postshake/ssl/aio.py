@@ -13,6 +13,8 @@ from .sockets import SSLObject
 
 __all__ = ["reauth"]
 
+WATCHING = 0.05  # seconds between looks at the transport
+
 
 async def reauth(
     transport: asyncio.BaseTransport | asyncio.StreamWriter,
@@ -60,7 +62,7 @@ async def reauth(
     _flush(transport)
     within = asked.policy.within
     timer = loop.call_later(within, ssl_object.check_deadlines) if within is not None else None
-    watch = loop.create_task(_closed(transport, outcome))
+    watch = loop.create_task(_watch(transport, ssl_object, outcome))
     try:
         await outcome
     except asyncio.CancelledError:
@@ -85,9 +87,11 @@ def _flush(transport: Any) -> None:
         transport.resume_reading()
 
 
-async def _closed(transport: Any, outcome: asyncio.Future[Reauth]) -> None:
-    """Give up when the transport closes: then nobody reads any more."""
+async def _watch(transport: Any, ssl_object: SSLObject, outcome: asyncio.Future[Reauth]) -> None:
+    """Send what could not be sent while reading was paused; give up when it closes."""
     while not outcome.done():
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(WATCHING)
         if transport.is_closing() and not outcome.done():
             outcome.set_exception(ConnectionAbortedError("closed before the client answered"))
+        elif ssl_object.unsent:
+            _flush(transport)

@@ -214,6 +214,11 @@ class Channel(Facts):
         """Return how many bytes can be read without looking at the transport."""
         return self._connection.readable if self._connection is not None else 0
 
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes wait to be sent, here or in the memory buffer."""
+        return bool(self._unsent) or self._transport.unsent
+
     def shutdown(self) -> Any:
         """Say goodbye, and wait for the peer's; return the socket, if it is one.
 
@@ -272,14 +277,11 @@ class Channel(Facts):
 
     def reauth(self, policy: AuthRequest) -> Reauth:
         """Ask the client, unless this very request is out already, and see it through."""
-        limit = self._transport.limit()
         if self._asked is None or self._asked[0] != policy:
             self._asked = policy, self.start_reauth(policy)
         reauth = self._asked[1]
         try:
-            self._flush(limit)
-            while not reauth.done:
-                self._await(reauth, limit)
+            self.finish(reauth)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, TimeoutError):
             raise
         except BaseException:
@@ -287,6 +289,13 @@ class Channel(Facts):
             raise
         self._asked = None
         return reauth
+
+    def finish(self, reauth: Reauth) -> None:
+        """Wait until a request is settled."""
+        limit = self._transport.limit()
+        self._flush(limit)
+        while not reauth.done:
+            self._await(reauth, limit)
 
     def _await(self, reauth: Reauth, limit: float | None) -> None:
         connection = self._connected()

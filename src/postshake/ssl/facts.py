@@ -106,6 +106,18 @@ class Facts:
         except UsageError as error:
             raise ValueError(str(error)) from error
 
+    @property
+    def cipher_code(self) -> int | None:
+        """The suite's number on the wire."""
+        return int(self._established.suite.code) if self._established is not None else None
+
+    @property
+    def our_certificate(self) -> bytes | None:
+        """Our certificate of the handshake, DER; None if none was shown, as when resuming."""
+        established = self._established
+        credential = established.our_credential if established is not None else None
+        return credential.chain[0] if credential is not None else None
+
     # --- the peer
 
     @property

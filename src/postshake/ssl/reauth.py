@@ -14,7 +14,7 @@ from ..events import Outcome, ReauthCompleted
 from ..pki.identity import Identity
 from .errors import refused, ssl_error
 
-__all__ = ["Authority", "Reauth", "ReauthExpired", "auth_request"]
+__all__ = ["Authority", "Reauth", "ReauthExpired", "auth_request", "authority_names"]
 
 Authority: TypeAlias = x509.Certificate | x509.Name | bytes
 """Whom a client's chain must lead to: an authority's certificate, its name, or that in DER."""
@@ -34,8 +34,13 @@ def auth_request(
     """Say what to ask a client for; a whole `request` takes the place of the rest."""
     if request is not None:
         return request
-    names = tuple(_name(each) for each in authorities)
+    names = authority_names(authorities)
     return AuthRequest(authorities=names, within=within, required=require, on_refusal=Refusal.KEEP)
+
+
+def authority_names(authorities: Iterable[Authority]) -> tuple[bytes, ...]:
+    """Return the authorities' names, DER."""
+    return tuple(_name(each) for each in authorities)
 
 
 def _name(authority: Authority) -> bytes:

@@ -78,9 +78,19 @@ class _Reauthenticating:
         """Settle the requests whose time is up."""
         self._channel().check_deadlines()
 
+    def finish_reauth(self, reauth: Reauth) -> Identity | None:
+        """Wait for the answer to a request that `start_reauth` made; see `reauth`."""
+        self._channel().finish(reauth)
+        return reauth.result()
+
     def cancel_reauth(self, reauth: Reauth) -> None:
         """Give a request up, unless it is settled: a late answer is read and ignored."""
         self._channel().cancel_reauth(reauth)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes wait to be sent that no call is sending."""
+        return self._sslobj is not None and self._sslobj.unsent
 
     @property
     def identity(self) -> Identity | None:

@@ -25,6 +25,11 @@ __all__ = ["BioTransport", "SocketTransport", "Transport"]
 class Transport(Protocol):
     """Bytes to and from the peer."""
 
+    @property
+    def unsent(self) -> bool:
+        """Whether bytes that were taken have not left yet."""
+        ...
+
     def receive(self, limit: float | None) -> bytes:
         """Return what can be used at once; ``b""`` when no more will come.
 
@@ -66,6 +71,11 @@ class BioTransport:
     def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
 
+    @property
+    def unsent(self) -> bool:
+        """Whether the outgoing buffer holds any."""
+        return self._outgoing.pending > 0
+
     def receive(self, limit: float | None) -> bytes:
         """Return all that is there."""
         data = self._incoming.read()
@@ -98,6 +108,11 @@ class SocketTransport:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._partial = bytearray()
+
+    @property
+    def unsent(self) -> bool:
+        """What the socket took has left."""
+        return False
 
     def receive(self, limit: float | None) -> bytes:
         """Return one record, or what there is of bytes that are none."""

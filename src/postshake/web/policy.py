@@ -1,0 +1,108 @@
+"""What a route asks of its client, and the refusal when it cannot be had."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from ..pki.choose import leads_to
+from ..pki.identity import Identity
+from ..ssl.reauth import Authority, authority_names
+
+__all__ = ["BodyTooLarge", "CertificateNeeded", "Lack", "Policy"]
+
+
+class Lack(Enum):
+    """Why there is no identity."""
+
+    UNAVAILABLE = "unavailable"
+    """The client cannot be asked: it did not offer it, or the connection has no TLS 1.3."""
+    FORBIDDEN = "forbidden"
+    """HTTP/2 and HTTP/3 forbid it (RFC 9113, 9.2.3)."""
+    DECLINED = "declined"
+    """The client showed no certificate."""
+    REFUSED = "refused"
+    """Its certificate was not accepted."""
+    EXPIRED = "expired"
+    """It did not answer in time."""
+
+
+class CertificateNeeded(Exception):
+    """A route needs to know who the client is, and that cannot be had.
+
+    The message is for the person at the client: it says what to do, and nothing that a
+    stranger should not know.
+    """
+
+    def __init__(self, lack: Lack, detail: str = "") -> None:
+        super().__init__(_TEXTS[lack])
+        self.lack = lack
+        """Why."""
+        self.detail = detail
+        """More, for the server's log."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that says so: 403."""
+        return 403
+
+
+class BodyTooLarge(Exception):
+    """More of the request's body came before the client's answer than is kept."""
+
+    status = 413
+
+
+_TEXTS = {
+    Lack.UNAVAILABLE: (
+        "This page asks for a client certificate after the connection was made "
+        "(TLS 1.3 post-handshake authentication), which this client did not offer. "
+        "In Firefox set security.tls.enable_post_handshake_auth; curl does it by itself."
+    ),
+    Lack.FORBIDDEN: (
+        "This page asks for a client certificate after the connection was made, which "
+        "HTTP/2 does not allow. Use HTTP/1.1, for instance curl --http1.1."
+    ),
+    Lack.DECLINED: "This page needs a client certificate, and none was shown.",
+    Lack.REFUSED: "The client certificate was not accepted.",
+    Lack.EXPIRED: "This page needs a client certificate, and none was shown in time.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a route asks of its client."""
+
+    authorities: tuple[Authority, ...] = ()
+    """Whom the client's chain must lead to; any trusted one if empty."""
+    within: float = 30.0
+    """Seconds that the client has; a person may have to choose, and enter a PIN."""
+    max_age: float | None = None
+    """Seconds for which an identity proven earlier on this connection will do; None for
+    the connection's whole life, 0 to ask each time."""
+    max_body: int = 256 * 1024 * 1024
+    """Bytes of the request's body that are kept, on disk for the most part, while the
+    client has not answered."""
+
+    @classmethod
+    def of(
+        cls,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float = 30.0,
+        max_age: float | None = None,
+        max_body: int = 256 * 1024 * 1024,
+    ) -> Policy:
+        """Make one; see the fields."""
+        return cls(tuple(authorities), within, max_age, max_body)
+
+    def is_met_by(self, identity: Identity | None) -> bool:
+        """Whether an identity that is in force already is enough."""
+        if identity is None or not identity.verified:
+            return False
+        if self.max_age is not None and time.time() - identity.proven_at >= self.max_age:
+            return False
+        names = authority_names(self.authorities)
+        return not names or leads_to(identity.verified_chain, names)

@@ -1,0 +1,184 @@
+"""Step-up in WSGI on cheroot, and in http.server."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import socket
+import threading
+
+import httpx
+import pytest
+
+import postshake.ssl as ours
+from postshake.web import CertificateNeeded, Policy, server_context
+from postshake.web.wsgi import (
+    SENT_BY,
+    CherootAdapter,
+    StepUp,
+    client_variables,
+    reauth,
+    reauth_handler,
+)
+from tests.certs import CA
+from tests.sslmodule.ends import authority, ca_file, files
+from tests.web.test_asgi import MODULES, visit
+
+
+def app(environ, start_response):
+    name: str | None = "nobody"
+    if environ["PATH_INFO"].startswith("/admin"):
+        identity = reauth(environ, [authority().certificate], within=10)
+        name = identity.common_name
+        assert environ["SSL_CLIENT_S_DN_CN"] == name
+    digest, size = hashlib.sha256(), 0
+    left = int(environ.get("CONTENT_LENGTH") or 0)
+    while left > size:
+        data = environ["wsgi.input"].read(min(10_000, left - size))
+        assert data
+        digest.update(data)
+        size += len(data)
+    sent_by = environ[SENT_BY]
+    start_response(
+        "200 OK",
+        [
+            ("x-name", name),
+            ("x-size", str(size)),
+            ("x-digest", digest.hexdigest()),
+            ("x-verify", environ["SSL_CLIENT_VERIFY"]),
+            ("x-sent-by", sent_by.common_name if sent_by else "nobody"),
+            ("x-protocol", environ["SSL_PROTOCOL"]),
+        ],
+    )
+    return [f"hello {name}".encode()]
+
+
+@contextlib.contextmanager
+def serving(application):
+    from cheroot import wsgi
+
+    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=4, timeout=2)
+    server.ssl_adapter = CherootAdapter(server_context(*files(), ca=ca_file()))
+    server.prepare()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield server.bind_addr[1]
+    finally:
+        server.stop()
+        thread.join(20)
+
+
+@MODULES
+def test_one_connection_steps_up(module):
+    with serving(StepUp(app)) as port, visit(port, module) as client:
+        first = client.get("/")
+        assert first.text == "hello nobody"
+        assert first.headers["x-verify"] == "NONE"
+        assert first.headers["x-protocol"] == "TLSv1.3"
+        admin = client.get("/admin")
+        assert admin.text == "hello alice"
+        assert admin.headers["x-verify"] == "SUCCESS"
+        assert admin.headers["x-sent-by"] == "nobody"
+        assert client.get("/").headers["x-sent-by"] == "alice"
+
+
+@MODULES
+def test_an_upload_to_a_protected_route(module):
+    data = bytes(range(256)) * (50_000_000 // 256)
+    with serving(StepUp(app)) as port, visit(port, module) as client:
+        answer = client.post("/admin", content=data)
+    assert answer.text == "hello alice"
+    assert int(answer.headers["x-size"]) == len(data)
+    assert answer.headers["x-digest"] == hashlib.sha256(data).hexdigest()
+    assert answer.headers["x-sent-by"] == "nobody"
+
+
+def test_refusals():
+    with serving(StepUp(app)) as port, visit(port, ours, name=None) as client:
+        answer = client.get("/admin")
+        assert answer.status_code == 403
+        assert "none was shown" in answer.text
+        assert client.get("/").text == "hello nobody"
+    protected = StepUp(app, protect={"/": Policy(max_body=100_000, within=10)})
+    with serving(protected) as port, visit(port, ours, name=None) as client:
+        assert client.get("/anything").status_code == 403
+    hung_up = contextlib.suppress(httpx.TransportError)  # while it was still sending
+    with serving(protected) as port, visit(port, ours) as client, hung_up:
+        assert client.post("/small", content=bytes(1_000_000)).status_code == 413
+
+
+def test_plain_http_to_cheroot():
+    with serving(StepUp(app)) as port:
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://localhost:{port}/")
+        with visit(port, ours) as client:
+            assert client.get("/").text == "hello nobody"
+
+
+def test_a_slow_client_holds_up_nobody():
+    with serving(StepUp(app)) as port, visit(port, ours) as client:
+        slow = socket.create_connection(("127.0.0.1", port))
+        assert client.get("/").text == "hello nobody"
+        slow.close()
+
+
+def test_no_tls_at_all():
+    with pytest.raises(CertificateNeeded):
+        reauth({"wsgi.input": None})
+
+
+def test_variables():
+    issued = CA("Test CA").issue(
+        "alice", dns=("a.example", "b.example"), email=("alice@example.org",)
+    )
+    from postshake import Identity
+
+    identity = Identity(chain=issued.chain, verified_chain=issued.chain, proven_at=0.0)
+    found = client_variables(identity)
+    assert found["SSL_CLIENT_S_DN"] == "CN=alice"
+    assert found["SSL_CLIENT_I_DN"] == "CN=Test CA"
+    assert found["SSL_CLIENT_SAN_DNS_1"] == "b.example"
+    assert found["SSL_CLIENT_SAN_Email_0"] == "alice@example.org"
+    assert "BEGIN CERTIFICATE" in found["SSL_CLIENT_CERT"]
+    assert all(isinstance(value, str) for value in found.values())
+    assert client_variables(None) == {"SSL_CLIENT_VERIFY": "NONE"}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        try:
+            name = reauth_handler(self, Policy(within=10)).common_name
+        except CertificateNeeded as needed:
+            self.reply(403, str(needed))
+            return
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.reply(200, f"{name} {len(body)}")
+
+    def reply(self, status, text):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *arguments):
+        pass
+
+
+@MODULES
+def test_http_server(module):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = server_context(*files(), ca=ca_file())
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    with visit(port, module) as client:
+        assert client.post("/", content=bytes(5_000_000)).text == "alice 5000000"
+        assert client.post("/", content=b"").text == "alice 0"
+    with visit(port, module, name=None) as client:
+        assert client.post("/", content=b"").status_code == 403
+    server.shutdown()
+    server.server_close()
