@@ -236,7 +236,7 @@ class Connection:
         if engine.failure is not None or engine.outcome is None or engine.link.closed:
             self._check_open()
         if self.config.trace is not None:
-            engine.trace_data(Direction.sent, len(data))
+            engine.link.trace_record(Direction.sent, "application data", len(data))
         layer = engine.layer
         try:
             layer.send(APPLICATION_DATA, data)

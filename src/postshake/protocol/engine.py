@@ -8,7 +8,6 @@ wrong unwinds to `failing`, which sends the alert.
 from __future__ import annotations
 
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, NoReturn
 
 from ..config import ClientConfig, ServerConfig
@@ -22,7 +21,6 @@ from ..constants import (
     name_of,
 )
 from ..errors import (
-    AlertReceived,
     InternalError,
     PostshakeError,
     TLSError,
@@ -30,7 +28,7 @@ from ..errors import (
     UnexpectedMessage,
     UsageError,
 )
-from ..events import Direction, HandshakeCompleted, PeerClosed, TraceEntry
+from ..events import Direction, HandshakeCompleted, PeerClosed
 from ..record.layer import RecordLayer
 from ..record.limits import Budget
 from ..record.protection import Epoch
@@ -39,12 +37,14 @@ from ..session12 import Session12
 from ..tickets import Ticket
 from ..wire.alert import Alert
 from ..wire.tls12 import ChangeCipherSpec
+from .alerts import CLOSURE_ALERTS, bear, send_alert, trace_alert
 from .desk import Desk
 from .early_data import EarlyData
+from .failing import Failing
 from .flow import Ask, Conversation, Expect, Received
 from .handshake import client_handshake, server_handshake
 from .key_update import KeyUpdates
-from .link import Link, trace_epoch
+from .link import Link
 from .outcome import HandshakeOutcome, SessionSecrets
 from .reauth_client import ReauthClient
 from .reauth_server import ReauthServer
@@ -55,13 +55,6 @@ from .tickets import TicketIssuer
 __all__ = ["APPLICATION_DATA", "Engine"]
 
 APPLICATION_DATA = int(ContentType.application_data)
-CLOSURE_ALERTS = (AlertDescription.close_notify, AlertDescription.user_canceled)  # §6.1
-
-TLS12_ALERTS = {
-    AlertDescription.missing_extension: AlertDescription.handshake_failure,
-    AlertDescription.certificate_required: AlertDescription.handshake_failure,
-}
-"""What TLS 1.2 says instead of alerts that it does not know (RFC 5246 section 7.2.2)."""
 
 
 class Engine:
@@ -216,7 +209,7 @@ class Engine:
                     append(content)
                     plaintext.position += len(content)
                     if trace is not None:
-                        self.trace_data(Direction.received, len(content))
+                        self.link.trace_record(Direction.received, "application data", len(content))
                 continue
             self._take_record(content_type, content)
             if self.received_close or (self._handshake is not None and self.held):
@@ -242,15 +235,14 @@ class Engine:
             raise UnexpectedMessage("more early data than its ticket allows", section="4.2.10")
         self.desk.plaintext.add_early(content)
         if self.config.trace is not None:
-            self.trace_data(Direction.received, len(content))
+            self.link.trace_record(Direction.received, "application data", len(content))
 
     def _take_change_cipher_spec(self, content: bytes) -> None:
         """Give it to the reader like a message: TLS 1.2 alone has it (RFC 5246 section 7.1)."""
         self.reassembly.check_aligned()
         message = ChangeCipherSpec.decode(content)
         if self.config.trace is not None:
-            epoch = trace_epoch(self.link.inbound)
-            self.config.trace(TraceEntry(Direction.received, "ChangeCipherSpec", 1, epoch))
+            self.link.trace_record(Direction.received, "ChangeCipherSpec", 1)
         reader = self._reader
         if reader is None:
             raise UnexpectedMessage("ChangeCipherSpec after the handshake", section="RFC 5246, 7.1")
@@ -325,8 +317,7 @@ class Engine:
 
     def _take_alert(self, alert: Alert) -> None:
         description = alert.description
-        if self.config.trace is not None:
-            self._trace_alert(Direction.received, description)
+        trace_alert(self.link, Direction.received, description)
         closing = description in CLOSURE_ALERTS
         if closing and (self.reassembly.partial or (self.outcome and self._reader)):
             # an error may come anywhere; these would be passed over, and split a flight
@@ -335,23 +326,12 @@ class Engine:
                 f"and {self._what_is_awaited()}",
                 section=None if self.reassembly.partial else "4.6.2",
             )
-        if description == AlertDescription.user_canceled:  # RFC 9846 section 6.1
-            self._alert_budget.spend()
-        elif description == AlertDescription.close_notify and self.outcome is not None:
+        if description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
             self.data_alone = False
             self.desk.emit(PeerClosed(self.desk.position))
-        elif alert.level == AlertLevel.warning and self._warnings_allowed:
-            self._alert_budget.spend()
         else:
-            raise AlertReceived(description, peer=self.role.peer)
-
-    @property
-    def _warnings_allowed(self) -> bool:
-        """Whether the peer may warn us: in TLS 1.2, and while that may yet be chosen."""
-        return self.link.tls12 or (
-            ProtocolVersion.TLS12 in self.config.versions and not self.link.inbound.protected
-        )
+            bear(self.link, alert, self._alert_budget)
 
     # --- what becomes of it
 
@@ -406,7 +386,7 @@ class Engine:
         if self.failure is not None:
             raise UsageError(f"the connection has failed: {self.failure}") from self.failure
 
-    def failing(self, *, harmless: type[UsageError] | None = None) -> _Failing:
+    def failing(self, *, harmless: type[UsageError] | None = None) -> Failing:
         """Turn what goes wrong inside into the connection's failure.
 
         Args:
@@ -414,7 +394,7 @@ class Engine:
                 own fault.
         """
         self.check_working()
-        return _Failing(self, harmless)
+        return Failing(self.break_by, harmless)
 
     def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
@@ -449,50 +429,4 @@ class Engine:
 
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
-        if self.link.tls12:
-            description = TLS12_ALERTS.get(description, description)
-        if level is None:
-            level = AlertLevel.warning if description in CLOSURE_ALERTS else AlertLevel.fatal
-        if description == AlertDescription.close_notify or (
-            # user_canceled is followed by close_notify (RFC 9846 section 6.1)
-            level == AlertLevel.fatal and description != AlertDescription.user_canceled
-        ):
-            self.link.closed = True
-        if self.config.trace is not None:
-            self._trace_alert(Direction.sent, description)
-        self.layer.send(ContentType.alert, Alert(level, description).encode())
-
-    def trace_data(self, direction: Direction, size: int) -> None:
-        """Show application data to the trace; call it only where there is one."""
-        assert self.config.trace is not None
-        epoch = trace_epoch(self.link.protection(direction))
-        self.config.trace(TraceEntry(direction, "application data", size, epoch))
-
-    def _trace_alert(self, direction: Direction, description: int) -> None:
-        assert self.config.trace is not None
-        name = name_of(AlertDescription, description)
-        epoch = trace_epoch(self.link.protection(direction))
-        self.config.trace(TraceEntry(direction, f"Alert {name}", 2, epoch))
-
-
-class _Failing:
-    """See `Engine.failing`; a generator would take three times as long."""
-
-    __slots__ = ("_engine", "_harmless")
-
-    def __init__(self, engine: Engine, harmless: type[UsageError] | None) -> None:
-        self._engine = engine
-        self._harmless = harmless
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, Exception):
-            if self._harmless is None or not isinstance(error, self._harmless):
-                self._engine.break_by(error)
+        send_alert(self.link, description, level)
