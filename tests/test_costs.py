@@ -13,10 +13,10 @@ import pytest
 from benches.counts import COUNTED, calls, in_one_call, peak, requests, tiny_records
 
 LIMITS = {
-    "handshake": 1070,
-    "resumed handshake": 1065,
-    "reauth": 385,
-    "reauth, remembered chain": 345,
+    "handshake": 1035,
+    "resumed handshake": 1040,
+    "reauth": 370,
+    "reauth, remembered chain": 335,
     "16 KiB sealed and opened": 10,
     "1 MiB sealed and opened": 10,
     "one byte and back": 20,
