@@ -37,20 +37,15 @@ from ..session12 import Session12
 from ..tickets import Ticket
 from ..wire.alert import Alert
 from ..wire.tls12 import ChangeCipherSpec
+from .afterwards import Afterwards
 from .alerts import CLOSURE_ALERTS, bear, send_alert, trace_alert
 from .desk import Desk
 from .early_data import EarlyData
 from .failing import Failing
 from .flow import Ask, Conversation, Expect, Received
 from .handshake import client_handshake, server_handshake
-from .key_update import KeyUpdates
 from .link import Link
-from .outcome import HandshakeOutcome, SessionSecrets
-from .reauth_client import ReauthClient
-from .reauth_server import ReauthServer
-from .renegotiation import Renegotiation
-from .resumption import TicketStore
-from .tickets import TicketIssuer
+from .outcome import HandshakeOutcome
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 
@@ -66,26 +61,21 @@ class Engine:
         "_ended",
         "_handshake",
         "_reader",
-        "_renegotiation",
         "_server_name",
         "_ticket",
+        "after",
         "config",
         "data_alone",
         "desk",
         "early_data",
         "failure",
-        "issuer",
-        "key_updates",
         "layer",
         "link",
         "outcome",
         "reassembly",
-        "reauth_client",
-        "reauth_server",
         "received_close",
         "role",
         "started",
-        "tickets",
     )
 
     def __init__(
@@ -109,17 +99,12 @@ class Engine:
         self.link = Link(self.role, config, self.layer, self.reassembly)
         self.link.session12 = session12
         self.desk = Desk()
-        self.key_updates = KeyUpdates(self.link, self.desk)
-        self.reauth_server: ReauthServer | None = None
-        self.reauth_client: ReauthClient | None = None
-        self.tickets: TicketStore | None = None
-        self.issuer: TicketIssuer | None = None
+        self.after = Afterwards(self.link, self.desk)
         self.early_data: EarlyData | None = None
         if isinstance(config, ClientConfig):
             limit = ticket.max_early_data_size if ticket is not None else 0
             self.early_data = EarlyData(self.link, config, limit)
         self._ticket = ticket
-        self._renegotiation: Renegotiation | None = None  # until the peer of a TLS 1.2 wants it
         self._server_name = server_name
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
@@ -128,13 +113,6 @@ class Engine:
         """Whether data may come, and nothing but the data is of interest to anyone."""
         self._ended = False
         self._alert_budget = Budget(limits.warning_alerts, "alerts that change nothing")
-
-    @property
-    def renegotiation(self) -> Renegotiation:
-        """What takes the wishes of a TLS 1.2 peer."""
-        if self._renegotiation is None:
-            self._renegotiation = Renegotiation(self.link)
-        return self._renegotiation
 
     def conversations(self) -> list[Conversation[Any]]:
         """Those that wait for a message or an answer."""
@@ -165,8 +143,8 @@ class Engine:
         try:  # route (a): `failing` costs more than a small record
             self.layer.feed(data)
             self._process()
-            if self.key_updates.owed:
-                self.key_updates.pay()
+            if self.after.key_updates.owed:
+                self.after.key_updates.pay()
         except Exception as error:
             self.break_by(error)
 
@@ -183,7 +161,7 @@ class Engine:
             if held:  # by this question: while the handshake asks, nothing else does
                 self._take_messages()
                 self._process()
-                self.key_updates.pay()
+                self.after.key_updates.pay()
         if self._ended:
             self.end_of_stream()
 
@@ -275,36 +253,14 @@ class Engine:
         received = Received(message, raw)
         reader = self._reader
         if reader is not None and handshake_type == HandshakeType.hello_request:
-            self.renegotiation.ignore(received)
+            self.after.renegotiation.ignore(received)
             return
         if reader is not None:
             reader.take(received)
         else:
-            reader = self._take_late(handshake_type, received)
+            reader = self.after.take(handshake_type, received)
         if reader is not None:
             self._go_on_with(reader)
-
-    def _take_late(self, handshake_type: int, received: Received) -> Conversation[Any] | None:
-        """Give a message that nobody expects to whom it concerns (§4.6).
-
-        Returns:
-            The conversation that reads on, if the message begins an answer.
-        """
-        if handshake_type == HandshakeType.certificate and self.reauth_server is not None:
-            return self.reauth_server.take_certificate(received)
-        if handshake_type == HandshakeType.certificate_request and self.reauth_client is not None:
-            self.reauth_client.take_request(received)
-        elif handshake_type == HandshakeType.new_session_ticket and self.tickets is not None:
-            self.tickets.take(received)
-        elif handshake_type == HandshakeType.key_update and not self.link.tls12:
-            self.key_updates.take(received)
-        elif self.link.tls12 and handshake_type == self.renegotiation.asks:
-            self.renegotiation.refuse(received)
-        else:
-            raise UnexpectedMessage(
-                f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
-            )
-        return None
 
     def _go_on_with(self, conversation: Conversation[Any]) -> None:
         """Let a conversation read on, or put up what it asks instead."""
@@ -344,21 +300,8 @@ class Engine:
         if outcome.identity is not None:
             self.desk.commit_identity(outcome.identity)
         if outcome.established.version != ProtocolVersion.TLS12:
-            self._begin_later(outcome)
+            self.after.begin(outcome)
         self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
-
-    def _begin_later(self, outcome: HandshakeOutcome) -> None:
-        """Prepare for what TLS 1.3 has after the handshake (§4.6)."""
-        config = self.config
-        assert isinstance(outcome.secrets, SessionSecrets)
-        shared = (outcome.established, outcome.transcript, self.desk)
-        if isinstance(config, ClientConfig):
-            self.tickets = TicketStore(self.link, outcome, outcome.secrets, self.desk)
-            self.reauth_client = ReauthClient(self.link, config, *shared)
-        else:
-            self.issuer = TicketIssuer(self.link, config, outcome, outcome.secrets, self.desk)
-            self.reauth_server = ReauthServer(self.link, config, *shared, self.issuer)
-            self.issuer.issue(config.tickets)
 
     def give_up(self) -> None:
         """Close before the handshake is complete: nothing more is said or taken."""
