@@ -121,7 +121,7 @@ def measure(
         What was measured, by the case's name and the contestant's.
     """
     results = {case.name: {each.name: Measured() for each in contestants} for case in cases}
-    running: dict[str, list[tuple[str, Operation]]] = {case.name: [] for case in cases}
+    running: dict[str, list[tuple[str, int, Operation]]] = {case.name: [] for case in cases}
     for case in cases:
         for contestant in contestants:
             measured = results[case.name][contestant.name]
@@ -132,7 +132,8 @@ def measure(
                 continue
             measured.note = operation.note
             operation.check(operation.run())  # warms up
-            running[case.name].append((contestant.name, operation))
+            every = getattr(contestant, "every", 1)  # rounds: some take a thousand times as long
+            running[case.name].append((contestant.name, every, operation))
     gc.collect()
     gc.freeze()  # what the harness and the others hold is nobody's cost
     end = perf_counter() + seconds
@@ -140,7 +141,9 @@ def measure(
     while rounds < least_rounds or perf_counter() < end:
         for case in cases:
             entrants = running[case.name]
-            for name, operation in entrants:
+            for name, every, operation in entrants:
+                if rounds % every and rounds >= least_rounds:
+                    continue
                 started = perf_counter_ns()
                 evidence = operation.run()
                 took = perf_counter_ns() - started

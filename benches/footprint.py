@@ -13,24 +13,33 @@ from benches.entrants import contestants
 
 __all__ = ["IMPORTS", "import_times", "pair_sizes"]
 
+_THEIRS = "import ssl, cryptography.x509"
 IMPORTS = {
-    "ours": "postshake",
-    "ssl": "ssl, cryptography.x509",
+    "import": {"ours": "import postshake", "ssl": _THEIRS},
+    "import, and a Connection": {
+        "ours": "from postshake import ChainVerifier, ClientConfig, Connection, TrustStore; "
+        "config = ClientConfig(verifier=ChainVerifier(TrustStore([]))); "
+        "Connection(config, 'server.example')",
+        "ssl": f"{_THEIRS}; "
+        "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio("
+        "ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname='server.example')",
+    },
 }
-"""What is imported; `ssl` and the certificates of `cryptography` are what it replaces."""
+"""What is imported, by row; `ssl` and the certificates of `cryptography` are what it replaces."""
 
-_IMPORT = "from time import perf_counter as now; start = now(); import {}; print(now() - start)"
+_IMPORT = "from time import perf_counter as now; start = now(); {}; print(now() - start)"
 
 
-def import_times(times: int) -> dict[str, Measured]:
-    """Import in fresh processes, by turns; milliseconds."""
-    results = {name: Measured() for name in IMPORTS}
+def import_times(times: int) -> dict[str, dict[str, Measured]]:
+    """Import in fresh processes, by turns; milliseconds, by row and contestant."""
+    results = {row: {name: Measured() for name in codes} for row, codes in IMPORTS.items()}
     with tempfile.TemporaryDirectory() as compiled:
         for number in range(times + 1):
-            for name, modules in IMPORTS.items():
-                seconds = float(_python("-c", _IMPORT.format(modules), compiled=compiled))
-                if number:  # the first compiles
-                    results[name].samples.append(seconds * 1000)
+            for row, codes in IMPORTS.items():
+                for name, code in codes.items():
+                    seconds = float(_python("-c", _IMPORT.format(code), compiled=compiled))
+                    if number:  # the first compiles
+                        results[row][name].samples.append(seconds * 1000)
     return results
 
 

@@ -14,7 +14,7 @@ from benches.scaling import Series
 
 __all__ = ["growth", "table", "to_json"]
 
-_COLUMNS = ("floor", "ours", "ssl", "pyopenssl")
+_COLUMNS = ("floor", "ours", "ssl", "pyopenssl", "tlslite")
 _OTHERS = ("floor", "ssl", "pyopenssl")
 
 

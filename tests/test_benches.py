@@ -15,6 +15,7 @@ from benches.cases import CASES, GOALS, Row
 from benches.contest import Case, Impossible, Measured, Operation, measure
 from benches.ours import Ours
 
+IMPORT_ALL = "import, and a Connection"
 ROOT = Path(__file__).parent.parent
 
 
@@ -39,7 +40,7 @@ def quick(tmp_path_factory):
 def test_every_row_is_there(quick):
     _, figures = quick
     names = [row["name"] for row in figures["rows"]]
-    assert names == [*(case.name for case in CASES), "idle pair", "import"]
+    assert names == [*(case.name for case in CASES), "idle pair", "import", IMPORT_ALL]
     assert {"floor", "ours", "ssl"} <= set(figures["contestants"])
 
 

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from .config import AuthRequest, ClientAuth, ClientConfig, Refusal, ServerConfig
-from .connection import Connection, State
-from .constants import ProtocolVersion
-from .errors import PostshakeError, ReauthUnavailable, TLSError, TruncationError, UsageError
-from .events import Outcome, ReauthCompleted, ReauthRequested
-from .pki.credential import Credential
-from .pki.identity import Identity
-from .pki.trust import ChainVerifier, TrustStore
-from .psk import ExternalPsk, PskKind
-from .session12 import Session12, SessionCache12
-from .tickets import Ticket, TicketKeys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .api import (
+        AuthRequest,
+        ChainVerifier,
+        ClientAuth,
+        ClientConfig,
+        Connection,
+        Credential,
+        ExternalPsk,
+        Identity,
+        Outcome,
+        PostshakeError,
+        ProtocolVersion,
+        PskKind,
+        ReauthCompleted,
+        ReauthRequested,
+        ReauthUnavailable,
+        Refusal,
+        ServerConfig,
+        Session12,
+        SessionCache12,
+        State,
+        Ticket,
+        TicketKeys,
+        TLSError,
+        TruncationError,
+        TrustStore,
+        UsageError,
+    )
 
 __all__ = [
     "AuthRequest",
@@ -42,3 +62,24 @@ __all__ = [
     "TrustStore",
     "UsageError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the engine when a name of it is first wanted (PEP 562).
+
+    Who imports the package and may never open a connection pays nothing. What the engine
+    consists of, ``postshake.events`` and the like, is loaded by that too.
+    """
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import postshake.api
+
+    known = globals()
+    known.update((each, getattr(postshake.api, each)) for each in __all__)
+    if name not in known:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return known[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

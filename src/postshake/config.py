@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 
 from .constants import CipherSuite, NamedGroup, ProtocolVersion, PskKeyExchangeMode
@@ -27,6 +26,7 @@ from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
 from .record.limits import Limits
 from .session12 import SessionCache12, TicketSealer
 from .tickets import MAX_LIFETIME, TicketDatabase, TicketKeys
+from .values import dataclass, field
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]
 

@@ -147,7 +147,7 @@ class Connection:
     @property
     def tickets(self) -> tuple[Ticket, ...]:
         """Client: the session tickets received so far, newest last."""
-        store = self._engine.tickets
+        store = self._engine.after.tickets
         return tuple(store.tickets) if store is not None else ()
 
     @property
@@ -183,18 +183,23 @@ class Connection:
                 answered first (see `wants_data`).
         """
         engine = self._engine
-        if engine.failure is not None:
-            engine.check_working()
-        if engine.received_close:
-            return  # §6.1: what follows a closure alert is ignored
-        if not engine.started:
-            engine.start()
-        if (
-            engine.outcome is None
-            and engine.held
-            and engine.layer.buffered + len(data) > self.config.limits.waiting_input
-        ):
-            raise UsageError("answer the open question before giving more data")
+        if engine.data_alone and type(data) is bytes:  # nearly always
+            if engine.layer.receive_data(data, self._plaintext):
+                return
+            data = b""  # there is more in it, which the layer keeps
+        else:
+            if engine.failure is not None:
+                engine.check_working()
+            if engine.received_close:
+                return  # §6.1: what follows a closure alert is ignored
+            if not engine.started:
+                engine.start()
+            if (
+                engine.outcome is None
+                and engine.held
+                and engine.layer.buffered + len(data) > self.config.limits.waiting_input
+            ):
+                raise UsageError("answer the open question before giving more data")
         engine.receive(data)
 
     @property
@@ -231,12 +236,12 @@ class Connection:
         if engine.failure is not None or engine.outcome is None or engine.link.closed:
             self._check_open()
         if self.config.trace is not None:
-            engine.trace_data(Direction.sent, len(data))
+            engine.link.trace_record(Direction.sent, "application data", len(data))
         layer = engine.layer
         try:
             layer.send(APPLICATION_DATA, data)
             if layer.outbound.sequence >= layer.outbound.update_due:
-                engine.key_updates.send()
+                engine.after.key_updates.send()
         except InternalError as error:  # a part of the data may be queued already
             engine.fail(error)
             raise
@@ -408,7 +413,7 @@ class Connection:
             UsageError: no open request has this context.
         """
         self._check_open()
-        requests = self._engine.reauth_client
+        requests = self._engine.after.reauth_client
         if self._is_tls12:
             raise ReauthUnavailable(
                 "TLS 1.2 was chosen, which has no post-handshake authentication"
@@ -426,13 +431,14 @@ class Connection:
         for our own answer.
         """
         engine = self._engine
-        if engine.reauth_server is not None:
-            return engine.reauth_server.open_requests
-        return engine.reauth_client.pending_requests if engine.reauth_client is not None else ()
+        after = engine.after
+        if after.reauth_server is not None:
+            return after.reauth_server.open_requests
+        return after.reauth_client.pending_requests if after.reauth_client is not None else ()
 
     def next_deadline(self) -> float | None:
         """Return when `check_deadlines` is due, on `config.clock`; None for never."""
-        requests = self._engine.reauth_server
+        requests = self._engine.after.reauth_server
         return requests.next_deadline() if requests is not None else None
 
     def check_deadlines(self) -> None:
@@ -441,7 +447,7 @@ class Connection:
         Raises:
             CertificateRequired: one of them said that this ends the connection.
         """
-        requests = self._engine.reauth_server
+        requests = self._engine.after.reauth_server
         if requests is not None and self.failure is None:
             with self._engine.failing():
                 requests.expire()
@@ -465,12 +471,12 @@ class Connection:
                 complete, or our side is closed.
         """
         self._check_open()
-        if self._engine.issuer is None:
+        if self._engine.after.issuer is None:
             raise UsageError("only a server sends tickets")
         if count < 1:
             raise UsageError(f"expected to send at least one ticket, not {count}")
         with self._engine.failing():
-            return self._engine.issuer.issue(count)
+            return self._engine.after.issuer.issue(count)
 
     # --- keys
 
@@ -484,7 +490,7 @@ class Connection:
         if self._is_tls12:
             raise UsageError("TLS 1.2 has no key updates")
         with self._engine.failing():
-            self._engine.key_updates.send(request_peer)
+            self._engine.after.key_updates.send(request_peer)
 
     def export(self, label: bytes, context: bytes | None, length: int) -> bytes:
         """Derive keying material for an application (§7.5, RFC 5705).
@@ -518,9 +524,9 @@ class Connection:
             raise ReauthUnavailable(
                 "TLS 1.2 was chosen, which has no post-handshake authentication"
             )
-        if self._engine.reauth_server is None:
+        if self._engine.after.reauth_server is None:
             raise UsageError("only an established server asks for authentication")
-        return self._engine.reauth_server
+        return self._engine.after.reauth_server
 
     def _check_open(self) -> None:
         engine = self._engine

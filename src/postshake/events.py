@@ -9,7 +9,6 @@ that position.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
 from .constants import NamedGroup, ProtocolVersion
@@ -19,6 +18,7 @@ from .pki.credential import Credential
 from .pki.identity import Identity
 from .psk import PskKind
 from .tickets import Ticket
+from .values import dataclass, field
 from .wire.auth import CertificateRequest
 
 __all__ = [

@@ -21,7 +21,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,6 +37,7 @@ from .crypto.signatures12 import schemes12_for
 from .errors import KeyMismatch, UsageError
 from .pki.credential import Credential, Password, Signer
 from .pki.facts import RSASSA_PSS, load_certificates
+from .values import dataclass, field
 
 __all__ = ["ThreadedSigner", "TokenSigner", "TokenUri", "token_credential"]
 

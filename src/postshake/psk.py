@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from .crypto.hkdf import HASH_LENGTHS
 from .errors import UsageError
+from .values import dataclass, field
 
 __all__ = [
     "EarlyDataClaim",

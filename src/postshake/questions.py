@@ -8,7 +8,6 @@ by value: a question is named by its id.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 from .constants import Role, SignatureScheme
@@ -19,6 +18,7 @@ from .pki.identity import Identity
 from .pki.trust import PeerChain, VerifiedChain, Verifier
 from .psk import EarlyDataClaim, ExternalPsk, PskLookup, ReplayGuard
 from .tickets import TicketDatabase, TicketState
+from .values import dataclass, field
 
 __all__ = [
     "ChooseCredential",

@@ -11,13 +11,13 @@ between two connections could join them (RFC 7627 section 5.4).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from .constants import NamedGroup
 from .crypto.prf12 import MASTER_SECRET_LENGTH
 from .crypto.suites12 import TLS12_SUITES, Suite12
 from .errors import DecodeError, UsageError
+from .values import dataclass, field
 from .wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
 
 __all__ = ["Session12", "SessionCache12", "TicketSealer"]

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hmac
 import struct
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from cryptography.exceptions import InvalidTag
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from .crypto.suites import TLS13_SUITES
 from .errors import DecodeError, UsageError
+from .values import dataclass, field
 from .wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
 
 __all__ = ["MAX_LIFETIME", "Ticket", "TicketDatabase", "TicketKeys", "TicketState"]

@@ -688,7 +688,7 @@ def test_a_scheme_that_only_another_request_offered_is_refused() -> None:
     pair.ask(signature_algorithms=(S.ecdsa_secp256r1_sha256,))
     strict = pair.ask(signature_algorithms=(S.ed25519,))
     lenient = CertificateRequest(strict, pair.client.of(ReauthRequested)[0].request.extensions)
-    client = pair.client.connection._engine.reauth_client
+    client = pair.client.connection._engine.after.reauth_client
     assert client is not None
     _, transcript = client._pending[strict]
     client._pending[strict] = lenient, transcript  # the client believes what it likes
@@ -716,7 +716,7 @@ def test_r29_a_status_that_was_asked_for_is_taken_and_shown_to_the_verifier() ->
         return replace(request, extensions=Extensions((*request.extensions, StatusRequestEmpty())))
 
     context = pair.ask(verifier=Nosy())
-    server = pair.server.connection._engine.reauth_server
+    server = pair.server.connection._engine.after.reauth_server
     assert server is not None
     request = server._open[context]
     request.message = asking(request.message)  # our API does not ask yet

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ..errors import UsageError
 from ..pki.credential import Credential
 from ..pki.trust import TrustStore
+from ..values import dataclass
 
 __all__ = ["Authority", "Certified", "Folder", "private_file"]
 

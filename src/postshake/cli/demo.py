@@ -12,7 +12,6 @@ import argparse
 import socket
 import sys
 import threading
-from dataclasses import dataclass, field, replace
 from typing import TextIO
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
@@ -23,6 +22,7 @@ from ..events import Outcome, ReauthCompleted, TraceEntry
 from ..pki.identity import Identity
 from ..pki.trust import ChainVerifier
 from ..recording import Recording
+from ..values import dataclass, field, replace
 from .certs import Authority
 from .ladder import Ladder, Paint
 from .picture import save_page

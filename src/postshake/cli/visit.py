@@ -8,7 +8,6 @@ the answer has been sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from posixpath import normpath
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +16,7 @@ from ..drive.sync import Stream
 from ..errors import DataWaiting, ReauthUnavailable
 from ..events import Outcome
 from ..recording import Recording
+from ..values import dataclass, field
 from .ladder import clip, printable
 from .picture import picture
 

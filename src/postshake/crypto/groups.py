@@ -12,7 +12,6 @@ ML-KEM encapsulation, which OpenSSL draws itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ..constants import NamedGroup, name_of
 from ..errors import IllegalParameter, InternalError, UsageError
+from ..values import dataclass, field
 
 try:  # newer than the oldest cryptography we work with
     from cryptography.hazmat.primitives.asymmetric.mlkem import (

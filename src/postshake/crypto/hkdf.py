@@ -15,7 +15,7 @@ from typing import Final
 
 from ..errors import UsageError
 
-__all__ = ["HASH_LENGTHS", "derive_secret", "expand_label", "extract"]
+__all__ = ["HASH_LENGTHS", "derive_secret", "expand_label", "extract", "first_block"]
 
 HASH_LENGTHS: Final = {
     name: hashlib.new(name).digest_size for name in ("sha256", "sha384", "sha512")
@@ -53,7 +53,12 @@ def expand_label(hash_name: str, secret: bytes, label: bytes, context: bytes, le
 def derive_secret(hash_name: str, secret: bytes, label: bytes, transcript_hash: bytes) -> bytes:
     """Derive a secret for one purpose at one point of the handshake (§7.1)."""
     info = _info(label, len(transcript_hash), HASH_LENGTHS[hash_name])
-    return hmac.digest(secret, info + transcript_hash + b"\x01", hash_name)
+    return hmac.digest(secret, b"%b%b\x01" % (info, transcript_hash), hash_name)
+
+
+def first_block(label: bytes, length: int) -> bytes:
+    """Return what HKDF-Expand-Label without context hashes for its first block (§7.1)."""
+    return _info(label, 0, length) + b"\x01"
 
 
 @lru_cache(maxsize=256)

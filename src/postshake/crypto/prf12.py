@@ -12,10 +12,10 @@ The hash is the cipher suite's: SHA-256, or SHA-384 for suites that say so.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 from typing import Final
 
 from ..constants import Role
+from ..values import dataclass, field
 from .suites12 import Suite12
 
 __all__ = [

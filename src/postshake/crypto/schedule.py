@@ -28,7 +28,7 @@ import hashlib
 import hmac
 from typing import Final
 
-from .hkdf import HASH_LENGTHS, derive_secret, expand_label, extract
+from .hkdf import HASH_LENGTHS, derive_secret, expand_label, extract, first_block
 from .suites import IV_LENGTH, Suite
 
 __all__ = [
@@ -47,6 +47,10 @@ _ZEROS: Final = {name: bytes(length) for name, length in HASH_LENGTHS.items()}
 
 _NOTHING_HASHED: Final = {name: hashlib.new(name, b"").digest() for name in HASH_LENGTHS}
 """Transcript-Hash of no message at all, the context of some labels."""
+
+
+_KEY_BLOCKS: Final = {size: first_block(b"key", size) for size in (16, 32)}
+_IV_BLOCK: Final = first_block(b"iv", IV_LENGTH)
 
 
 class _Stage:
@@ -142,11 +146,13 @@ class MasterSecret(_Stage):
 
 
 def traffic_keys(suite: Suite, secret: bytes) -> tuple[bytes, bytes]:
-    """Derive the key and the IV of one direction from its traffic secret (§7.3)."""
-    return (
-        expand_label(suite.hash_name, secret, b"key", b"", suite.key_length),
-        expand_label(suite.hash_name, secret, b"iv", b"", IV_LENGTH),
-    )
+    """Derive the key and the IV of one direction from its traffic secret (§7.3).
+
+    Both are shorter than any hash, so one HMAC each gives them (RFC 5869 section 2.3).
+    """
+    size, name = suite.key_length, suite.hash_name
+    key = hmac.digest(secret, _KEY_BLOCKS[size], name)
+    return key[:size], hmac.digest(secret, _IV_BLOCK, name)[:IV_LENGTH]
 
 
 def next_traffic_secret(hash_name: str, secret: bytes) -> bytes:

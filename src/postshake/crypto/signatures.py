@@ -14,7 +14,6 @@ PKCS #1 v1.5 signs certificates, never a handshake: it has no row here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 
 from ..constants import SignatureScheme, name_of
 from ..errors import BadSignature, IllegalParameter, UsageError
+from ..values import dataclass
 
 try:  # newer than the oldest cryptography we work with
     from cryptography.hazmat.primitives.asymmetric import mldsa

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from ..constants import CipherSuite
+from ..values import dataclass
 
 __all__ = ["IV_LENGTH", "TAG_LENGTH", "TLS13_SUITES", "Aead", "Suite"]
 

@@ -6,13 +6,13 @@ TLS 1.3 a suite also says what the server signs its key exchange with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from ..constants import CipherSuite
+from ..values import dataclass
 from .suites import IV_LENGTH, Suite
 
 __all__ = ["TLS12_SUITES", "Authentication", "Suite12"]

@@ -6,7 +6,6 @@ Pure choices: nothing here signs, verifies or asks anybody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAl
 
 from ..constants import SignatureScheme, name_of
 from ..errors import DecodeError, IllegalParameter, WrongPurpose
+from ..values import dataclass
 from .credential import Credential
 from .der import (
     bit_string,

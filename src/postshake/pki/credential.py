@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast
@@ -28,6 +27,7 @@ from ..constants import SignatureScheme
 from ..crypto import signatures
 from ..crypto.signatures12 import fits12, schemes12_for, sign12
 from ..errors import KeyMismatch, UsageError
+from ..values import dataclass
 from .facts import RSASSA_PSS, describe, load_certificate, load_certificates
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]

@@ -44,12 +44,18 @@ none, so they can fail a path only by requiring one, and that is refused."""
 _POLICY_MAPPINGS = ObjectIdentifier("2.5.29.33")
 
 
+_READABLE: set[bytes] = set()
+"""Names that could be read, in DER. To add one twice, or to lose all, does no harm."""
+_READABLE_NAMES = 1024
+
+
 class Facts:
     """One certificate, with the fields that path validation reads.
 
     Args:
         der: the certificate.
         certificate: the same, if it was parsed already.
+        key: its key, if that was read already.
 
     Raises:
         ValueError: the bytes are not a certificate.
@@ -73,7 +79,7 @@ class Facts:
     )
 
     certificate: x509.Certificate
-    key: PublicKeyTypes
+    key: PublicKeyTypes | None
     not_before: float
     not_after: float
     basic_constraints: x509.BasicConstraints | None
@@ -84,7 +90,13 @@ class Facts:
     authority_key_identifier: bytes | None
     subject_key_identifier: bytes | None
 
-    def __init__(self, der: bytes, certificate: x509.Certificate | None = None) -> None:
+    def __init__(
+        self,
+        der: bytes,
+        certificate: x509.Certificate | None = None,
+        key: PublicKeyTypes | None = None,
+    ) -> None:
+        self.key = key
         self.certificate = load_certificate(der) if certificate is None else certificate
         self.der = der
         self.fields = certificate_fields(der)
@@ -104,7 +116,8 @@ class Facts:
                 self.not_before = certificate.not_valid_before_utc.timestamp()
                 self.not_after = certificate.not_valid_after_utc.timestamp()
                 self._read_extensions(certificate)
-                self.key = certificate.public_key()
+                if self.key is None:
+                    self.key = certificate.public_key()
             except (x509.UnsupportedGeneralNameType, UnsupportedAlgorithm) as error:
                 raise UnsupportedCertificate(f"certificate {self}: {error}") from error
             except (ValueError, TypeError, x509.DuplicateExtension) as error:
@@ -173,7 +186,13 @@ class Facts:
             BadCertificate: they cannot.
         """
         try:
-            _ = self.certificate.subject, self.certificate.issuer
+            for name in ("subject", "issuer"):
+                raw = getattr(self.fields, name)
+                if raw not in _READABLE:  # reading one takes as long as a tenth of a signature
+                    getattr(self.certificate, name)
+                    if len(_READABLE) >= _READABLE_NAMES:
+                        _READABLE.clear()
+                    _READABLE.add(raw)
         except (ValueError, TypeError) as error:
             raise BadCertificate(f"certificate {self} has a damaged name: {error}") from error
 

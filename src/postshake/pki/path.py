@@ -17,7 +17,6 @@ by name, as that is what an owner wants to hear of; UnknownCA means there was no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
@@ -30,6 +29,7 @@ from ..errors import (
     UnknownCA,
     WrongPurpose,
 )
+from ..values import dataclass, field
 from .constraints import check_name_constraints
 from .der import normal_name
 from .facts import Facts, utc

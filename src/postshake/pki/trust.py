@@ -12,13 +12,14 @@ change, as trust store and settings are fixed. Refusals are never remembered.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired
+from ..values import dataclass, field
 from .facts import Facts
 from .names import matches_names, name_mismatch, normalize_server_name
 from .path import PathSearch
@@ -47,9 +48,13 @@ class PeerChain:
     No argument, so that it cannot be another one by mistake.
     """
 
-    def with_leaf(self, leaf: x509.Certificate) -> PeerChain:
+    leaf_key: PublicKeyTypes | None = field(default=None, init=False, repr=False, compare=False)
+    """Its key, likewise."""
+
+    def with_leaf(self, leaf: x509.Certificate, key: PublicKeyTypes | None = None) -> PeerChain:
         """Keep what was parsed from the first certificate's very bytes; return itself."""
         object.__setattr__(self, "leaf", leaf)
+        object.__setattr__(self, "leaf_key", key)
         return self
 
 
@@ -116,15 +121,11 @@ class ChainVerifier:
         if not peer.certificates:
             raise CertificateRequired("expected a certificate, got none")
         path = self._find_path(peer)
-        chain = VerifiedChain(tuple(facts.der for facts in path))
-        self._remember(
-            key,
-            _Remembered(
-                chain,
-                max(facts.not_before for facts in path),
-                min(facts.not_after for facts in path) + 1,
-            ),
-        )
+        chain = VerifiedChain(tuple([facts.der for facts in path]))
+        if self.cache_size > 0:
+            since = max([facts.not_before for facts in path])
+            until = min([facts.not_after for facts in path]) + 1
+            self._remember(key, _Remembered(chain, since, until))
         return chain
 
     def forget(self) -> None:
@@ -136,7 +137,7 @@ class ChainVerifier:
         if peer.role is Role.server and peer.server_name is not None:
             host, _ = normalize_server_name(peer.server_name)  # a wrong one is our own fault
         try:
-            leaf = Facts(peer.certificates[0], peer.leaf)
+            leaf = Facts(peer.certificates[0], peer.leaf, peer.leaf_key)
         except ValueError as error:
             raise BadCertificate(f"the peer's certificate cannot be read: {error}") from error
         search = PathSearch(self.trust, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits)
@@ -148,8 +149,6 @@ class ChainVerifier:
     def _remember(self, key: _Key, remembered: _Remembered) -> None:
         # Other threads may be here too: each call on the dict is atomic, and losing
         # a race costs one more verification.
-        if self.cache_size < 1:
-            return
         if len(self._cache) >= self.cache_size:
             for oldest in list(self._cache)[: len(self._cache) - self.cache_size + 1]:
                 self._cache.pop(oldest, None)

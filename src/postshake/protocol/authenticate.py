@@ -13,7 +13,6 @@ type-check.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -38,6 +37,7 @@ from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Sign
 from ..record.limits import Limits
+from ..values import dataclass, field
 from ..wire.auth import (
     Certificate,
     CertificateEntry,
@@ -84,11 +84,13 @@ class SignedChain:
     leaf: x509.Certificate
     scheme: SignatureScheme
     ocsp_response: bytes | None = field(default=None, repr=False)
+    key: PublicKeyTypes | None = field(default=None, repr=False)
+    """The leaf's, if it was read."""
 
     def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
         """Put it as the question whether to believe it."""
         peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
-        return peer.with_leaf(self.leaf)
+        return peer.with_leaf(self.leaf, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,7 @@ def check_signature(
         leaf,
         SignatureScheme(scheme),
         first.response if first is not None else None,
+        key,
     )
 
 

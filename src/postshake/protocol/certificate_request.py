@@ -6,6 +6,8 @@ afterwards, where the context tells one request from another.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..constants import SignatureScheme
 from ..errors import MissingExtension
 from ..pki.choose import Wanted
@@ -49,8 +51,27 @@ def make_certificate_request(
         wanted: what the server accepts.
         request_ocsp: whether an OCSP response is wanted too (§4.4.2.1).
     """
-    schemes_cert = wanted.signature_algorithms_cert
-    schemes = wanted.signature_algorithms
+    return CertificateRequest(
+        context,
+        _extensions(
+            wanted.signature_algorithms,
+            wanted.signature_algorithms_cert,
+            wanted.authorities,
+            wanted.oid_filters,
+            request_ocsp,
+        ),
+    )
+
+
+@lru_cache(maxsize=64)  # a server asks for the same each time
+def _extensions(
+    wanted_schemes: tuple[int, ...],
+    schemes_cert: tuple[int, ...] | None,
+    authorities: tuple[bytes, ...],
+    oid_filters: tuple[tuple[bytes, bytes], ...],
+    request_ocsp: bool,
+) -> Extensions:
+    schemes = wanted_schemes
     if not RSA_KEYS.isdisjoint(schemes):
         # GnuTLS takes an RSA key for fit only where one of these is listed, and it may be,
         # for the chain (§4.2.3). No CertificateVerify with one is ever accepted.
@@ -58,15 +79,15 @@ def make_certificate_request(
             scheme for scheme in schemes_cert or () if scheme in RSA_PKCS1 and scheme not in schemes
         )
     extensions: list[Extension] = [SignatureAlgorithms(schemes)]
-    if schemes_cert is not None and schemes_cert != wanted.signature_algorithms:
+    if schemes_cert is not None and schemes_cert != wanted_schemes:
         extensions.append(SignatureAlgorithmsCert(schemes_cert))
-    if wanted.authorities:
-        extensions.append(CertificateAuthorities(wanted.authorities))
+    if authorities:
+        extensions.append(CertificateAuthorities(authorities))
     if request_ocsp:
         extensions.append(StatusRequestEmpty())
-    if wanted.oid_filters:
-        extensions.append(OidFilters(tuple(OidFilter(*pair) for pair in wanted.oid_filters)))
-    return CertificateRequest(context, Extensions(tuple(extensions)))
+    if oid_filters:
+        extensions.append(OidFilters(tuple([OidFilter(*pair) for pair in oid_filters])))
+    return Extensions(tuple(extensions)).encode_once()
 
 
 def wanted_by(request: CertificateRequest) -> Wanted:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from ..config import ClientConfig
 from ..constants import ClientCertificateType, NamedGroup, ProtocolVersion, Role, name_of
 from ..crypto.groups import answer_share
@@ -16,6 +14,7 @@ from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..session12 import Session12
+from ..values import dataclass, replace
 from ..wire.auth import CertificateVerify
 from ..wire.tls12 import (
     Certificate12,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
@@ -12,6 +11,7 @@ from ..crypto.groups import KeyShare
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, UnexpectedMessage, UnsupportedExtension, UnsupportedVersion
 from ..tickets import Ticket
+from ..values import dataclass, field
 from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello

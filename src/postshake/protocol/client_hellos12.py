@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.suites12 import TLS12_SUITES, Suite12
 from ..errors import IllegalParameter, NegotiationError, UnsupportedVersion
 from ..session12 import Session12
+from ..values import dataclass
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     EcPointFormats,

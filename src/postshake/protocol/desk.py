@@ -85,6 +85,8 @@ class Desk:
         conversation = self._asking.pop(question_id, None)
         if conversation is None:
             raise UsageError(f"question {question_id} is not open")
+        if not self._asking:
+            self._asking = {}  # one that was used keeps its size
         return conversation
 
     def open_questions(self) -> list[Conversation[Any]]:

@@ -7,9 +7,7 @@ wrong unwinds to `failing`, which sends the alert.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, NoReturn
 
 from ..config import ClientConfig, ServerConfig
@@ -23,7 +21,6 @@ from ..constants import (
     name_of,
 )
 from ..errors import (
-    AlertReceived,
     InternalError,
     PostshakeError,
     TLSError,
@@ -31,7 +28,7 @@ from ..errors import (
     UnexpectedMessage,
     UsageError,
 )
-from ..events import Direction, HandshakeCompleted, PeerClosed, TraceEntry
+from ..events import Direction, HandshakeCompleted, PeerClosed
 from ..record.layer import RecordLayer
 from ..record.limits import Budget
 from ..record.protection import Epoch
@@ -40,33 +37,46 @@ from ..session12 import Session12
 from ..tickets import Ticket
 from ..wire.alert import Alert
 from ..wire.tls12 import ChangeCipherSpec
+from .afterwards import Afterwards
+from .alerts import CLOSURE_ALERTS, bear, send_alert, trace_alert
 from .desk import Desk
 from .early_data import EarlyData
+from .failing import Failing
 from .flow import Ask, Conversation, Expect, Received
 from .handshake import client_handshake, server_handshake
-from .key_update import KeyUpdates
-from .link import Link, trace_epoch
-from .outcome import HandshakeOutcome, SessionSecrets
-from .reauth_client import ReauthClient
-from .reauth_server import ReauthServer
-from .renegotiation import Renegotiation
-from .resumption import TicketStore
-from .tickets import TicketIssuer
+from .link import Link
+from .outcome import HandshakeOutcome
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 
 APPLICATION_DATA = int(ContentType.application_data)
-CLOSURE_ALERTS = (AlertDescription.close_notify, AlertDescription.user_canceled)  # §6.1
-
-TLS12_ALERTS = {
-    AlertDescription.missing_extension: AlertDescription.handshake_failure,
-    AlertDescription.certificate_required: AlertDescription.handshake_failure,
-}
-"""What TLS 1.2 says instead of alerts that it does not know (RFC 5246 section 7.2.2)."""
 
 
 class Engine:
     """One end's conversations, and the records that feed them."""
+
+    __slots__ = (  # as all that every idle connection has
+        "_alert_budget",
+        "_data_allowed",
+        "_ended",
+        "_handshake",
+        "_reader",
+        "_server_name",
+        "_ticket",
+        "after",
+        "config",
+        "data_alone",
+        "desk",
+        "early_data",
+        "failure",
+        "layer",
+        "link",
+        "outcome",
+        "reassembly",
+        "received_close",
+        "role",
+        "started",
+    )
 
     def __init__(
         self,
@@ -89,26 +99,20 @@ class Engine:
         self.link = Link(self.role, config, self.layer, self.reassembly)
         self.link.session12 = session12
         self.desk = Desk()
-        self.key_updates = KeyUpdates(self.link, self.desk)
-        self.reauth_server: ReauthServer | None = None
-        self.reauth_client: ReauthClient | None = None
-        self.tickets: TicketStore | None = None
-        self.issuer: TicketIssuer | None = None
+        self.after = Afterwards(self.link, self.desk)
         self.early_data: EarlyData | None = None
         if isinstance(config, ClientConfig):
             limit = ticket.max_early_data_size if ticket is not None else 0
             self.early_data = EarlyData(self.link, config, limit)
         self._ticket = ticket
-        self.renegotiation = Renegotiation(self.link)
         self._server_name = server_name
         self._handshake: Conversation[HandshakeOutcome] | None = None
         self._reader: Conversation[Any] | None = None
         self._data_allowed = False
+        self.data_alone = False
+        """Whether data may come, and nothing but the data is of interest to anyone."""
         self._ended = False
         self._alert_budget = Budget(limits.warning_alerts, "alerts that change nothing")
-        # by role once the handshake is complete: what a message is for, with no reader;
-        # one that begins an answer gives the conversation that reads on
-        self._routes: dict[int, Callable[[Received], Conversation[Any] | None]] = {}
 
     def conversations(self) -> list[Conversation[Any]]:
         """Those that wait for a message or an answer."""
@@ -139,8 +143,8 @@ class Engine:
         try:  # route (a): `failing` costs more than a small record
             self.layer.feed(data)
             self._process()
-            if self.key_updates.owed:
-                self.key_updates.pay()
+            if self.after.key_updates.owed:
+                self.after.key_updates.pay()
         except Exception as error:
             self.break_by(error)
 
@@ -157,7 +161,7 @@ class Engine:
             if held:  # by this question: while the handshake asks, nothing else does
                 self._take_messages()
                 self._process()
-                self.key_updates.pay()
+                self.after.key_updates.pay()
         if self._ended:
             self.end_of_stream()
 
@@ -183,7 +187,7 @@ class Engine:
                     append(content)
                     plaintext.position += len(content)
                     if trace is not None:
-                        self.trace_data(Direction.received, len(content))
+                        self.link.trace_record(Direction.received, "application data", len(content))
                 continue
             self._take_record(content_type, content)
             if self.received_close or (self._handshake is not None and self.held):
@@ -209,15 +213,14 @@ class Engine:
             raise UnexpectedMessage("more early data than its ticket allows", section="4.2.10")
         self.desk.plaintext.add_early(content)
         if self.config.trace is not None:
-            self.trace_data(Direction.received, len(content))
+            self.link.trace_record(Direction.received, "application data", len(content))
 
     def _take_change_cipher_spec(self, content: bytes) -> None:
         """Give it to the reader like a message: TLS 1.2 alone has it (RFC 5246 section 7.1)."""
         self.reassembly.check_aligned()
         message = ChangeCipherSpec.decode(content)
         if self.config.trace is not None:
-            epoch = trace_epoch(self.link.inbound)
-            self.config.trace(TraceEntry(Direction.received, "ChangeCipherSpec", 1, epoch))
+            self.link.trace_record(Direction.received, "ChangeCipherSpec", 1)
         reader = self._reader
         if reader is None:
             raise UnexpectedMessage("ChangeCipherSpec after the handshake", section="RFC 5246, 7.1")
@@ -241,6 +244,7 @@ class Engine:
         self._data_allowed = (
             self.outcome is not None and self._reader is None and not self.reassembly.partial
         )
+        self.data_alone = self._data_allowed and not self.link.tls12 and self.config.trace is None
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
         message = self.link.decode(handshake_type, raw[4:])
@@ -249,16 +253,12 @@ class Engine:
         received = Received(message, raw)
         reader = self._reader
         if reader is not None and handshake_type == HandshakeType.hello_request:
-            self.renegotiation.ignore(received)
+            self.after.renegotiation.ignore(received)
             return
         if reader is not None:
             reader.take(received)
-        elif (route := self._routes.get(handshake_type)) is not None:
-            reader = route(received)
         else:
-            raise UnexpectedMessage(
-                f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
-            )
+            reader = self.after.take(handshake_type, received)
         if reader is not None:
             self._go_on_with(reader)
 
@@ -273,8 +273,7 @@ class Engine:
 
     def _take_alert(self, alert: Alert) -> None:
         description = alert.description
-        if self.config.trace is not None:
-            self._trace_alert(Direction.received, description)
+        trace_alert(self.link, Direction.received, description)
         closing = description in CLOSURE_ALERTS
         if closing and (self.reassembly.partial or (self.outcome and self._reader)):
             # an error may come anywhere; these would be passed over, and split a flight
@@ -283,22 +282,12 @@ class Engine:
                 f"and {self._what_is_awaited()}",
                 section=None if self.reassembly.partial else "4.6.2",
             )
-        if description == AlertDescription.user_canceled:  # RFC 9846 section 6.1
-            self._alert_budget.spend()
-        elif description == AlertDescription.close_notify and self.outcome is not None:
+        if description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
+            self.data_alone = False
             self.desk.emit(PeerClosed(self.desk.position))
-        elif alert.level == AlertLevel.warning and self._warnings_allowed:
-            self._alert_budget.spend()
         else:
-            raise AlertReceived(description, peer=self.role.peer)
-
-    @property
-    def _warnings_allowed(self) -> bool:
-        """Whether the peer may warn us: in TLS 1.2, and while that may yet be chosen."""
-        return self.link.tls12 or (
-            ProtocolVersion.TLS12 in self.config.versions and not self.link.inbound.protected
-        )
+            bear(self.link, alert, self._alert_budget)
 
     # --- what becomes of it
 
@@ -310,28 +299,9 @@ class Engine:
         self.desk.plaintext.end_early()
         if outcome.identity is not None:
             self.desk.commit_identity(outcome.identity)
-        if outcome.established.version == ProtocolVersion.TLS12:
-            self._routes[self.renegotiation.asks] = self.renegotiation.refuse
-        else:
-            self._open_routes(outcome)
+        if outcome.established.version != ProtocolVersion.TLS12:
+            self.after.begin(outcome)
         self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
-
-    def _open_routes(self, outcome: HandshakeOutcome) -> None:
-        """Say who takes what TLS 1.3 has after the handshake (§4.6)."""
-        config = self.config
-        assert isinstance(outcome.secrets, SessionSecrets)
-        shared = (outcome.established, outcome.transcript, self.desk)
-        self._routes[HandshakeType.key_update] = self.key_updates.take
-        if isinstance(config, ClientConfig):
-            self.tickets = TicketStore(self.link, outcome, outcome.secrets, self.desk)
-            self.reauth_client = ReauthClient(self.link, config, *shared)
-            self._routes[HandshakeType.new_session_ticket] = self.tickets.take
-            self._routes[HandshakeType.certificate_request] = self.reauth_client.take_request
-        else:
-            self.issuer = TicketIssuer(self.link, config, outcome, outcome.secrets, self.desk)
-            self.reauth_server = ReauthServer(self.link, config, *shared, self.issuer)
-            self._routes[HandshakeType.certificate] = self.reauth_server.take_certificate
-            self.issuer.issue(config.tickets)
 
     def give_up(self) -> None:
         """Close before the handshake is complete: nothing more is said or taken."""
@@ -339,6 +309,7 @@ class Engine:
             self.send_alert(AlertDescription.user_canceled)
             self.send_alert(AlertDescription.close_notify)
         self.started = self.link.closed = self.received_close = True
+        self.data_alone = False
         self._drop_conversations()
 
     def end_of_stream(self) -> None:
@@ -347,6 +318,7 @@ class Engine:
         if self.received_close or self.failure is not None or self.held:
             return  # what waits behind a question is looked at once that is answered
         awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
+        self.data_alone = False
         self.failure = TruncationError(
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
         )
@@ -357,7 +329,7 @@ class Engine:
         if self.failure is not None:
             raise UsageError(f"the connection has failed: {self.failure}") from self.failure
 
-    def failing(self, *, harmless: type[UsageError] | None = None) -> _Failing:
+    def failing(self, *, harmless: type[UsageError] | None = None) -> Failing:
         """Turn what goes wrong inside into the connection's failure.
 
         Args:
@@ -365,7 +337,7 @@ class Engine:
                 own fault.
         """
         self.check_working()
-        return _Failing(self, harmless)
+        return Failing(self.break_by, harmless)
 
     def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
@@ -380,6 +352,7 @@ class Engine:
         """Break the connection and queue the alert."""
         error.peer = self.role.peer
         self.failure = error
+        self.data_alone = False
         self._drop_conversations()
         self._forget_session12()
         if error.alert is not None and self.config.send_alerts and not self.link.closed:
@@ -399,50 +372,4 @@ class Engine:
 
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
-        if self.link.tls12:
-            description = TLS12_ALERTS.get(description, description)
-        if level is None:
-            level = AlertLevel.warning if description in CLOSURE_ALERTS else AlertLevel.fatal
-        if description == AlertDescription.close_notify or (
-            # user_canceled is followed by close_notify (RFC 9846 section 6.1)
-            level == AlertLevel.fatal and description != AlertDescription.user_canceled
-        ):
-            self.link.closed = True
-        if self.config.trace is not None:
-            self._trace_alert(Direction.sent, description)
-        self.layer.send(ContentType.alert, Alert(level, description).encode())
-
-    def trace_data(self, direction: Direction, size: int) -> None:
-        """Show application data to the trace; call it only where there is one."""
-        assert self.config.trace is not None
-        epoch = trace_epoch(self.link.protection(direction))
-        self.config.trace(TraceEntry(direction, "application data", size, epoch))
-
-    def _trace_alert(self, direction: Direction, description: int) -> None:
-        assert self.config.trace is not None
-        name = name_of(AlertDescription, description)
-        epoch = trace_epoch(self.link.protection(direction))
-        self.config.trace(TraceEntry(direction, f"Alert {name}", 2, epoch))
-
-
-class _Failing:
-    """See `Engine.failing`; a generator would take three times as long."""
-
-    __slots__ = ("_engine", "_harmless")
-
-    def __init__(self, engine: Engine, harmless: type[UsageError] | None) -> None:
-        self._engine = engine
-        self._harmless = harmless
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if isinstance(error, Exception):
-            if self._harmless is None or not isinstance(error, self._harmless):
-                self._engine.break_by(error)
+        send_alert(self.link, description, level)

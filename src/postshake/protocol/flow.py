@@ -19,11 +19,11 @@ through the step into the connection, which sends the alert, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..errors import InternalError, TLSError, UnexpectedHandshake
 from ..questions import Subject
+from ..values import dataclass
 from ..wire.handshake import Handshake
 from ..wire.tls12 import ChangeCipherSpec
 from .transcript import Transcript
@@ -35,7 +35,7 @@ M = TypeVar("M", bound=Handshake | ChangeCipherSpec)
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received:
     """A message of the peer's, and its bytes as they came."""
 
@@ -43,7 +43,7 @@ class Received:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Expect:
     """A flow waits for a message of one of these types."""
 
@@ -53,7 +53,7 @@ class Expect:
         return " or ".join(kind.__name__ for kind in self.kinds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ask:
     """A flow waits for its owner's answer."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..session12 import Session12
+from ..values import dataclass
 from ..wire.extensions import Extensions
 from ..wire.hello import ClientHello, ServerHello
 

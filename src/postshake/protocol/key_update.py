@@ -21,6 +21,8 @@ class KeyUpdates:
     next application data, and a peer that floods us gets no flood back.
     """
 
+    __slots__ = ("_asked", "_desk", "_link", "_rate", "owed")
+
     def __init__(self, link: Link, desk: Desk) -> None:
         self._link = link
         self._desk = desk

@@ -175,6 +175,12 @@ class Link:
         """Return the protection of one direction."""
         return self.inbound if direction is Direction.received else self.outbound
 
+    def trace_record(self, direction: Direction, what: str, size: int) -> None:
+        """Show what is no handshake message to the trace; call it only where there is one."""
+        assert self.config.trace is not None
+        epoch = trace_epoch(self.protection(direction))
+        self.config.trace(TraceEntry(direction, what, size, epoch))
+
     def trace(self, direction: Direction, message: Handshake, size: int) -> None:
         """Show a message to the trace; call it only where there is one."""
         assert self.config.trace is not None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-
 from ..config import ClientConfig
 from ..constants import (
     NamedGroup,
@@ -14,6 +12,7 @@ from ..crypto.groups import KeyShare, generate_share
 from ..errors import IllegalParameter
 from ..pki.names import normalize_server_name
 from ..session12 import Session12
+from ..values import dataclass, field, replace
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,

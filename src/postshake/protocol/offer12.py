@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
 from ..session12 import Session12
+from ..values import replace
 from ..wire.extensions import (
     EcPointFormats,
     ExtendedMasterSecret,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ..crypto.suites import Suite
 from ..events import Established
 from ..pki.identity import Identity
 from ..session12 import Session12
+from ..values import dataclass, field
 from .authenticate import FinishedProof
 from .secrets12 import SessionSecrets12
 from .transcript import Transcript

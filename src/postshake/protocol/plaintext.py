@@ -7,8 +7,6 @@ crosses such a change, so each piece that is read has one identity.
 
 from __future__ import annotations
 
-from collections import deque
-
 from ..pki.identity import Identity
 
 __all__ = ["Plaintext"]
@@ -17,11 +15,20 @@ __all__ = ["Plaintext"]
 class Plaintext:
     """Received application data that has not been read yet."""
 
-    __slots__ = ("_offset", "_turn", "chunks", "early_end", "history", "position", "read_position")
+    __slots__ = (
+        "_first",
+        "_offset",
+        "_turn",
+        "chunks",
+        "early_end",
+        "history",
+        "position",
+        "read_position",
+    )
 
     def __init__(self) -> None:
-        self.chunks: deque[bytes] = deque()
-        """What is there to read. Whoever appends adds to `position` too."""
+        self.chunks: list[bytes] = []  # an empty deque takes ten times as much memory
+        """What there is to read. Whoever appends adds to `position` too."""
         self.position = 0
         """How many bytes were ever received."""
         self.read_position = 0
@@ -30,7 +37,8 @@ class Plaintext:
         """From which position on the peer was known as whom."""
         self.early_end = 0
         """Up to which position it is early data, which anyone may have replayed."""
-        self._offset = 0  # into the first chunk
+        self._first = 0  # index of the first chunk that was not read
+        self._offset = 0  # into that
         self._turn = 0  # index of the history's entry for read_position
 
     @property
@@ -67,7 +75,7 @@ class Plaintext:
     @property
     def left_of_record(self) -> int:
         """How many bytes of the oldest record can be read."""
-        return len(self.chunks[0]) - self._offset if self.chunks else 0
+        return len(self.chunks[self._first]) - self._offset if self.chunks else 0
 
     def read(self, size: int = -1) -> bytes:
         """Take at most `size` bytes, all from the same identity; all if negative."""
@@ -79,25 +87,31 @@ class Plaintext:
                 size = available if size < 0 else min(size, available)
         chunks = self.chunks
         if size < 0 and len(chunks) == 1 and not self._offset:  # nearly always
-            data = chunks.popleft()
+            data = chunks.pop()
             self.read_position += len(data)
             return data
         if not chunks or size == 0:
             return b""
         left = self.position - self.read_position if size < 0 else size
         taken: list[bytes] = []
-        while chunks and left:
-            chunk = chunks[0]
-            if self._offset or len(chunk) > left:
-                piece = chunk[self._offset : self._offset + left]
+        first = self._first
+        while left and first < len(chunks):
+            piece = chunks[first]
+            if self._offset or len(piece) > left:
+                whole = len(piece)
+                piece = piece[self._offset : self._offset + left]
                 self._offset += len(piece)
-                if self._offset == len(chunk):
-                    chunks.popleft()
-                    self._offset = 0
-            else:
-                piece = chunks.popleft()
+                if self._offset < whole:
+                    taken.append(piece)
+                    break
+                self._offset = 0
+            first += 1
             taken.append(piece)
             left -= len(piece)
+        if 2 * first >= len(chunks):  # as many were read: each is moved once at most
+            del chunks[:first]
+            first = 0
+        self._first = first
         data = taken[0] if len(taken) == 1 else b"".join(taken)
         self.read_position += len(data)
         return data

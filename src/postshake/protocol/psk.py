@@ -21,7 +21,6 @@ fails costs a full handshake, in which the peer can prove itself anew.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..constants import PskKeyExchangeMode, Role
@@ -32,6 +31,7 @@ from ..pki.trust import PeerChain, VerifiedChain
 from ..psk import ExternalPsk, PskKind
 from ..questions import JudgePeer, Refused
 from ..tickets import TicketState
+from ..values import dataclass, field, replace
 from .authenticate import FinishedProof
 from .flow import Flow, ask
 from .transcript import Transcript

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..config import ClientConfig
 from ..constants import PskKeyExchangeMode, Role
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, NegotiationError
 from ..tickets import Ticket
+from ..values import replace
 from ..wire.extensions import (
     EarlyDataIndication,
     Extension,

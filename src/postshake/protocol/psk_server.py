@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
 
 from ..config import ClientAuth, ServerConfig
 from ..constants import PskKeyExchangeMode, Role
@@ -12,6 +11,7 @@ from ..errors import DecryptError, InternalError, UsageError
 from ..psk import ExternalPsk
 from ..questions import FindPsk, FindTicket
 from ..tickets import TicketState
+from ..values import replace
 from ..wire.extensions import (
     PreSharedKeyClientHello,
     PskKeyExchangeModes,

@@ -36,7 +36,6 @@ must cope (§4.6.2). The late answer is read, checked, and dropped.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..config import AuthRequest, ServerConfig
@@ -47,6 +46,7 @@ from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.trust import Verifier
 from ..questions import JudgePeer, Verdict
+from ..values import dataclass, field
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from .authenticate import (
     FinishedProof,

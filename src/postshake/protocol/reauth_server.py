@@ -6,7 +6,6 @@ How one answer is read stands in `reauth`; here is what becomes of it.
 from __future__ import annotations
 
 import heapq
-from dataclasses import replace
 
 from ..config import AuthRequest, Refusal, ServerConfig
 from ..errors import (
@@ -24,6 +23,7 @@ from ..events import Established, Outcome, ReauthCompleted
 from ..pki.choose import Wanted, check_oid_filters, leads_to
 from ..pki.trust import VerifiedChain
 from ..questions import Refused, Verdict
+from ..values import replace
 from ..wire.auth import Certificate
 from .authenticate import identify
 from .certificate_request import make_certificate_request
@@ -42,6 +42,18 @@ CONTEXT_LENGTH = 32  # §4.3.2: unpredictable; OpenSSL's length
 class ReauthServer:
     """The requests that a server has made on one connection."""
 
+    __slots__ = (
+        "_config",
+        "_deadlines",
+        "_desk",
+        "_established",
+        "_issuer",
+        "_link",
+        "_open",
+        "_spent",
+        "_transcript",
+    )
+
     def __init__(
         self,
         link: Link,
@@ -59,7 +71,7 @@ class ReauthServer:
         self._issuer = issuer
         self._open: dict[bytes, OpenRequest] = {}
         self._deadlines: list[tuple[float, bytes]] = []
-        self._spent: set[bytes] = set()  # contexts of all requests ever made
+        self._spent: dict[bytes, None] = {}  # contexts of all requests ever made
 
     @property
     def open_requests(self) -> tuple[bytes, ...]:
@@ -83,9 +95,9 @@ class ReauthServer:
             ),
             oid_filters=policy.oid_filters,
         )
-        message = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
         flight = Flight(self._transcript.fork())
         try:
+            message = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
             flight.add(message)
         except InternalError as error:  # a list too long for its length, say
             raise UsageError(f"this request cannot be written: {error}") from error
@@ -97,7 +109,7 @@ class ReauthServer:
         )
         request.conversation.begin()
         self._open[context] = request
-        self._spent.add(context)
+        self._spent[context] = None
         if policy.within is not None:
             deadline = self._config.clock() + policy.within
             heapq.heappush(self._deadlines, (deadline, context))

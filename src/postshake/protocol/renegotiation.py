@@ -20,6 +20,8 @@ class Renegotiation:
     no_renegotiation answers both, and the connection goes on.
     """
 
+    __slots__ = ("_link", "_rate", "asks")
+
     def __init__(self, link: Link) -> None:
         self._link = link
         limits = link.config.limits

@@ -22,6 +22,8 @@ __all__ = ["TicketStore"]
 class TicketStore:
     """The tickets that a client received on one connection, newest last."""
 
+    __slots__ = ("_budget", "_desk", "_limit", "_link", "_outcome", "_secrets", "tickets")
+
     def __init__(
         self, link: Link, outcome: HandshakeOutcome, secrets: SessionSecrets, desk: Desk
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 
 from ..constants import Role
 from ..crypto.prf12 import (
@@ -17,6 +16,7 @@ from ..crypto.prf12 import (
 )
 from ..crypto.suites12 import Suite12
 from ..errors import DecodeError, DecryptError, UsageError
+from ..values import dataclass, field
 from ..wire.auth import Finished
 from ..wire.tls12 import ChangeCipherSpec
 from .authenticate import FinishedProof

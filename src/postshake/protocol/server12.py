@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ..config import ClientAuth, ServerConfig
 from ..constants import ClientCertificateType, ProtocolVersion, Role, SignatureScheme, name_of
 from ..crypto.groups import KeyShare, generate_share
@@ -17,6 +15,7 @@ from ..pki.names import matches_host
 from ..pki.trust import VerifiedChain
 from ..questions import ChooseCredential, Refused
 from ..session12 import Session12
+from ..values import dataclass, field
 from ..wire.auth import CertificateVerify
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, replace
 
 from ..config import ServerConfig
 from ..constants import (
@@ -23,6 +22,7 @@ from ..errors import (
     NoCommonGroup,
     UnsupportedVersion,
 )
+from ..values import dataclass, replace
 from ..wire.extensions import (
     Cookie,
     EarlyDataIndication,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..config import ServerConfig
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, name_of
 from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
@@ -13,6 +11,7 @@ from ..errors import (
     NegotiationError,
     UnsupportedVersion,
 )
+from ..values import dataclass
 from ..wire.extensions import (
     EcPointFormats,
     ExtendedMasterSecret,

@@ -28,6 +28,8 @@ MAX_TICKET = 2**15
 class TicketIssuer:
     """The tickets that a server sends on one connection."""
 
+    __slots__ = ("_config", "_desk", "_link", "_outcome", "_secrets", "_sent")
+
     def __init__(
         self,
         link: Link,
@@ -50,10 +52,12 @@ class TicketIssuer:
             How many; 0 when none could be used: the client does no resumption, the
             session's time is up, or the client's identity could not be judged again.
         """
+        if count < 1 or not self._outcome.resumable:
+            return 0
         identity = self._desk.peer_identity
         lifetime = self._lifetime(identity)
         unusable = identity is not None and self._config.verifier is None
-        if not self._outcome.resumable or lifetime <= 0 or unusable:
+        if lifetime <= 0 or unusable:
             return 0
         for _ in range(count):
             # unique in this connection: it sets the PSKs apart

@@ -13,7 +13,7 @@ from collections import deque
 from ..constants import ContentType
 from ..errors import DecodeError, RecordOverflow, UnexpectedMessage
 
-__all__ = ["HEADER_LENGTH", "MAX_CIPHERTEXT", "MAX_PLAINTEXT", "Deframer"]
+__all__ = ["HEADER_LENGTH", "MAX_CIPHERTEXT", "MAX_PLAINTEXT", "SMALL", "Deframer"]
 
 HEADER_LENGTH = 5
 """Content type, legacy_record_version, length (§5.1)."""
@@ -26,7 +26,8 @@ MAX_CIPHERTEXT = 2**14 + 256
 
 _APPLICATION_DATA = int(ContentType.application_data)
 _KNOWN_TYPES = frozenset(ContentType) - {ContentType.invalid}
-_SMALL = 2048  # below this a slice of bytes costs less than a view and its slice
+SMALL = 2048
+"""Below this a slice of bytes costs less than a view and its slice."""
 
 
 class Deframer:
@@ -42,6 +43,7 @@ class Deframer:
         "_skip",
         "_started",
         "_view",
+        "idle",
     )
 
     def __init__(self) -> None:
@@ -54,6 +56,8 @@ class Deframer:
         self._held = 0  # bytes in the pieces, without those
         self._started = False  # whether a record header was ever accepted
         self._closed = False
+        self.idle = True
+        """Whether `next_fragment` was called until nothing was left."""
 
     def __repr__(self) -> str:
         return f"Deframer({self.buffered} bytes buffered)"
@@ -63,17 +67,21 @@ class Deframer:
         """How many bytes are not taken yet."""
         return self._end - self._offset + self._held
 
-    def feed(self, data: bytes | bytearray | memoryview) -> None:
-        """Add bytes from the peer; ``bytes`` are kept without a copy."""
+    def feed(self, data: bytes | bytearray | memoryview, offset: int = 0) -> None:
+        """Add bytes from the peer; ``bytes`` are kept without a copy.
+
+        An offset, past which they begin, is for `idle` deframers alone.
+        """
         if type(data) is not bytes:
             data = bytes(memoryview(data))
         if self._offset == self._end and not self._held:
             if self._closed:
                 return
             self._buffer = data
-            self._offset = 0
+            self.idle = False
+            self._offset = offset
             self._end = length = len(data)
-            self._view = data if length < _SMALL else memoryview(data)
+            self._view = data if length < SMALL else memoryview(data)
         elif data:
             if self._pieces is None:
                 self._pieces = deque()
@@ -86,6 +94,7 @@ class Deframer:
         self._held = self._skip = 0
         self._release()
         self._closed = True
+        self.idle = False
 
     def next_fragment(self) -> tuple[bytes, bytes | memoryview] | None:
         """Give the next record's header and body, or None if it is not whole yet.
@@ -100,6 +109,7 @@ class Deframer:
             self._buffer = self._view = b""
             self._offset = self._end = 0
             self._pieces = None
+            self.idle = not self._closed
             return None
         body = start + 5
         if body <= self._end:

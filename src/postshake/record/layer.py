@@ -2,8 +2,8 @@
 
 `RecordLayer` takes bytes from the transport and gives opened records; it takes
 content and gives bytes. What is allowed as a record is judged here, what a
-message means is not. `next_record` is the path that all application data
-takes: its first lines are the whole of it, and everything rarer is elsewhere.
+message means is not. `receive_data` is the path that application data takes;
+`next_record` is the path of all else, and of what comes between.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..errors import (
 )
 from .deframer import MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
-from .protection import Epoch, Inbound, Outbound
+from .protection import Epoch, Inbound, Outbound, Pile
 from .protection12 import Inbound12, Outbound12
 
 __all__ = ["PaddingPolicy", "RecordLayer"]
@@ -56,7 +56,6 @@ class RecordLayer:
         "_output",
         "_padding",
         "ccs_allowed",
-        "feed",
         "inbound",
         "max_fragment_out",
         "outbound",
@@ -86,8 +85,6 @@ class RecordLayer:
         """
         self._padding = padding
         self._deframer = Deframer()
-        self.feed = self._deframer.feed
-        """Takes bytes from the transport; ``bytes`` are read in place, not copied."""
         self._output: list[bytes] = []
         self._failure: TLSError | None = None
         self._ccs_budget = Budget(limits.change_cipher_specs, "ChangeCipherSpec records")
@@ -117,6 +114,30 @@ class RecordLayer:
     def max_plaintext_in(self, size: int) -> None:
         self.inbound.max_plaintext = size
 
+    def feed(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the transport; ``bytes`` are read in place, not copied."""
+        self._deframer.feed(data)
+
+    def receive_data(self, data: bytes, into: Pile) -> bool:
+        """Take bytes from the transport, and open the application data in front.
+
+        This is `feed` and what `next_record` would give, for a connection of TLS 1.3
+        whose peer sends application data, as nearly all always do.
+
+        Returns:
+            Whether that was all; if not, go on with `next_record`.
+        """
+        if not self._deframer.idle:
+            self.feed(data)
+            return False
+        end = self.inbound.open_many(data, into)
+        if end:
+            self._empty_records = 0
+        if end == len(data) and self.inbound.ahead is None:
+            return True
+        self._deframer.feed(data, end)
+        return False
+
     def next_record(self) -> tuple[int, bytes] | None:
         """Open the next record: its content type and content (§5.2).
 
@@ -133,6 +154,10 @@ class RecordLayer:
         """
         inbound = self.inbound
         try:
+            if inbound.ahead is not None:
+                record = inbound.open_ahead()
+                self._check_inner(record)
+                return record
             while (fragment := self._deframer.next_fragment()) is not None:
                 header, body = fragment
                 if header[0] == _APPLICATION_DATA and inbound.protected:

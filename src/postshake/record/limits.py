@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 
 from ..errors import TooMuch, UsageError
+from ..values import dataclass
 
 __all__ = ["Budget", "Limits", "RateLimit"]
+
+
+_WINDOWS = ("key_update_window", "request_window")  # in seconds: a rate needs some
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,12 @@ class Limits:
     """Tickets that a server may send over one connection."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            window = field.name.endswith("_window") and field.type == "float"
+        for name in self.__match_args__:
+            value = getattr(self, name)
+            window = name in _WINDOWS
             if value < 0 or (window and not value):
                 least = "more than 0" if window else "at least 0"
-                raise UsageError(f"limit {field.name}: expected {least}, got {value}")
+                raise UsageError(f"limit {name}: expected {least}, got {value}")
 
 
 class Budget:

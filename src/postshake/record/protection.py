@@ -49,6 +49,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 from io import BytesIO
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 
@@ -56,9 +57,9 @@ from ..constants import ContentType
 from ..crypto.schedule import next_traffic_secret, traffic_keys
 from ..crypto.suites import TAG_LENGTH, Aead, Suite
 from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
-from .deframer import HEADER_LENGTH, MAX_PLAINTEXT
+from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, SMALL
 
-__all__ = ["MAX_GENERATION", "Epoch", "Inbound", "Outbound"]
+__all__ = ["MAX_GENERATION", "Epoch", "Inbound", "Outbound", "Pile"]
 
 MAX_GENERATION = 2**48 - 1
 """The most KeyUpdates that we send in a connection (RFC 9846, Key and IV Update)."""
@@ -71,6 +72,15 @@ _TYPE_BYTES = [bytes((code,)) for code in range(256)]
 
 _Seal = Callable[[bytes, bytes | memoryview, bytes], bytes]
 _Open = Callable[[bytes, bytes | memoryview, bytes], bytes]
+
+
+class Pile(Protocol):
+    """Where opened application data goes."""
+
+    chunks: list[bytes]
+    """The contents of records."""
+    position: int
+    """How many bytes were ever added."""
 
 
 class Epoch(IntEnum):
@@ -171,20 +181,20 @@ class Outbound(_Protection):
                 data without protection, or the sequence numbers of this key
                 are used up. Nothing was sealed then.
         """
-        size = len(data) + padding
-        if size > MAX_PLAINTEXT or padding < 0:
-            raise InternalError(
-                f"seal: expected a record of at most {MAX_PLAINTEXT} bytes, "
-                f"got {size}, of them {padding} padding"
-            )
+        size = len(data)
+        if padding or size > MAX_PLAINTEXT:
+            size += padding
+            if size > MAX_PLAINTEXT or padding < 0:
+                raise InternalError(
+                    f"seal: expected a record of at most {MAX_PLAINTEXT} bytes, "
+                    f"got {size}, of them {padding} padding"
+                )
         if not self.protected:
             return self._seal_plain(content_type, data)
-        if type(data) is bytes:
+        if type(data) is bytes and not padding:
             inner = data + _TYPE_BYTES[content_type]
         else:
-            inner = b"".join((data, _TYPE_BYTES[content_type]))
-        if padding:
-            inner += bytes(padding)
+            inner = b"".join((data, _TYPE_BYTES[content_type], bytes(padding)))
         header = (_PROTECTED_HEADER + size).to_bytes(5, "big")
         sequence = self.sequence
         if sequence >= _END_OF_SEQUENCE:
@@ -258,12 +268,14 @@ class Outbound(_Protection):
 class Inbound(_Protection):
     """The direction from the peer to us."""
 
-    __slots__ = ("_open", "max_plaintext")
+    __slots__ = ("_open", "ahead", "max_plaintext")
 
     def __init__(self) -> None:
         super().__init__()
         self.max_plaintext = MAX_PLAINTEXT
         """The most that content and padding of a protected record may be."""
+        self.ahead: bytes | None = None
+        """What `open_many` opened and did not want: the next record's content and type."""
         self._open: _Open = _no_key
 
     def open(self, header: bytes, body: bytes | memoryview) -> tuple[int, bytes]:
@@ -287,6 +299,56 @@ class Inbound(_Protection):
                 section="5.2",
             ) from None
         self.sequence = sequence + 1
+        return self._judge(inner)
+
+    def open_many(self, data: bytes, into: Pile) -> int:
+        """Open the records of application data that these bytes begin with (§5.2).
+
+        This is `open` for all that a stream mostly consists of, in one loop without a
+        call of ours for a record. It ends before a record that is not whole or that
+        `open` must judge, and after one that holds something else, which it puts
+        `ahead`.
+
+        Returns:
+            Where it ended. What lies behind is as if it had never been looked at.
+        """
+        offset, end = 0, len(data)
+        view = data if end < SMALL else memoryview(data)
+        decrypt, iv, sequence = self._open, self._iv, self.sequence
+        if sequence + end >= _END_OF_SEQUENCE:
+            return 0
+        most = self.max_plaintext + 1 + TAG_LENGTH
+        append = into.chunks.append
+        received = 0
+        while offset + _OVERHEAD < end:
+            body = offset + 5
+            header = data[offset:body]
+            length = header[3] << 8 | header[4]
+            stop = body + length
+            if header[0] != _APPLICATION_DATA or stop > end or not TAG_LENGTH < length <= most:
+                break
+            try:
+                inner = decrypt((iv ^ sequence).to_bytes(12, "big"), view[body:stop], header)
+            except InvalidTag:  # `open` knows what to say
+                break
+            sequence += 1
+            offset = stop
+            if inner[-1] != _APPLICATION_DATA or len(inner) == 1:
+                self.ahead = inner
+                break
+            append(inner[:-1])
+            received += len(inner) - 1
+        self.sequence = sequence
+        into.position += received
+        return offset
+
+    def open_ahead(self) -> tuple[int, bytes]:
+        """Give the record that `open_many` ended with, judged as `open` does."""
+        inner, self.ahead = self.ahead, None
+        assert inner is not None
+        return self._judge(inner)
+
+    def _judge(self, inner: bytes) -> tuple[int, bytes]:
         if len(inner) - 1 > self.max_plaintext:
             raise RecordOverflow(
                 f"record: expected at most {self.max_plaintext} bytes of content and padding, "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..errors import UsageError
 from ..pki.credential import Credential, Password, Signer
 from ..pki.trust import ChainVerifier, TrustStore, Verifier
+from ..values import dataclass
 from . import codes
 from .errors import SessionError, translate
 

@@ -12,7 +12,6 @@ have not, such as ``AES-128-CBC``, are known and change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from ..constants import CipherSuite as C
 from ..constants import NamedGroup as G
@@ -21,6 +20,7 @@ from ..constants import SignatureScheme as S
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import certificate_schemes, handshake_schemes
 from ..crypto.signatures12 import handshake_schemes12
+from ..values import dataclass, field
 from . import codes
 from .errors import SessionError
 

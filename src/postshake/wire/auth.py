@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..constants import HandshakeType
+from ..values import dataclass
 from .codec import Reader, u16, vec8, vec16, vec24
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind
 

@@ -6,11 +6,11 @@ can check, and in the entries of a Certificate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ..constants import CertificateStatusType, ExtensionType
 from ..errors import IllegalParameter
+from ..values import dataclass
 from .codec import Empty, Reader, u8, u16_list, vec8, vec16, vec24
 
 __all__ = [

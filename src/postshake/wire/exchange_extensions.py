@@ -7,11 +7,11 @@ the body differs by message, each body is a class of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ..constants import ExtensionType, NamedGroup, name_of
 from ..errors import IllegalParameter
+from ..values import dataclass
 from .codec import Empty, Reader, u8_list, u16, u16_list, u32, vec8, vec16
 
 __all__ = [

@@ -7,12 +7,12 @@ The classes of single extensions are named here and live in three modules:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, Self, TypeVar
 
 from ..constants import ExtensionType, name_of
 from ..errors import IllegalParameter, MissingExtension
+from ..values import dataclass, field
 from .auth_extensions import (
     CertificateAuthorities,
     CertificateStatus,
@@ -165,6 +165,7 @@ class Extensions:
     """
 
     items: tuple[Extension, ...] = ()
+    _encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Extension]:
         return iter(self.items)
@@ -242,8 +243,15 @@ class Extensions:
             offset = stop
         return cls(tuple(items))
 
+    def encode_once(self) -> Extensions:
+        """Keep what `encode` gives, of a block that many messages will have; return itself."""
+        object.__setattr__(self, "_encoded", self.encode())
+        return self
+
     def encode(self) -> bytes:
         """Write the block with its length."""
+        if self._encoded is not None:
+            return self._encoded
         if not self.items:
             return b"\0\0"
         parts: list[bytes] = []

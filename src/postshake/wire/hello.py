@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..constants import ExtensionType, HandshakeType, ProtocolVersion
 from ..errors import DecodeError, IllegalParameter
+from ..values import dataclass
 from .codec import Reader, u8, u16, u16_list, vec8, vec16
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind, PreSharedKeyClientHello
 

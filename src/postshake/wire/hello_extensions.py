@@ -6,11 +6,11 @@ TLS 1.2 has a use for, which a client of both versions offers all the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from ..constants import ExtensionType
 from ..errors import IllegalParameter, InternalError
+from ..values import dataclass
 from .codec import Empty, Reader, u8, u8_list, u16, vec8, vec16
 
 __all__ = [

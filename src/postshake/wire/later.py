@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..constants import HandshakeType, KeyUpdateRequest
 from ..errors import IllegalParameter
+from ..values import dataclass
 from .codec import Reader, u8, u32, vec8, vec16
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind
 

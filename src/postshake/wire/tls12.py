@@ -6,11 +6,11 @@ both versions and stand where TLS 1.3 has them. A shape that differs ends in ``1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from ..constants import CertificateStatusType, HandshakeType
 from ..errors import IllegalParameter, UnexpectedMessage
+from ..values import dataclass
 from .codec import Reader, u8, u8_list, u16, u16_list, u32, vec8, vec16, vec24
 
 __all__ = [

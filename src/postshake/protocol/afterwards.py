@@ -1,0 +1,92 @@
+"""What may come after the handshake, and whom it concerns (§4.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config import ClientConfig, ServerConfig
+from ..constants import HandshakeType, name_of
+from ..errors import UnexpectedMessage
+from .desk import Desk
+from .flow import Conversation, Received
+from .key_update import KeyUpdates
+from .link import Link
+from .outcome import HandshakeOutcome, SessionSecrets
+from .reauth_client import ReauthClient
+from .reauth_server import ReauthServer
+from .renegotiation import Renegotiation
+from .resumption import TicketStore
+from .tickets import TicketIssuer
+
+__all__ = ["Afterwards"]
+
+
+class Afterwards:
+    """The takers of messages that no conversation expects."""
+
+    __slots__ = (
+        "_desk",
+        "_link",
+        "_renegotiation",
+        "issuer",
+        "key_updates",
+        "reauth_client",
+        "reauth_server",
+        "tickets",
+    )
+
+    def __init__(self, link: Link, desk: Desk) -> None:
+        self._link = link
+        self._desk = desk
+        self.key_updates = KeyUpdates(link, desk)
+        self.reauth_server: ReauthServer | None = None
+        self.reauth_client: ReauthClient | None = None
+        self.tickets: TicketStore | None = None
+        self.issuer: TicketIssuer | None = None
+        self._renegotiation: Renegotiation | None = None  # until the peer of a TLS 1.2 wants it
+
+    @property
+    def renegotiation(self) -> Renegotiation:
+        """What takes the wishes of a TLS 1.2 peer."""
+        if self._renegotiation is None:
+            self._renegotiation = Renegotiation(self._link)
+        return self._renegotiation
+
+    def begin(self, outcome: HandshakeOutcome) -> None:
+        """Prepare for what TLS 1.3 has after this handshake; a server sends its tickets."""
+        link, desk, config = self._link, self._desk, self._link.config
+        assert isinstance(outcome.secrets, SessionSecrets)
+        shared = (outcome.established, outcome.transcript, desk)
+        if isinstance(config, ClientConfig):
+            self.tickets = TicketStore(link, outcome, outcome.secrets, desk)
+            self.reauth_client = ReauthClient(link, config, *shared)
+        else:
+            assert isinstance(config, ServerConfig)
+            self.issuer = TicketIssuer(link, config, outcome, outcome.secrets, desk)
+            self.reauth_server = ReauthServer(link, config, *shared, self.issuer)
+            self.issuer.issue(config.tickets)
+
+    def take(self, handshake_type: int, received: Received) -> Conversation[Any] | None:
+        """Give a message to whom it concerns.
+
+        Returns:
+            The conversation that reads on, if the message begins an answer.
+
+        Raises:
+            UnexpectedMessage: it concerns nobody here.
+        """
+        if handshake_type == HandshakeType.certificate and self.reauth_server is not None:
+            return self.reauth_server.take_certificate(received)
+        if handshake_type == HandshakeType.certificate_request and self.reauth_client is not None:
+            self.reauth_client.take_request(received)
+        elif handshake_type == HandshakeType.new_session_ticket and self.tickets is not None:
+            self.tickets.take(received)
+        elif handshake_type == HandshakeType.key_update and not self._link.tls12:
+            self.key_updates.take(received)
+        elif self._link.tls12 and handshake_type == self.renegotiation.asks:
+            self.renegotiation.refuse(received)
+        else:
+            raise UnexpectedMessage(
+                f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
+            )
+        return None
