@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,6 +125,8 @@ class Identity:
 
         It is ASCII without control characters, whatever a certificate holds, and has no secrets.
         """
+        import json  # only for who logs
+
         return json.dumps(self.to_dict())
 
     def __repr__(self) -> str:
