@@ -99,6 +99,8 @@ class Recording:
         self.role = role
         self.lines: list[dict[str, Any]] = []
         """The lines, without the first, which names the format."""
+        self.captured = False
+        """Whether it was seen on the wire, where nobody sees what an end believes."""
         self.left_out = 0
         """Lines that found no room."""
         self._clock = clock
@@ -153,7 +155,12 @@ class Recording:
 
     def dump(self) -> str:
         """Return it as JSON lines."""
-        first = {"format": FORMAT, "role": self.role.name, "left_out": self.left_out}
+        first = {
+            "format": FORMAT,
+            "role": self.role.name,
+            "captured": self.captured,
+            "left_out": self.left_out,
+        }
         return "".join(f"{json.dumps(line)}\n" for line in (first, *self.lines))
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -189,6 +196,7 @@ class Recording:
             if not isinstance(first, dict) or first.get("format") != FORMAT:
                 raise UsageError(f"expected a first line with the format {FORMAT!r}")
             recording = cls(Role[first["role"]])
+            recording.captured = first.get("captured") is True
             recording.left_out = int(first.get("left_out", 0))
             for number, text in enumerate(found[1:], 2):
                 line = json.loads(text)

@@ -148,6 +148,8 @@ def test_trace_reads_captures(capture, run, tmp_path):
     assert not any("identity" in line for line in lines)
     fields = dict(lines[0]["fields"])
     assert fields["Server Name"] == NAME
+    assert ["Signature Algorithm", "ecdsa_secp256r1_sha256 (0x0403)"] in lines[0]["fields"]
+    assert not any("length" in name.lower() for name, _ in lines[0]["fields"])
     data = [line["size"] for line in lines if line["what"] == "application data"]
     assert data == [len(b"hello"), len(b"welcome")]
     without = [json.loads(line) for line in run("trace", "--pcap", path,
@@ -157,6 +159,9 @@ def test_trace_reads_captures(capture, run, tmp_path):
     }  # fmt: skip
     page = tmp_path / "page.html"
     assert run("trace", "--pcap", path, "--html", page).returncode == 0
-    assert "ClientHello" in page.read_text()
+    drawn = page.read_text()
+    assert "ClientHello" in drawn
+    assert "As seen on the wire" in drawn
+    assert "client: proven" not in drawn
     assert run("trace", "--pcap", keys).returncode == 2
     assert run("trace", "--pcap", path, "--stream", "7").returncode == 2

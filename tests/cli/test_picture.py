@@ -92,6 +92,32 @@ def test_in_a_browser(page, stage):
 
 
 @pytest.mark.browser
+def test_several_requests_at_once(stage, tmp_path):
+    recording = Recording(Role.server)
+    asked = [("server", "CertificateRequest", each * 8) for each in "abcd"]
+    answered = [("client", "Certificate", each * 8) for each in "bac"]
+    recording.lines = [
+        {"t": number / 1000, "from": sender, "what": what, "size": 40, "epoch": "application 0",
+         "detail": "", "context": context, "fields": []}
+        for number, (sender, what, context) in enumerate(asked + answered)
+    ] + [
+        {"t": 0.01, "outcome": "declined", "context": "b" * 8},
+        {"t": 0.01, "identity": {"subject": "CN=a"}, "context": "a" * 8},
+    ]  # fmt: skip
+    page = tmp_path / "page.html"
+    page.write_text(picture(recording), encoding="utf-8")
+    browser = Chromium(stage, width=500)
+    browser.open(page.as_uri())
+    # d has no answer, and of c nobody knows what became
+    drawn = [each.get_attribute("class") for each in browser.all("svg.joins g")]
+    assert drawn == ["yes", "no", "open"]
+    assert browser.run(INSIDE)
+    rights = browser.run("""return [...document.querySelectorAll('svg.joins path.line')].map(
+        each => Math.round(each.getBoundingClientRect().right))""")
+    assert len(set(rights)) == 3  # side by side
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize(("name", "width", "dark"), [("dark", 1100, True), ("phone", 500, False)])
 def test_dark_and_on_a_phone(page, stage, name, width, dark):
     browser = Chromium(stage, width=width, dark=dark)

@@ -27,6 +27,7 @@ TAG_AND_TYPE = 17  # bytes that TLS 1.3 adds to a record's content
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, DATA = "20", "21", "22", "23"
 ENCRYPTED = "encrypted"
 """The epoch of what could not be decrypted."""
+WHOLE = ("tls.handshake.sig_hash_alg",)
 UNSHOWN = ("tls.handshake.session_ticket", "tls.app_data", "tls.segment")
 
 
@@ -87,6 +88,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.recording = Recording(Role.client)
+        self.recording.captured = True
         self.client_port: str | None = None
         self._began: float | None = None
         self._ready = {Role.client: False, Role.server: False}  # had sent its Finished
@@ -174,14 +176,23 @@ def _size(element: ElementTree.Element | None) -> int:
     return int(element.get("size") or 0) if element is not None else 0
 
 
+def _leaves(element: ElementTree.Element) -> Iterator[ElementTree.Element]:
+    """Give the fields that have none in them, or are shown as one."""
+    for field in element:
+        if len(field) and field.get("name") not in WHOLE:
+            yield from _leaves(field)
+        else:
+            yield field
+
+
 def _fields(message: ElementTree.Element) -> list[list[str]]:
     """Give a message's fields as tshark shows them."""
     found: list[list[str]] = []
-    for field in message.iter("field"):
+    for field in _leaves(message):
         shown = field.get("showname") or ""
         name, separator, value = shown.partition(": ")
-        if field.get("hide") == "yes" or not separator or len(field):
-            continue  # a field with others in it says what those say
+        if field.get("hide") == "yes" or not separator or name.lower().endswith("length"):
+            continue
         if (field.get("name") or "").startswith(UNSHOWN):
             value = f"{_size(field)} bytes"
         if len(found) == MOST_FIELDS:

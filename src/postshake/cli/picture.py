@@ -81,19 +81,23 @@ def _facts(recording: Recording) -> str:
 
 def _legend(recording: Recording) -> str:
     epochs = dict.fromkeys(str(line["epoch"]) for line in recording.lines if "epoch" in line)
-    return " ".join(
+    told = [
         f'<span class="{_band(epoch)}">{html.escape(_NAMED.get(epoch, f"{epoch} keys"))}</span>'
         for epoch in epochs
-    )
+    ]
+    if recording.captured:  # whom a server believes is on no wire
+        told.append('<span class="nobody">client: not to be seen here</span>')
+    else:
+        told.append('<span class="nobody">client: nobody</span>')
+        told.append('<span class="somebody">client: proven</span>')
+    return " ".join(told)
 
 
 def _footer(recording: Recording, left_out: int) -> str:
     missing = left_out + recording.left_out
     more = f" {missing} further lines are left out." if missing else ""
-    return (
-        f"As the {recording.role.name} saw it: {len(recording.lines)} lines. "
-        f"No secrets, no application data.{more}"
-    )
+    view = "As seen on the wire" if recording.captured else f"As the {recording.role.name} saw it"
+    return f"{view}: {len(recording.lines)} lines. No secrets, no application data.{more}"
 
 
 def _band(epoch: str) -> str:
