@@ -87,7 +87,7 @@ def test_files(serve, certificates, folder):
         assert (status, headers["location"]) == (301, "/open/")
         for hidden in ("/.git/config", "/open/out.txt", "/open/round", "/open/pipe", "/none",
                        "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/a%00b", "/open/",
-                       "//etc/passwd", "/index.html/x"):  # fmt: skip
+                       "//etc/passwd", "/index.html/x", "//[x/", "/x%ff"):  # fmt: skip
             assert fetch(hidden)[0] == 404, hidden
         assert fetch("/", "POST")[0] == 405
 

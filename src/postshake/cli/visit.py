@@ -153,7 +153,7 @@ class Visit:
                 200, picture(self.recording, "Your connection"), keep=keep, page=True
             )
         if self.site is not None and method in ("GET", "HEAD"):
-            slash = urlsplit(target).path.endswith("/") if target.isascii() else False
+            slash = target.partition("?")[0].endswith("/")
             return self._file(method, path, slash, protected, keep)
         status, text = self._answer(method, path, protected)
         self.log(f"{clip(method, 16)} {clip(path, 100)} {status}")
