@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
     (frozenset({"protocol"}),),
     (frozenset({"connection"}),),
-    (frozenset({"drive"}), frozenset({"pkcs11"})),
+    (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording"})),
     (frozenset({"session"}), frozenset({"ssl"})),
     (frozenset({"__init__", "api"}),),
     (frozenset({"web"}), frozenset({"cli"}), frozenset({"gnutls"})),

@@ -187,3 +187,5 @@ class TraceEntry:
     """Under which keys: ``plaintext``, ``handshake``, ``application 0`` …"""
     detail: str = ""
     """What else a person wants to know, such as a request's context."""
+    message: object = field(default=None, repr=False, compare=False)
+    """The handshake message itself; None for what is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import shutil
@@ -137,6 +138,12 @@ class Firefox(Stoppable):
         self._call("WebDriver:Navigate", url=url)
         script = "return document.body.innerText"
         return str(self._call("WebDriver:ExecuteScript", script=script, args=[])["value"])
+
+    def screenshot(self, path: Path) -> None:
+        """Keep what the page looks like."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shot = self._call("WebDriver:TakeScreenshot", full=False)["value"]
+        path.write_bytes(base64.b64decode(shot))
 
     def stop(self) -> None:
         if self._connection is not None:

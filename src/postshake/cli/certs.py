@@ -11,7 +11,12 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import UsageError
@@ -19,7 +24,7 @@ from ..pki.credential import Credential
 from ..pki.trust import TrustStore
 from ..values import dataclass
 
-__all__ = ["Authority", "Certified", "Folder"]
+__all__ = ["Authority", "Certified", "Folder", "private_file"]
 
 LIFETIME = timedelta(days=90)
 _CLOCK_SKEW = timedelta(hours=1)
@@ -45,12 +50,29 @@ class Authority:
     """
 
     def __init__(self, common_name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        """Its key."""
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         self.certificate = self._sign(
-            self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), _usage(ca=True)
+            self._name, self.key, x509.BasicConstraints(ca=True, path_length=0), _usage(ca=True)
         )
         """Its own certificate, signed by itself."""
+
+    @classmethod
+    def load(cls, certificate: bytes, key: bytes) -> Authority:
+        """Take one up again that was kept as PEM.
+
+        Raises:
+            ValueError: something cannot be read, or the key is of another kind.
+        """
+        authority = cls.__new__(cls)
+        authority.certificate = x509.load_pem_x509_certificate(certificate)
+        authority._name = authority.certificate.subject
+        loaded = load_pem_private_key(key, None)
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise ValueError("expected an authority that `postshake certs` made")
+        authority.key = loaded
+        return authority
 
     @property
     def name(self) -> bytes:
@@ -92,11 +114,11 @@ class Authority:
         for extension in (
             *extensions,
             x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
         ):
             critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
             builder = builder.add_extension(extension, critical=critical)
-        return builder.sign(self._key, hashes.SHA256())
+        return builder.sign(self.key, hashes.SHA256())
 
 
 class Folder:
@@ -147,8 +169,13 @@ class Folder:
 def _write(paths: tuple[Path, Path], made: Certified) -> None:
     certificate, key = paths
     certificate.write_bytes(made.certificate.public_bytes(Encoding.PEM))
-    key.touch(mode=0o600)
-    key.write_bytes(made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    private_file(key, made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def private_file(path: Path, data: bytes) -> None:
+    """Write a file that nobody else may read."""
+    path.touch(mode=0o600)
+    path.write_bytes(data)
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -7,11 +7,12 @@ whether or not anything is typed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -23,6 +24,7 @@ from ..events import Event, PeerClosed, ReauthAnswered, ReauthRequested, TraceEn
 from ..pki.credential import Credential
 from ..pki.der import normal_name
 from ..pki.trust import ChainVerifier, TrustStore
+from ..recording import Recording
 from .common import endpoint, key_log, seconds, summary
 from .ladder import Ladder, clip, printable
 
@@ -79,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--quiet", action="store_true", help="nothing on standard error but errors")
     parser.add_argument(
+        "--record", metavar="FILE", help="write down what happened, for `postshake trace`"
+    )
+    parser.add_argument(
         "--trace", action="store_true", help="show the messages as a ladder on standard error"
     )
 
@@ -86,16 +91,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Connect, and talk until one side is done."""
     say: Callable[[str], None] = _say if not options.quiet else lambda text: None
-    config = _config(options)
+    recording = Recording(Role.client)
+    config = _config(options, recording)
     host, port = options.endpoint
     sock = socket.create_connection((host, port), CONNECT_TIMEOUT)
-    with Stream(
-        sock,
-        config,
-        options.servername or host,
-        answer=(lambda request: None) if options.refuse else None,
-        on_event=lambda event: _report(event, say),
-    ) as stream:
+    with (
+        Stream(
+            sock,
+            config,
+            options.servername or host,
+            answer=(lambda request: None) if options.refuse else None,
+            on_event=lambda event: _hear(event, recording, say),
+        ) as stream,
+        _saving(recording, options.record),
+    ):
         established = stream.handshake()
         say(f"connected to {host} port {port}: {summary(established)}")
         identity = stream.peer_identity
@@ -105,7 +114,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _config(options: argparse.Namespace) -> ClientConfig:
+@contextlib.contextmanager
+def _saving(recording: Recording, path: str | None) -> Iterator[None]:
+    """Write the recording in the end, however it ends."""
+    try:
+        yield
+    finally:
+        if path is not None:
+            recording.save(path)
+
+
+def _config(options: argparse.Namespace, recording: Recording) -> ClientConfig:
     credentials: tuple[Credential, ...] = ()
     if options.cert is not None:
         password = options.key_password_file
@@ -124,7 +143,7 @@ def _config(options: argparse.Namespace) -> ClientConfig:
         verifier=ChainVerifier(trust),
         alpn_protocols=tuple(name.encode() for name in options.alpn.split(",") if name),
         keylog=key_log(options.keylog) if options.keylog else None,
-        trace=_tracer(sys.stderr) if options.trace else None,
+        trace=_tracers(options, recording),
     )
 
 
@@ -133,6 +152,22 @@ def _first_line(path: str) -> str:
         return (Path(path).read_text(encoding="utf-8").splitlines() or [""])[0]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def _tracers(
+    options: argparse.Namespace, recording: Recording
+) -> Callable[[TraceEntry], None] | None:
+    wanted: list[Callable[[TraceEntry], None]] = [recording.trace] if options.record else []
+    if options.trace:
+        wanted.append(_tracer(sys.stderr))
+    if len(wanted) < 2:
+        return wanted[0] if wanted else None
+
+    def tell(entry: TraceEntry) -> None:
+        for each in wanted:
+            each(entry)
+
+    return tell
 
 
 def _tracer(stream: TextIO) -> Callable[[TraceEntry], None]:
@@ -203,6 +238,11 @@ def _write(data: bytes) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
+
+
+def _hear(event: Event, recording: Recording, say: Callable[[str], None]) -> None:
+    recording.event(event)
+    _report(event, say)
 
 
 def _report(event: Event, say: Callable[[str], None]) -> None:

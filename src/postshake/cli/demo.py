@@ -21,9 +21,11 @@ from ..errors import PostshakeError
 from ..events import Outcome, ReauthCompleted, TraceEntry
 from ..pki.identity import Identity
 from ..pki.trust import ChainVerifier
+from ..recording import Recording
 from ..values import dataclass, field, replace
 from .certs import Authority
 from .ladder import Ladder, Paint
+from .picture import save_page
 
 __all__ = ["add_arguments", "demo"]
 
@@ -94,12 +96,13 @@ class Server:
         self.scenes: list[Scene] = [Scene()]
         self.outcomes: list[ReauthCompleted] = []
         self.error: Exception | None = None
+        self.recording = Recording(Role.server)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(TIMEOUT)
         self._config = ServerConfig(
             credentials=(authority.certify("demo server", hosts=["localhost"]).credential(),),
             verifier=ChainVerifier(authority.trust()),
-            trace=lambda entry: self.scenes[-1].entries.append(entry),
+            trace=self._trace,
             tickets=0,  # nobody resumes here, and the page stays short
         )
         self._staff = AuthRequest(authorities=(authority.name,), within=TIMEOUT)
@@ -108,6 +111,10 @@ class Server:
         )
         self._thread = threading.Thread(target=self._run, name="demo server")
         self._thread.start()
+
+    def _trace(self, entry: TraceEntry) -> None:
+        self.scenes[-1].entries.append(entry)
+        self.recording.trace(entry)
 
     def join(self) -> None:
         """Wait for the server to end, and raise what ended it early."""
@@ -120,7 +127,7 @@ class Server:
         try:
             sock, _ = self.listener.accept()
             sock.settimeout(TIMEOUT)
-            with Stream(sock, self._config) as stream:
+            with Stream(sock, self._config, on_event=self.recording.event) as stream:
                 stream.handshake()
                 self._next_scene(stream)
                 for step in STEPS[1:]:
@@ -199,12 +206,21 @@ def play_client(authority: Authority, port: int) -> list[str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command's arguments: there are none."""
-    parser.set_defaults(run=lambda options: demo())
+    """Describe the command's arguments."""
+    parser.set_defaults(run=lambda options: demo(page=options.html, as_json=options.json))
+    parser.add_argument("--html", metavar="FILE", help="draw the connection as a page as well")
+    parser.add_argument(
+        "--json", action="store_true", help="print the recording, as JSON lines, and nothing else"
+    )
 
 
-def demo(out: TextIO | None = None) -> int:
+def demo(out: TextIO | None = None, *, page: str | None = None, as_json: bool = False) -> int:
     """Run the demo and print it.
+
+    Args:
+        out: where to print; standard output if None.
+        page: a file for the picture of the connection, HTML.
+        as_json: print the recording instead, see `postshake.recording`.
 
     Returns:
         0 when everything happened as it should, else 1.
@@ -224,6 +240,13 @@ def demo(out: TextIO | None = None) -> int:
     except Exception as error:
         problems.append(f"the server failed: {type(error).__name__}: {error}")
     problems += problems_with(server, answers)
+    if page is not None:
+        save_page(page, server.recording, "A client steps up: the demo of postshake")
+    if as_json:
+        out.write(server.recording.dump())
+        for problem in problems:
+            print(f"WRONG: {problem}", file=sys.stderr)
+        return 1 if problems else 0
     show(server, port, out)
     paint = Paint.suits(out)
     if problems:
@@ -235,6 +258,8 @@ def demo(out: TextIO | None = None) -> int:
         "one connection, one identity proven, one request declined.",
         file=out,
     )
+    if page is not None:
+        print(f"The picture is in {page}.", file=out)
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..constants import AlertDescription
 from ..errors import AlertReceived, PostshakeError, UsageError
-from . import client, demo, server
+from . import client, demo, issue, server, trace
 
 __all__ = ["main"]
 
@@ -87,6 +87,10 @@ def _parser() -> argparse.ArgumentParser:
             client.EPILOG,
         )
     )
+    issue.add_arguments(
+        command("certs", "make certificates for trying things out", issue.EPILOG),
+    )
+    trace.add_arguments(command("trace", "show what happened on a connection", trace.EPILOG))
     return parser
 
 

@@ -15,14 +15,17 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 
 from ..config import AuthRequest, ServerConfig
+from ..constants import Role
 from ..drive.sync import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
+from ..recording import Recording
 from .certs import Folder
 from .common import key_log, positive, seconds, summary
 from .visit import Visit
@@ -31,6 +34,7 @@ __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 
 TIMEOUT = 30.0  # seconds for a handshake, a request, a response
 IDLE = 60.0  # seconds between requests
+RECORDED = 2000  # lines of a connection that are kept to be shown
 PARTING = 2.0  # seconds that connections have to end by themselves
 
 EPILOG = """\
@@ -86,6 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connections", metavar="N", type=positive, default=64, help="most at a time (64)"
     )
+    parser.add_argument(
+        "--debug-path",
+        metavar="PATH",
+        help="show each client its own connection, drawn, under this path (off)",
+    )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
 
 
@@ -96,8 +105,17 @@ def run(options: argparse.Namespace) -> int:
         authorities=trust.names(), within=options.within, required=not options.optional
     )
     protected = tuple("/" + prefix.strip("/") for prefix in options.protect or ["/protected"])
-    talk: Talk = Visit.echo if options.echo else lambda visit: visit.pages(protected)
-    with Server(config, request, talk, options.host, options.port, options.connections) as server:
+    debug = "/" + options.debug_path.strip("/") if options.debug_path else None
+    talk: Talk = Visit.echo if options.echo else lambda visit: visit.pages(protected, debug)
+    with Server(
+        config,
+        request,
+        talk,
+        options.host,
+        options.port,
+        options.connections,
+        records=debug is not None,
+    ) as server:
         host, port = server.address
         scheme = "" if options.echo else "https://"
         _print(f"listening on {scheme}{f'[{host}]' if ':' in host else host}:{port}")
@@ -139,6 +157,7 @@ class Server:
         host: address to listen on.
         port: port to listen on.
         connections: most at a time; further ones wait.
+        records: whether what happens on each connection is kept, to be shown.
 
     Raises:
         OSError: there is nothing to listen on.
@@ -152,8 +171,11 @@ class Server:
         host: str,
         port: int,
         connections: int,
+        *,
+        records: bool = False,
     ) -> None:
         self._config = config
+        self._records = records
         self._request = request
         self._talk = talk
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -219,11 +241,15 @@ class Server:
         try:
             peer = sock.getpeername()
             log(f"connected from {peer[0]} port {peer[1]}")
-            with Stream(sock, self._config) as stream:
+            recording = Recording(Role.server, limit=RECORDED) if self._records else None
+            config, hear = self._config, None
+            if recording is not None:
+                config, hear = replace(config, trace=recording.trace), recording.event
+            with Stream(sock, config, on_event=hear) as stream:
                 established = stream.handshake()
                 offered = "offered" if established.post_handshake_auth else "not offered"
                 log(f"handshake: {summary(established)}, reauth {offered}")
-                self._talk(Visit(stream, self._request, log, idle))
+                self._talk(Visit(stream, self._request, log, idle, recording))
         except TruncationError:
             log("gone without goodbye")
         except (PostshakeError, OSError) as error:

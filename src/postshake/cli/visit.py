@@ -15,8 +15,10 @@ from ..config import AuthRequest
 from ..drive.sync import Stream
 from ..errors import DataWaiting, ReauthUnavailable
 from ..events import Outcome
+from ..recording import Recording
 from ..values import dataclass, field
 from .ladder import clip, printable
+from .picture import picture
 
 __all__ = ["Visit"]
 
@@ -47,12 +49,14 @@ class Visit:
         request: what to ask for when something protected is reached.
         log: takes a line on what happened.
         idle: waits for the client's next word; False when it is time to leave.
+        recording: what happened on this connection, to be shown.
     """
 
     stream: Stream
     request: AuthRequest
     log: Callable[[str], None]
     idle: Callable[[], bool]
+    recording: Recording | None = None
     _buffer: bytearray = field(default_factory=bytearray)
 
     # --- who are you?
@@ -101,13 +105,18 @@ class Visit:
 
     # --- pages
 
-    def pages(self, protected: tuple[str, ...]) -> None:
-        """Answer HTTP requests; paths below the protected ones need a certificate."""
+    def pages(self, protected: tuple[str, ...], debug: str | None = None) -> None:
+        """Answer HTTP requests; paths below the protected ones need a certificate.
+
+        Args:
+            protected: these paths.
+            debug: where a client sees its own connection, drawn; None for nowhere.
+        """
         while self._buffer or self.idle():
-            if not self._page(protected):
+            if not self._page(protected, debug):
                 return
 
-    def _page(self, protected: tuple[str, ...]) -> bool:
+    def _page(self, protected: tuple[str, ...], debug: str | None) -> bool:
         """Answer one request; return whether another may follow."""
         head = self._read_head()
         if head is None:
@@ -131,6 +140,11 @@ class Visit:
         connection = fields.get("connection", "").lower()
         keep = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
         path = _normal(target)
+        if path == debug and self.recording is not None and method == "GET":
+            self.log(f"GET {clip(path, 100)} 200")
+            return self._respond(
+                200, picture(self.recording, "Your connection"), keep=keep, page=True
+            )
         status, text = self._answer(method, path, protected)
         self.log(f"{clip(method, 16)} {clip(path, 100)} {status}")
         return self._respond(status, text, keep=keep, body=method != "HEAD")
@@ -146,11 +160,19 @@ class Visit:
             return 403, f"This page needs a client certificate. {refusal}\n"
         return 200, f"This page is protected. To me you are {self.name}.\n"
 
-    def _respond(self, status: int, text: str, *, keep: bool = False, body: bool = True) -> bool:
+    def _respond(
+        self,
+        status: int,
+        text: str,
+        *,
+        keep: bool = False,
+        body: bool = True,
+        page: bool = False,
+    ) -> bool:
         content = text.encode()
         head = (
             f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
-            "Content-Type: text/plain; charset=utf-8\r\n"
+            f"Content-Type: text/{'html' if page else 'plain'}; charset=utf-8\r\n"
             f"Content-Length: {len(content)}\r\n"
             f"Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
         )

@@ -192,6 +192,7 @@ class Link:
                 size,
                 trace_epoch(self.protection(direction)),
                 f"context {context[:4].hex()}…" if context else "",
+                message,
             )
         )
 
