@@ -210,6 +210,8 @@ class ServerConfig(Config):
 
     With a pre-shared key it never does (§4.3.2): a resumed session brings the
     identity that it had, and an external PSK is the client's proof itself."""
+    client_auth12: ClientAuth | None = None
+    """The same for TLS 1.2, where there is no asking later; None for no difference."""
     certificate_authorities: tuple[bytes, ...] = ()
     """DER names of authorities that clients' chains should lead to (§4.2.4)."""
     request_ocsp: bool = False
@@ -278,8 +280,13 @@ class ServerConfig(Config):
             # what was accepted before now, perhaps by a process before us, it cannot know
             guard = SingleUse(started_at=self.wall_clock())
             object.__setattr__(self, "replay_guard", guard)
-        if self.client_auth is not ClientAuth.NONE and self.verifier is None:
+        if self.verifier is None and {self.client_auth, self.auth12} != {ClientAuth.NONE}:
             raise UsageError("config.client_auth asks for certificates, and there is no verifier")
+
+    @property
+    def auth12(self) -> ClientAuth:
+        """Whether the handshake of TLS 1.2 asks for a certificate."""
+        return self.client_auth if self.client_auth12 is None else self.client_auth12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

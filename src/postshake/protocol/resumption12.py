@@ -77,7 +77,7 @@ def find_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | N
         or session.suite.code not in config.cipher_suites12
         or session.suite.code not in hello.cipher_suites
         or session.server_name != _server_name(hellos)  # RFC 6066 section 3
-        or (config.client_auth is ClientAuth.REQUIRE and not session.peer_chain)
+        or (config.auth12 is ClientAuth.REQUIRE and not session.peer_chain)
         or (session.peer_chain and config.verifier is None)
     ):
         return None

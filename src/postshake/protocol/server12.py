@@ -263,7 +263,7 @@ def full_extensions(talk: Talk, credential: Credential) -> list[Extension]:
 
 def make_request(config: ServerConfig) -> CertificateRequest12 | None:
     """Ask for a certificate, if that is the policy (RFC 5246 section 7.4.4)."""
-    if config.client_auth is ClientAuth.NONE:
+    if config.auth12 is ClientAuth.NONE:
         return None
     return CertificateRequest12(
         CERTIFICATE_TYPES, config.signature_algorithms12, config.certificate_authorities
@@ -282,7 +282,7 @@ def read_client_proof(
     if ours.request is not None:
         certificates = (yield from expect(Certificate12, into=transcript)).certificate_list
         check_chain_length(certificates, talk.config.limits)
-        if not certificates and talk.config.client_auth is ClientAuth.REQUIRE:
+        if not certificates and talk.config.auth12 is ClientAuth.REQUIRE:
             raise CertificateRequired("expected a certificate, got none", section="RFC 5246, 7.4.6")
     exchange = yield from expect(ClientKeyExchange, into=transcript)
     pre_master_secret = ours.share.complete(exchange.public)

@@ -20,7 +20,6 @@ at it, it sends what reading brought about.
 from __future__ import annotations
 
 import contextlib
-import logging
 import ssl
 import threading
 from collections.abc import Callable
@@ -28,17 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import AuthRequest, Refusal
 from ..connection import Connection
-from ..constants import AlertDescription, Role
-from ..drive.answers import find_answer_now
 from ..errors import PostshakeError, UsageError
-from ..events import ReauthCompleted, ReauthRequested
-from ..pki.choose import Wanted, choose_credential, choose_server_credential
-from ..pki.credential import Credential
-from ..questions import ChooseCredential, Question
-from .errors import alerting, ssl_error, translate
-from .facts import Facts
+from .errors import ssl_error, translate
 from .reauth import Reauth
 from .session import SSLSession
+from .settling import Settling
 from .transports import BioTransport, Transport
 
 if TYPE_CHECKING:
@@ -49,10 +42,8 @@ __all__ = ["Channel"]
 PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
 IGNORE_UNEXPECTED_EOF = 1 << 7
 
-log = logging.getLogger("postshake.ssl")
 
-
-class Channel(Facts):
+class Channel(Settling):
     """The TLS under one SSLSocket or SSLObject.
 
     Args:
@@ -123,10 +114,12 @@ class Channel(Facts):
             connection = self._connect()
         if connection.established is None or not self._shaken:
             with self._reading:
+                self._check()
                 self._step(connection.start)
                 while connection.established is None:
                     self._flush(limit)
                     self._take(limit)
+                    self._check()  # it takes nothing more once it has failed, and says nothing
                 self._flush(limit)
                 self._shaken = True
             self._own_context._count(self.server_side, good=True, resumed=self.session_reused)
@@ -191,13 +184,18 @@ class Channel(Facts):
 
         If it must stop in between, call it again with the same data: it goes on.
         """
-        view = memoryview(data).cast("B")
+        view = memoryview(data)
+        if not view.c_contiguous:
+            raise BufferError("memoryview: underlying buffer is not C-contiguous")
+        view = view.cast("B")
         limit = self._transport.limit()
         connection = self._shake(limit)
         with self._writing:
             self._check()
             if self._taken > len(view):
                 raise ssl_error("BAD_WRITE_RETRY")
+            if connection.sent_close:
+                raise ssl_error("PROTOCOL_IS_SHUTDOWN")
             self._flush(limit)
             while self._taken < len(view):
                 piece = view[self._taken : self._taken + self._piece]
@@ -248,9 +246,7 @@ class Channel(Facts):
         A certificate that is refused, or is missing and must not be, ends the connection.
         """
         required = self._verify_mode == ssl.CERT_REQUIRED
-        if not self.server_side:
-            raise ssl_error("NOT_SERVER")
-        if self._verify_mode == ssl.CERT_NONE or not self._asks_later:
+        if self._verify_mode == ssl.CERT_NONE and self.server_side and self.version():
             raise ssl_error("INVALID_CONFIG")
         self.start_reauth(AuthRequest(required=required, on_refusal=Refusal.CLOSE))
 
@@ -261,10 +257,10 @@ class Channel(Facts):
             SSLError: it did not offer that, or this is not TLS 1.3.
         """
         connection = self._connection
+        if connection is None or self.version() != "TLSv1.3":
+            raise ssl_error("WRONG_SSL_VERSION")
         if not self.server_side:
             raise ssl_error("NOT_SERVER")
-        if connection is None or connection.established is None:
-            raise ssl_error("STILL_IN_INIT")
         with self._state:
             try:
                 context = connection.request_auth(policy)
@@ -392,78 +388,3 @@ class Channel(Facts):
         connection = self._connected()
         if connection.failure is not None:
             raise translate(connection.failure, self.server_hostname) from connection.failure
-
-    def _connected(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
-
-    # --- what the engine wants
-
-    def _settle(self) -> None:
-        connection = self._connected()
-        while True:
-            if (question := connection.next_question()) is not None:
-                self._answer(question)
-            elif (event := connection.next_event()) is not None:
-                if isinstance(event, ReauthCompleted):
-                    reauth = self._reauths.pop(event.context, None)
-                    if reauth is not None:
-                        reauth.settle(event)
-                elif isinstance(event, ReauthRequested):
-                    self._answer_request(event)
-            else:
-                return
-
-    def _answer(self, question: Question) -> None:
-        connection = self._connected()
-        subject = question.subject
-        if isinstance(subject, ChooseCredential) and subject.role is Role.server:
-            found: object = self._choose(subject)
-        else:
-            found = find_answer_now(subject)
-        connection.answer(question.id, found)
-        if isinstance(found, Exception) and connection.failure is None:
-            log.error("a request was declined: the key could not sign", exc_info=found)
-            for context in connection.open_requests if not self.server_side else ():
-                connection.answer_auth(context, None)
-
-    def _choose(self, subject: ChooseCredential) -> Credential | Exception | None:
-        """Ask the sni_callback, then choose among the certificates of the context."""
-        callback = self._own_context.sni_callback
-        if callback is not None:
-            try:
-                answer = callback(self.owner, subject.server_name, self._own_context)
-            except Exception:
-                log.exception("the sni_callback failed")
-                return alerting(AlertDescription.handshake_failure)
-            if answer is not None:
-                if not isinstance(answer, int):
-                    log.error("the sni_callback returned neither None nor an integer")
-                    return alerting(AlertDescription.internal_error)
-                return alerting(answer)
-        credentials = self._context._credentials
-        return choose_server_credential(credentials, subject.server_name, subject.wanted)
-
-    def _answer_request(self, request: ReauthRequested) -> None:
-        connection = self._connected()
-        if connection.failure is not None or connection.sent_close:
-            return
-        chooser = self._own_context.reauth_callback
-        credential: Credential | None = None
-        try:
-            if chooser is not None:
-                credential = chooser(self.owner, request)
-            else:
-                credential = choose_credential(self._config.credentials, _wanted(request))
-        except Exception:
-            log.exception("a request was declined: choosing a certificate failed")
-        connection.answer_auth(request.context, credential)
-
-
-def _wanted(request: ReauthRequested) -> Wanted:
-    return Wanted(
-        request.authorities,
-        request.signature_algorithms,
-        request.signature_algorithms_cert,
-        request.oid_filters,
-    )

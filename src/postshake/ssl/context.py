@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import ssl
 import threading
 from collections.abc import Callable, Iterable
@@ -20,12 +18,12 @@ from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
 from ..pki.trust import TrustStore, Verifier
-from ..psk import ExternalPsk
 from ..tickets import TicketKeys
 from .channel import Channel
 from .errors import translate
+from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
 from .session import SSLSession
-from .settings import CIPHERS, group_named
+from .settings import CIPHERS, check_end, group_named
 from .sockets import SSLObject, SSLSocket
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
@@ -36,8 +34,6 @@ ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
 """Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
 None declines."""
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 _COUNTERS = (
     "number",
     "connect",
@@ -79,7 +75,7 @@ class SSLContext(ssl.SSLContext):
     _keylog_path: str | None
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
-    _psk_lookup: _PskLookup | None
+    _psk_lookup: PskLookup | None
     _verifiers: dict[Any, Verifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
@@ -133,10 +129,11 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError, OSError: as there.
         """
-        secret = _AskOnce(password)
+        secret = AskOnce(password)
         super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
         try:
-            credential = Credential.from_files(certfile, keyfile, secret.value)
+            key_path = os.fsdecode(keyfile) if keyfile is not None else None
+            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.value)
         except UsageError as error:
             raise translate(error) from error
         self.use_credential(credential)
@@ -178,30 +175,28 @@ class SSLContext(ssl.SSLContext):
             self._trust(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
             self._trust(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
-        if capath is not None:
+        if capath is not None and os.path.isdir(capath):
             for file in sorted(Path(os.fsdecode(capath)).iterdir()):
                 if file.is_file():
                     self._trust(file.read_bytes(), strict=False)
 
-    def load_default_certs(self, purpose: Any = ssl.Purpose.SERVER_AUTH) -> None:
-        """Trust whom the operating system trusts; nobody, if it keeps no bundle."""
-        super().load_default_certs(purpose)
+    def set_default_verify_paths(self) -> None:
+        """Trust whom the operating system trusts; nobody, if it keeps no bundle.
+
+        `load_default_certs` calls this.
+        """
+        super().set_default_verify_paths()
         try:
             store = TrustStore.system()
         except UsageError:
             return
         self._add(anchor.public_bytes(Encoding.DER) for anchor in store.anchors)
 
-    def set_default_verify_paths(self) -> None:
-        """Trust whom the operating system trusts."""
-        super().set_default_verify_paths()
-        self.load_default_certs()
-
     def _trust(self, data: bytes, *, strict: bool = True) -> None:
-        blocks = [(match[1], _body(match[0])) for match in _PEM.finditer(data)]
+        blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
         if not blocks and strict:
-            blocks = [(b"CERTIFICATE", der) for der in _split_der(data)]
-        self._add(der for kind, der in blocks if kind in _CERTIFICATES)
+            blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
+        self._add(der for kind, der in blocks if kind in CERTIFICATES)
         lists = [x509.load_der_x509_crl(der) for kind, der in blocks if kind == b"X509 CRL"]
         if lists:
             self._lists += lists
@@ -269,12 +264,18 @@ class SSLContext(ssl.SSLContext):
         """Choose the ciphers of TLS 1.2, in OpenSSL's words.
 
         Raises:
-            SSLError: it leaves none that we have, and TLS 1.3 is not spoken either.
+            SSLError: it leaves none that we have; the ciphers are those from before then.
         """
+        before = self._ciphers12()
         super().set_ciphers(ciphers)
-        if not self.get_ciphers():
+        if not self._ciphers12():
+            super().set_ciphers(before)
             raise ssl.SSLError("No cipher can be selected.")
         self._changed()
+
+    def _ciphers12(self) -> str:
+        names = [each["name"] for each in self.get_ciphers()]
+        return ":".join(name for name in names if not name.startswith("TLS_"))
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
         """Name the application protocols that we speak, favourites first."""
@@ -303,6 +304,8 @@ class SSLContext(ssl.SSLContext):
 
     @sni_callback.setter
     def sni_callback(self, callback: Callable[..., Any] | None) -> None:
+        if self.protocol == ssl.PROTOCOL_TLS_CLIENT:
+            raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
         if callback is not None and not callable(callback):
             raise TypeError("not a callable object")
         self._sni_callback = callback
@@ -315,11 +318,12 @@ class SSLContext(ssl.SSLContext):
     @keylog_filename.setter
     def keylog_filename(self, path: str | None) -> None:
         if path is not None:
+            path = os.fsdecode(path)  # a number would be an open file
             with open(path, "a", encoding="ascii") as file:
                 if not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
-        self._keylog = _KeyLog(path) if path is not None else None
+        self._keylog = KeyLog(path) if path is not None else None
         self._changed()
 
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
@@ -331,7 +335,7 @@ class SSLContext(ssl.SSLContext):
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
     ) -> None:
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
-        self._psk_lookup = _PskLookup(callback) if callback is not None else None
+        self._psk_lookup = PskLookup(callback) if callback is not None else None
         self._changed()
 
     def session_stats(self) -> dict[str, int]:
@@ -349,7 +353,7 @@ class SSLContext(ssl.SSLContext):
         owner: Any = None,
         session: SSLSession | None = None,
     ) -> Channel:
-        _check_hostname(server_hostname)
+        check_end(self, server_side, server_hostname)
         transport = SocketTransport(sock)
         return Channel(self, transport, server_side, server_hostname, owner, session)
 
@@ -363,7 +367,9 @@ class SSLContext(ssl.SSLContext):
         owner: Any = None,
         session: SSLSession | None = None,
     ) -> Channel:
-        _check_hostname(server_hostname)
+        if not isinstance(incoming, ssl.MemoryBIO) or not isinstance(outgoing, ssl.MemoryBIO):
+            raise TypeError("incoming and outgoing must be of ssl.MemoryBIO")
+        check_end(self, server_side, server_hostname)
         if self.check_hostname and not server_side and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
         transport = BioTransport(incoming, outgoing)
@@ -384,69 +390,3 @@ _TOO_OLD = frozenset(
     for name in ("PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1")
     if (number := getattr(ssl, name, None)) is not None
 )
-
-
-class _AskOnce:
-    """A password, or who to ask for it: once, however often it is needed."""
-
-    def __init__(self, password: Any) -> None:
-        self._password = password
-        self.value: Any = password if not callable(password) else None
-        if isinstance(self.value, bytearray):
-            self.value = bytes(self.value)
-
-    def __call__(self) -> Any:
-        self.value = self._password()
-        if isinstance(self.value, bytearray):
-            self.value = bytes(self.value)
-        return self.value
-
-
-class _KeyLog:
-    """Appends lines to a file, one at a time."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-
-    def __call__(self, line: str) -> None:
-        with self._lock, open(self._path, "a", encoding="ascii") as file:
-            file.write(f"{line}\n")
-
-
-class _PskLookup:
-    """Finds keys by asking a callback."""
-
-    def __init__(self, callback: Callable[..., Any]) -> None:
-        self._callback = callback
-
-    def find(self, identity: bytes) -> ExternalPsk | None:
-        try:
-            name = identity.decode()
-        except UnicodeDecodeError:
-            return None
-        key = self._callback(name)
-        return ExternalPsk(identity, bytes(key)) if key else None
-
-
-def _check_hostname(name: str | None) -> None:
-    if name is not None and (not name or name.startswith(".")):
-        raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
-
-
-def _body(pem: bytes) -> bytes:
-    lines = pem.splitlines()[1:-1]
-    return base64.b64decode(b"".join(line for line in lines if b":" not in line))
-
-
-def _split_der(data: bytes) -> list[bytes]:
-    """Split certificates in DER that stand one after the other."""
-    found = []
-    while data:
-        length, at = data[1], 2
-        if length & 0x80:
-            at += length & 0x7F
-            length = int.from_bytes(data[2:at], "big")
-        found.append(data[: at + length])
-        data = data[at + length :]
-    return found

@@ -32,7 +32,6 @@ class Facts:
         self.server_hostname = server_hostname
         self._config = config_for(context, server_side)
         self._verify_mode = context.verify_mode
-        self._asks_later = bool(context.post_handshake_auth)
         self._options = int(context.options)
 
     @property

@@ -23,7 +23,7 @@ from .verifier import AnyPeer
 if TYPE_CHECKING:
     from .context import SSLContext
 
-__all__ = ["CIPHERS", "cipher_name", "config_for", "group_named", "versions_of"]
+__all__ = ["CIPHERS", "check_end", "cipher_name", "config_for", "group_named", "versions_of"]
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
@@ -39,7 +39,6 @@ _GROUPS = {
     "X448": NamedGroup.x448,
     "X25519MLKEM768": NamedGroup.X25519MLKEM768,
 }
-_DEFAULT_SHARES = 1
 
 
 def cipher_name(code: int) -> str:
@@ -75,6 +74,8 @@ def versions_of(context: ssl.SSLContext) -> tuple[ProtocolVersion, ...]:
         SSLError: NO_PROTOCOLS_AVAILABLE.
     """
     low, high, options = context.minimum_version, context.maximum_version, int(context.options)
+    if context.protocol == ssl.PROTOCOL_TLSv1_2:  # it and no other
+        options |= OP_NO_TLSv1_3
     found = tuple(
         ours
         for ours, theirs, unwanted in (
@@ -88,6 +89,20 @@ def versions_of(context: ssl.SSLContext) -> tuple[ProtocolVersion, ...]:
     if not found:
         raise ssl_error("NO_PROTOCOLS_AVAILABLE", "postshake speaks TLS 1.3 and 1.2, and no other")
     return found
+
+
+def check_end(context: ssl.SSLContext, server_side: bool, name: str | None) -> None:
+    """Raise for what cannot be an end of a connection, as the standard library does."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"server_hostname must be str, not {type(name).__name__}")
+    if name is not None and "\0" in name:
+        raise TypeError("embedded null character")
+    wrong = ssl.PROTOCOL_TLS_CLIENT if server_side else ssl.PROTOCOL_TLS_SERVER
+    if context.protocol == wrong:
+        kind = "server" if server_side else "client"
+        raise ssl.SSLError(f"Cannot create a {kind} socket with a {wrong.name} context")
+    if name is not None and (not name or name.startswith(".")):
+        raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
 
 
 def config_for(context: SSLContext, server_side: bool) -> ClientConfig | ServerConfig:
@@ -127,8 +142,8 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
 
 
 def _common(context: SSLContext) -> dict[str, Any]:
-    found = {each["name"] for each in context.get_ciphers()}
-    suites12 = tuple(CipherSuite(code) for code in TLS12_SUITES if cipher_name(code) in found)
+    found = [each["name"] for each in context.get_ciphers()]  # favourites first
+    suites12 = tuple(CipherSuite(CIPHERS[name]) for name in found if CIPHERS[name] in TLS12_SUITES)
     versions = versions_of(context)
     if not suites12:
         versions = tuple(each for each in versions if each is not ProtocolVersion.TLS12)
@@ -149,8 +164,13 @@ def _common(context: SSLContext) -> dict[str, Any]:
 
 def _client(context: SSLContext) -> ClientConfig:
     judged = context.verify_mode != ssl.CERT_NONE
+    settings = _common(context)
+    groups = settings.get("groups", supported_groups())
+    # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
+    hybrids = sum("MLKEM" in group.name for group in groups)
     return ClientConfig(
-        **_common(context),
+        **settings,
+        key_shares=min(hybrids + 1, len(groups)),
         verifier=context._verifier() if judged else AnyPeer(),
         check_server_name=judged and context.check_hostname,
         post_handshake_auth=context.post_handshake_auth,
@@ -174,17 +194,19 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
 
 
 def _server(context: SSLContext) -> ServerConfig:
-    asks = ClientAuth.NONE
-    if context.verify_mode != ssl.CERT_NONE and not context.post_handshake_auth:
-        required = context.verify_mode == ssl.CERT_REQUIRED
-        asks = ClientAuth.REQUIRE if required else ClientAuth.REQUEST
+    asks = {
+        ssl.CERT_NONE: ClientAuth.NONE,
+        ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
+        ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
+    }[context.verify_mode]
     tickets12 = None if context.options & OP_NO_TICKET else context._ticket_keys
     return ServerConfig(
         **_common(context),
         chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
         verifier=context._verifier(),
-        client_auth=asks,
-        tickets=context.num_tickets,
+        client_auth=ClientAuth.NONE if context.post_handshake_auth else asks,
+        client_auth12=asks,  # which knows no later
+        tickets=context.num_tickets if tickets12 is not None else 0,
         ticket_keys=context._ticket_keys,
         tickets12=tickets12,
         psk_lookup=context._psk_lookup,

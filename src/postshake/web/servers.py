@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
+from ..ssl import CERT_OPTIONAL, PROTOCOL_TLS_SERVER, SSLContext
 
 __all__ = ["hypercorn_config", "server_context", "uvicorn_ssl"]
 
@@ -20,6 +20,8 @@ def server_context(
 ) -> SSLContext:
     """Make a server's context that asks nobody at first, and whom it likes later.
 
+    Clients of TLS 1.2 cannot be asked later: they are in the handshake, and may decline.
+
     Args:
         certfile: the server's chain, PEM.
         keyfile: its key, if it is in another file.
@@ -33,7 +35,7 @@ def server_context(
         context.load_verify_locations(ca)
     else:
         context.load_default_certs()
-    context.verify_mode = CERT_REQUIRED
+    context.verify_mode = CERT_OPTIONAL  # what a route needs is the route's to say
     context.post_handshake_auth = True
     context.set_alpn_protocols(protocols)
     return context

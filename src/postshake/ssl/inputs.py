@@ -1,0 +1,81 @@
+"""What a context is told with: files of certificates, passwords, callbacks."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..psk import ExternalPsk
+
+__all__ = ["CERTIFICATES", "PEM", "AskOnce", "KeyLog", "PskLookup", "body_of", "split_der"]
+
+PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
+
+
+class AskOnce:
+    """A password, or who to ask for it: once, however often it is needed."""
+
+    def __init__(self, password: Any) -> None:
+        self._password = password
+        self.value: Any = password if not callable(password) else None
+        if isinstance(self.value, bytearray):
+            self.value = bytes(self.value)
+
+    def __call__(self) -> Any:
+        """Ask."""
+        self.value = self._password()
+        if isinstance(self.value, bytearray):
+            self.value = bytes(self.value)
+        return self.value
+
+
+class KeyLog:
+    """Appends lines to a file, one at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    def __call__(self, line: str) -> None:
+        """Append a line."""
+        with self._lock, open(self._path, "a", encoding="ascii") as file:
+            file.write(f"{line}\n")
+
+
+class PskLookup:
+    """Finds keys by asking a callback."""
+
+    def __init__(self, callback: Callable[..., Any]) -> None:
+        self._callback = callback
+
+    def find(self, identity: bytes) -> ExternalPsk | None:
+        """Find the key of an identity; only text can be one."""
+        try:
+            name = identity.decode()
+        except UnicodeDecodeError:
+            return None
+        key = self._callback(name)
+        return ExternalPsk(identity, bytes(key)) if key else None
+
+
+def body_of(pem: bytes) -> bytes:
+    """Return what a PEM block holds."""
+    lines = pem.splitlines()[1:-1]
+    return base64.b64decode(b"".join(line for line in lines if b":" not in line))
+
+
+def split_der(data: bytes) -> list[bytes]:
+    """Split certificates in DER that stand one after the other."""
+    found = []
+    while data:
+        length, at = data[1], 2
+        if length & 0x80:
+            at += length & 0x7F
+            length = int.from_bytes(data[2:at], "big")
+        found.append(data[: at + length])
+        data = data[at + length :]
+    return found

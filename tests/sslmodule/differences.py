@@ -1,0 +1,214 @@
+"""Where `postshake.ssl` does otherwise than `ssl`, on purpose: docs/ssl.md gives the reasons.
+
+A difference is a place in a script where the standard library says one thing and we another.
+What is in no row of this table is a fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+__all__ = ["DIFFERENCES", "Difference", "find_difference", "unexcused"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One kind of place, found by patterns that must match the whole of each text."""
+
+    title: str
+    """A heading of the section "Differences" in docs/ssl.md."""
+    example: str
+    """A script that has it."""
+    theirs: str
+    ours: str
+    scripts: str = ".*"
+    rest: bool = False
+    """Whether all that follows may differ too."""
+    before: tuple[int, ...] = (99,)
+    """The version of Python from which on there is no such difference."""
+
+    def excuses(self, script: str, theirs: str, ours: str) -> bool:
+        """Whether this is such a place."""
+        return all(
+            re.fullmatch(pattern, text, re.DOTALL)
+            for pattern, text in (
+                (self.scripts, script), (self.theirs, theirs), (self.ours, ours),
+            )
+        )  # fmt: skip
+
+
+DIFFERENCES: tuple[Difference, ...] = (
+    Difference(
+        "Versions that leave nothing",
+        "versions-none",
+        "shake: c SSLError NO_PROTOCOLS_AVAILABLE",
+        "connect: SSLError NO_PROTOCOLS_AVAILABLE",
+        rest=True,
+    ),
+    Difference(
+        "Versions that leave nothing",
+        "versions-none",
+        "shake: s SSLError UNEXPECTED_MESSAGE",
+        "shake: s SSLError TLSV1_ALERT_PROTOCOL_VERSION",
+    ),
+    Difference(
+        "The alert for a certificate of tomorrow",
+        "client-alice_not_yet-OPTIONAL-1.3",
+        ".*SSLV3_ALERT_BAD_CERTIFICATE",
+        ".*SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        scripts=".*not_yet.*",
+    ),
+    Difference(
+        "Which of two faults is told",
+        "server-expired-trusts-another",
+        "shake: (c SSLCertVerificationError 19|s SSLError TLSV1_ALERT_UNKNOWN_CA)",
+        "shake: (c SSLCertVerificationError 10|s SSLError SSLV3_ALERT_CERTIFICATE_EXPIRED)",
+        scripts="server-expired-trusts.*",
+    ),
+    Difference(
+        "The chain that is sent",
+        "server-good-trusts-another",
+        "shake: c SSLCertVerificationError 19",
+        "shake: c SSLCertVerificationError 20",
+        scripts="server-.*-trusts-.*",
+    ),
+    Difference(
+        "Names with a dot at the end",
+        "name-good-localhost.",
+        "shake: c SSLCertVerificationError 62",
+        "shake: c done",
+        scripts=r"name-.*\.",
+        rest=True,
+    ),
+    Difference(
+        "A check of no name",
+        "name-good-None",
+        "shake: c done",
+        "connect: ValueError",
+        scripts="name-good-None",
+        rest=True,
+    ),
+    Difference(
+        "Data that arrives after our goodbye",
+        "close-data-before-client-1.3",
+        ".:(read|all|into) .*: over",
+        r".:(read|all|into) .*: (b'.+'|'\d+ bytes.*|\d+)",
+    ),
+    Difference(
+        "Data that arrives after our goodbye",
+        "close-data-crossing-client-1.3",
+        ".:unwrap: over",
+        ".:unwrap: None",
+        scripts="close-data-crossing.*",
+    ),
+    Difference(
+        "Text where a record should be",
+        "close-text-client-1.3",
+        ".*SSLError WRONG_VERSION_NUMBER",
+        ".*SSLError UNEXPECTED_MESSAGE",
+        scripts="close-text-.*",
+    ),
+    Difference(
+        "How much one read returns",
+        "read-two-records-1.3",
+        ".:read .*",
+        ".:read .*",
+        scripts="read-(two-records|a-record-and-more)-.*",
+    ),
+    Difference(
+        "How much one read returns",
+        "read-pending-after-one-1.3",
+        "c:pending: 5",
+        "c:pending: 14",
+    ),
+    Difference(
+        "OP_NO_TICKET",
+        "session-no-ticket-1.3",
+        "c:session: True",
+        "c:session: False",
+    ),
+    Difference(
+        "What an SNI callback's context brings",
+        "mixture-105",
+        "facts: . alpn None",
+        "facts: . alpn '.*'",
+    ),
+    Difference(
+        "What an SNI callback's context brings",
+        "mixture-94",
+        ".*certificate:? {}",
+        ".*certificate:? {.+}",
+    ),
+    Difference(
+        "An alert that is found while closing",
+        "mixture-160",
+        ".:unwrap: None",
+        ".:unwrap: SSLError .*ALERT.*",
+        rest=True,
+    ),
+    Difference(
+        "Words to a peer that is gone",
+        "mixture-246",
+        ".:.*: SSLError TLSV1_ALERT_DECODE_ERROR",
+        ".:.*: SSLWantReadError",
+        rest=True,
+    ),
+    Difference(
+        "Words to a peer that is gone",
+        "start-ragged-1.3",
+        ".:.*: SSLError TLSV1_ALERT_DECODE_ERROR",
+        ".:.*: SSLEOFError UNEXPECTED_EOF_WHILE_READING",
+        scripts="start-ragged.*",
+    ),
+    Difference(
+        "A connection that was reset",
+        "socket-reset-1.3",
+        "s:(recv|rest).*: b'.*'",
+        "s:(recv|rest).*: ConnectionResetError",
+        scripts="socket-(reset|close|rest|detach)-.*",
+        before=(3, 11, 9),
+    ),
+    Difference(
+        "After a failure",
+        "socket-half-1.3",
+        "s:sendall .*: SSLEOFError",
+        "s:sendall .*: SSLEOFError UNEXPECTED_EOF_WHILE_READING",
+        scripts="socket-half-.*",
+    ),
+    Difference(
+        "After a failure",
+        "socket-garbage-1.3",
+        "s:recv .*: b''",
+        "s:recv .*: SSLError UNEXPECTED_MESSAGE",
+        scripts="socket-garbage-.*",
+    ),
+    Difference(
+        "Text where a record should be",
+        "socket-garbage-1.3",
+        "s:recv .*: SSLError WRONG_VERSION_NUMBER",
+        "s:recv .*: SSLError UNEXPECTED_MESSAGE",
+        scripts="socket-garbage-.*",
+    ),
+)  # fmt: skip
+
+
+def find_difference(script: str, theirs: str, ours: str) -> Difference | None:
+    """Find the row that a place belongs to."""
+    return next((row for row in DIFFERENCES if row.excuses(script, theirs, ours)), None)
+
+
+def unexcused(script: str, theirs: Sequence[str], ours: Sequence[str]) -> list[str]:
+    """List the places that no row is for."""
+    found = []
+    for expected, got in zip_longest(theirs, ours, fillvalue="nothing"):
+        if expected == got:
+            continue
+        row = find_difference(script, expected, got)
+        if row is None:
+            found.append(f"{script}: expected {expected}, got {got}")
+        elif row.rest:
+            break
+    return found

@@ -1,0 +1,51 @@
+"""CPython's own tests of `ssl`, with the import changed."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# each with what it is about
+NOT_OURS = {
+    # look at tls-unique, which RFC 9266 replaces
+    "SimpleBackgroundTests.test_bio_handshake",
+    "ThreadedTests.test_tls_unique_channel_binding",
+    # get_ca_certs is OpenSSL's list, into which it puts a folder's when they are needed
+    "SimpleBackgroundTests.test_get_ca_certs_capath",
+    # a private method that returns OpenSSL's certificates
+    "TestPostHandshakeAuth.test_internal_chain_client",
+    # counts what OpenSSL puts into the chain of itself (docs/ssl.md)
+    "TestPostHandshakeAuth.test_internal_chain_server",
+    # a private hook that shows OpenSSL's messages
+    "TestSSLDebug.test_msg_callback_tls12",
+    # finite-field Diffie-Hellman
+    "ThreadedTests.test_dh_params",
+}
+PROGRAM = Path(__file__).with_name("cpython.py")
+
+
+@pytest.mark.slow
+def test_cpythons_tests_pass():
+    try:
+        there = importlib.util.find_spec("test.test_ssl") is not None
+    except ImportError:
+        there = False
+    if not there:
+        pytest.skip("this Python came without its tests")
+    if sys.version_info >= (3, 12):
+        pytest.skip("the list is for the tests of Python 3.11")
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM)],
+        env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    ran = next(line for line in done.stderr.splitlines() if " ran, " in line)
+    assert int(ran.split()[0]) > 150
+    assert set(done.stdout.split()) == NOT_OURS, done.stderr[-20000:]
