@@ -203,6 +203,6 @@ def test_session():
     thread = threading.Thread(target=serve, args=(one,))
     thread.start()
     assert read_all(other) == "welcome"
-    one.close()
     thread.join(20)
     assert not thread.is_alive()
+    one.close()
