@@ -186,6 +186,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Find the constants that newer Pythons have."""
-    if not name.startswith(("ALERT_", "CERT_", "HAS_", "OP_", "PROTOCOL_", "SSL_ERROR_", "VERIFY_")):
+    kinds = ("ALERT_", "CERT_", "HAS_", "OP_", "PROTOCOL_", "SSL_ERROR_", "VERIFY_")
+    if not name.startswith(kinds):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_standard, name)
