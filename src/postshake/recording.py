@@ -44,11 +44,19 @@ from .constants import (
     name_of,
 )
 from .errors import UsageError
-from .events import Direction, Event, HandshakeCompleted, Outcome, ReauthCompleted, TraceEntry
+from .events import (
+    Direction,
+    Established,
+    Event,
+    HandshakeCompleted,
+    Outcome,
+    ReauthCompleted,
+    TraceEntry,
+)
 from .pki.identity import Identity
 from .wire.extensions import Extensions
 
-__all__ = ["Recording", "describe"]
+__all__ = ["Recording", "describe", "facts_of"]
 
 FORMAT = "postshake trace 1"
 MAX_LINES = 100_000
@@ -119,8 +127,7 @@ class Recording:
     def event(self, event: Event) -> None:
         """Note what became of a request: for ``on_event``."""
         if isinstance(event, HandshakeCompleted):
-            settled = event.established
-            self._note({"settled": _settled(settled)})
+            self._note({"settled": facts_of(event.established)})
         elif isinstance(event, ReauthCompleted):
             context = event.context.hex()
             if event.outcome is Outcome.AUTHENTICATED:
@@ -266,7 +273,8 @@ def _clip(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def _settled(established: Any) -> dict[str, Any]:
+def facts_of(established: Established) -> dict[str, Any]:
+    """Give what a handshake settled as plain values that JSON can hold."""
     group = established.group
     return {
         "version": established.version.name,

@@ -16,6 +16,16 @@ from tests.interop.chromium import Chromium
 SHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
 
 
+RAILS = """return [...document.querySelectorAll('summary > .rail')].map(
+    rail => getComputedStyle(rail).backgroundImage === 'none')"""
+INSIDE = """
+const frame = document.getElementById('ladder').getBoundingClientRect();
+return [...document.querySelectorAll('svg.joins g')].every(each => {
+  const box = each.getBoundingClientRect();
+  return box.left >= frame.left && box.right <= frame.right && box.height > 10;
+})"""
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The demo's page."""
@@ -59,10 +69,12 @@ def test_in_a_browser(page, stage):
     assert "From here on the client is CN=alice" in text
     assert "Request 2: declined" in text
     browser.screenshot(SHOTS / "picture.png")
-    # lines join each request with its answer, each on a halo
-    assert [path.get_attribute("class") for path in browser.all("svg.joins path")] == [
-        "halo", "yes", "halo", "no",
-    ]  # fmt: skip
+    # brackets join each request with its answer
+    assert [each.get_attribute("class") for each in browser.all("svg.joins g")] == ["yes", "no"]
+    assert [each.text for each in browser.all("svg.joins text")] == ["1", "2"]
+    known = browser.run(RAILS)
+    assert known == sorted(known)  # once proven, proven to the end
+    assert {False, True} == set(known)
     hello = browser.all("details summary")[0]
     assert "legacy_version" not in browser.text
     hello.click()
@@ -85,6 +97,8 @@ def test_dark_and_on_a_phone(page, stage, name, width, dark):
     browser = Chromium(stage, width=width, dark=dark)
     browser.open(page.as_uri())
     browser.screenshot(SHOTS / f"picture-{name}.png")
+    assert browser.run(INSIDE)
+    assert all(each.is_displayed() for each in browser.all(".meta .size, .meta .epoch"))
     assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
     background = browser.run("return getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, background.removeprefix("rgb(").removesuffix(")").split(", ")))

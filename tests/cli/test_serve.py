@@ -371,7 +371,7 @@ def test_certificates_made_on_the_fly(start: Callable[..., Program], run: Run, t
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "give --cert and --ca, or --auto"),
+        (["--cert", "x"], "give --cert and --ca together"),
         (["--auto", "tls", "--cert", "x"], "--auto takes the place"),
         (["--cert", "nowhere.crt", "--ca", "nowhere.crt"], "nowhere.crt"),
         (["--port", "99999"], "expected 0 to 65535"),

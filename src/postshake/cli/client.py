@@ -20,28 +20,36 @@ from ..config import ClientConfig
 from ..constants import Role
 from ..drive.sync import Stream
 from ..errors import UsageError
-from ..events import Event, PeerClosed, ReauthAnswered, ReauthRequested, TraceEntry
+from ..events import Event, TraceEntry
 from ..pki.credential import Credential
-from ..pki.der import normal_name
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
-from .common import endpoint, key_log, seconds, summary
-from .ladder import Ladder, clip, printable
+from .common import endpoint, key_log, seconds, waiting
+from .ladder import Ladder
+from .sessions import SessionRefused, Sessions
+from .starttls import PORTS, PROTOCOLS, start_tls
+from .teller import Teller
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 
 DEFAULT_PORT = 443
 CONNECT_TIMEOUT = 30.0
+AWHILE = 2.0  # seconds that a server has to send a ticket
 CHUNK = 64 * 1024
 
 EPILOG = """\
 After the end of standard input the connection stays open while the server still
 talks: --linger says how long it may be silent.
 
+A file of --session, like a key log, opens what was said on that connection.
+
 examples:
   printf 'GET /protected HTTP/1.0\\r\\n\\r\\n' | postshake connect localhost:4433 \\
       --cafile tls/ca.crt --cert tls/client.crt --key tls/client.key
   postshake connect localhost:4433 --cafile tls/ca.crt --refuse --trace
+  postshake connect mail.example --starttls smtp --json
+  postshake connect localhost:4433 --cafile tls/ca.crt --reconnect \\
+      --key 'pkcs11:token=staff;object=alice?module-path=/usr/lib/softhsm/libsofthsm2.so'
 
 """
 
@@ -52,16 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "endpoint",
         metavar="HOST[:PORT]",
-        type=lambda text: endpoint(text, DEFAULT_PORT),
-        help=f"where to connect to; the port is {DEFAULT_PORT} unless given",
+        help=f"where to connect to; the port is {DEFAULT_PORT}, or that of --starttls",
     )
     parser.add_argument(
         "--cafile", metavar="FILE", help="authorities to trust, instead of the system's"
     )
     parser.add_argument("--cert", metavar="FILE", help="our certificate and its chain, PEM or DER")
-    parser.add_argument("--key", metavar="FILE", help="its key, if it is not in the same file")
     parser.add_argument(
-        "--key-password-file", metavar="FILE", help="its first line is the key's password"
+        "--key",
+        metavar="FILE|pkcs11:URI",
+        help="its key, if it is not in the same file; or where it is in a token (RFC 7512), "
+        "from which the certificate comes too, without --cert",
+    )
+    parser.add_argument(
+        "--key-password-file", metavar="FILE", help="its first line is the key's password, or PIN"
     )
     parser.add_argument("--refuse", action="store_true", help="decline every request")
     parser.add_argument(
@@ -69,6 +81,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--alpn", metavar="NAME[,NAME]", default="", help="application protocols to offer"
+    )
+    parser.add_argument(
+        "--starttls",
+        metavar="PROTOCOL",
+        choices=tuple(PROTOCOLS),
+        help=f"go over to TLS from plain text first: {', '.join(PROTOCOLS)}",
+    )
+    parser.add_argument(
+        "--reconnect",
+        action="store_true",
+        help="connect, hang up, and resume the session in a second connection, which is the "
+        "one that talks; the exit code is 1 if the server does not resume it",
+    )
+    parser.add_argument(
+        "--session", metavar="FILE", help="resume the session in this file, and keep the new one"
     )
     parser.add_argument("--crlf", action="store_true", help="send line ends as CR LF")
     parser.add_argument(
@@ -81,6 +108,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--quiet", action="store_true", help="nothing on standard error but errors")
     parser.add_argument(
+        "--json", action="store_true", help="what happens as JSON lines on standard error"
+    )
+    parser.add_argument(
         "--record", metavar="FILE", help="write down what happened, for `postshake trace`"
     )
     parser.add_argument(
@@ -90,28 +120,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Connect, and talk until one side is done."""
-    say: Callable[[str], None] = _say if not options.quiet else lambda text: None
+    port = PORTS[options.starttls] if options.starttls else DEFAULT_PORT
+    try:
+        place = endpoint(options.endpoint, port)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(str(error)) from error
+    if options.json and options.trace:
+        raise UsageError("--trace draws, which is no JSON: use --record")
+    teller = Teller(as_json=options.json, quiet=options.quiet)
     recording = Recording(Role.client)
     config = _config(options, recording)
-    host, port = options.endpoint
-    sock = socket.create_connection((host, port), CONNECT_TIMEOUT)
-    with (
-        Stream(
-            sock,
-            config,
-            options.servername or host,
-            answer=(lambda request: None) if options.refuse else None,
-            on_event=lambda event: _hear(event, recording, say),
-        ) as stream,
-        _saving(recording, options.record),
-    ):
-        established = stream.handshake()
-        say(f"connected to {host} port {port}: {summary(established)}")
+    sessions = Sessions(options.session, options.servername or place[0])
+    with _saving(recording, options.record):
+        if options.reconnect:
+            with _connected(place, options, config, sessions, recording, teller) as stream:
+                if not sessions.await_one(stream, max(options.linger, AWHILE), _write):
+                    raise SessionRefused("the server gave no ticket: nothing can be resumed")
+        with _connected(place, options, config, sessions, recording, teller) as stream:
+            resumed = stream.connection.established
+            if options.reconnect and not (resumed is not None and resumed.resumed):
+                raise SessionRefused("the server did not resume the session")
+            _talk(stream, options, teller)
+            sessions.keep(stream)
+    return 0
+
+
+@contextlib.contextmanager
+def _connected(
+    place: tuple[str, int],
+    options: argparse.Namespace,
+    config: ClientConfig,
+    sessions: Sessions,
+    recording: Recording,
+    teller: Teller,
+) -> Iterator[Stream]:
+    """Connect and shake hands; hang up in the end."""
+    host, port = place
+    name = options.servername or host
+
+    def hear(event: Event) -> None:
+        recording.event(event)
+        teller.event(event)
+
+    with waiting(f"connecting to {host} port {port}", quiet=options.quiet or options.json):
+        sock = socket.create_connection(place, CONNECT_TIMEOUT)
+        try:
+            if options.starttls is not None:
+                start_tls(sock, options.starttls, name)
+            stream = Stream(
+                sock,
+                config,
+                name,
+                answer=(lambda request: None) if options.refuse else None,
+                on_event=hear,
+                session=sessions.ticket,
+                session12=sessions.session12,
+            )
+        except BaseException:
+            sock.close()
+            raise
+    with stream:
+        with waiting(f"shaking hands with {host}", quiet=options.quiet or options.json):
+            established = stream.handshake()
+        teller.connected(host, port, established)
         identity = stream.peer_identity
         if identity is not None:
-            say(f"the server is {printable(identity.subject)}, says {printable(identity.issuer)}")
-        _talk(stream, options)
-    return 0
+            teller.server(identity)
+        yield stream
 
 
 @contextlib.contextmanager
@@ -125,26 +200,28 @@ def _saving(recording: Recording, path: str | None) -> Iterator[None]:
 
 
 def _config(options: argparse.Namespace, recording: Recording) -> ClientConfig:
-    credentials: tuple[Credential, ...] = ()
-    if options.cert is not None:
-        password = options.key_password_file
-        credentials = (
-            Credential.from_files(
-                options.cert,
-                options.key,
-                (lambda: _first_line(password)) if password is not None else None,
-            ),
-        )
-    elif options.key is not None:
-        raise UsageError("--key needs --cert")
     trust = TrustStore.from_files(options.cafile) if options.cafile else TrustStore.system()
     return ClientConfig(
-        credentials=credentials,
+        credentials=_credentials(options),
         verifier=ChainVerifier(trust),
         alpn_protocols=tuple(name.encode() for name in options.alpn.split(",") if name),
         keylog=key_log(options.keylog) if options.keylog else None,
         trace=_tracers(options, recording),
     )
+
+
+def _credentials(options: argparse.Namespace) -> tuple[Credential, ...]:
+    file = options.key_password_file
+    password = (lambda: _first_line(file)) if file is not None else None
+    if options.key is not None and options.key.startswith("pkcs11:"):
+        from ..pkcs11 import token_credential  # an extra
+
+        return (token_credential(options.key, options.cert, pin=password),)
+    if options.cert is not None:
+        return (Credential.from_files(options.cert, options.key, password),)
+    if options.key is not None:
+        raise UsageError("--key needs --cert")
+    return ()
 
 
 def _first_line(path: str) -> str:
@@ -176,7 +253,7 @@ def _tracer(stream: TextIO) -> Callable[[TraceEntry], None]:
     return lambda entry: print(ladder.line(entry), file=stream, flush=True)
 
 
-def _talk(stream: Stream, options: argparse.Namespace) -> None:
+def _talk(stream: Stream, options: argparse.Namespace, teller: Teller) -> None:
     """Carry bytes both ways until the server closes, or nothing more is to be said."""
     stream.timeout = 0  # this loop does all the waiting
     source: int | None = sys.stdin.fileno() if sys.stdin is not None else None
@@ -187,7 +264,7 @@ def _talk(stream: Stream, options: argparse.Namespace) -> None:
         except TimeoutError:
             pass  # nothing more is there
         except UsageError as error:  # answering failed; the connection goes on
-            _say(str(error))
+            teller.say("trouble", str(error))
             continue
         else:
             if not data or not _write(data):
@@ -217,7 +294,7 @@ def _talk(stream: Stream, options: argparse.Namespace) -> None:
         except TimeoutError:
             pass  # the rest leaves when there is room
         except UsageError as error:
-            _say(str(error))
+            teller.say("trouble", str(error))
 
 
 def _with_crlf(chunk: bytes, after_cr: bool) -> tuple[bytes, bool]:
@@ -238,35 +315,3 @@ def _write(data: bytes) -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False
     return True
-
-
-def _hear(event: Event, recording: Recording, say: Callable[[str], None]) -> None:
-    recording.event(event)
-    _report(event, say)
-
-
-def _report(event: Event, say: Callable[[str], None]) -> None:
-    """Tell what concerns authentication."""
-    match event:
-        case ReauthRequested():
-            names = ", ".join(_name(each) for each in event.authorities[:3])
-            more = len(event.authorities) - 3
-            wanted = f", by {names}{f' and {more} more' if more > 0 else ''}" if names else ""
-            say(f"the server asks for a certificate (context {event.context[:4].hex()}…{wanted})")
-        case ReauthAnswered(credential=None):
-            say("declined")
-        case ReauthAnswered(credential=Credential() as credential):
-            say(f"answered as {printable(credential.leaf.subject.rfc4514_string())}")
-        case PeerClosed():
-            say("the server said goodbye")
-
-
-def _name(der: bytes) -> str:
-    """Show an authority's name: the values, without what they stand for."""
-    name = normal_name(der) or ()
-    values = [value for rdn in name for _, value in rdn if isinstance(value, str)]
-    return clip(repr(", ".join(values) or der.hex()), 60)
-
-
-def _say(text: str) -> None:
-    print(f"postshake: {text}", file=sys.stderr, flush=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..constants import ProtocolVersion
 from ..errors import UsageError
 from ..events import Established
 
-__all__ = ["endpoint", "key_log", "positive", "seconds", "summary"]
+__all__ = ["endpoint", "key_log", "positive", "seconds", "summary", "waiting"]
+
+PATIENCE = 1.0  # seconds after which a person wants to know what is going on
 
 _VERSIONS = {ProtocolVersion.TLS12: "TLS 1.2", ProtocolVersion.TLS13: "TLS 1.3"}
 
@@ -84,3 +88,18 @@ def summary(established: Established) -> str:
     if established.alpn_protocol is not None:
         text += f", ALPN {established.alpn_protocol.decode('ascii', 'backslashreplace')}"
     return text
+
+
+@contextlib.contextmanager
+def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
+    """Say on a terminal what takes so long, when it takes more than a second."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    timer = threading.Timer(PATIENCE, lambda: print(f"postshake: {text} …", file=sys.stderr))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

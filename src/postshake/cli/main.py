@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import sys
 from collections.abc import Sequence
 
@@ -51,8 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (PostshakeError, OSError) as error:
-        print(f"postshake: {_describe(error)}", file=sys.stderr)
-        return _exit_code(error)
+        code = _exit_code(error)
+        if getattr(options, "json", False):
+            told = {"event": "error", "message": _describe(error), "exit_code": code}
+            print(json.dumps(told), file=sys.stderr)
+        else:
+            print(f"postshake: {_describe(error)}", file=sys.stderr)
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:

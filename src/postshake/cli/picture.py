@@ -21,6 +21,7 @@ from ..recording import Recording
 __all__ = ["picture", "save_page"]
 
 MOST_ROWS = 5000  # a browser takes no more with pleasure
+_VERSIONS = {"TLS13": "TLS 1.3", "TLS12": "TLS 1.2"}
 EPOCHS = ("plaintext", "early", "handshake", "application")
 
 
@@ -62,7 +63,7 @@ def _facts(recording: Recording) -> str:
         (line["settled"] for line in recording.lines if "settled" in line), {}
     )
     named = {
-        "version": settled.get("version"),
+        "version": _VERSIONS.get(str(settled.get("version")), settled.get("version")),
         "cipher suite": settled.get("cipher_suite"),
         "key exchange": settled.get("group"),
         "server name": settled.get("server_name"),
@@ -110,6 +111,7 @@ class _Rows:
     def __init__(self, recording: Recording) -> None:
         self._lines = recording.lines
         self._known = False
+        self._sender = ""
         self._numbers: dict[str, int] = {}
         self._outcomes = {
             str(line["context"]): str(line.get("outcome", "authenticated"))
@@ -134,6 +136,9 @@ class _Rows:
             classes.append("data")
         if self._known:
             classes.append("known")
+        if sender != self._sender:
+            classes.append("flight")
+        self._sender = sender
         attributes, badge = "", ""
         if context and what in ("CertificateRequest", "Certificate"):
             number = self._numbers.setdefault(context, len(self._numbers) + 1)
@@ -142,6 +147,7 @@ class _Rows:
             outcome = self._outcomes.get(context, "open")
             attributes = (
                 f' data-{kind}="{html.escape(context)}" data-outcome="{html.escape(outcome)}"'
+                f' data-number="{number}"'
             )
         detail = str(line.get("detail", ""))
         if badge or not detail:
@@ -151,8 +157,9 @@ class _Rows:
         return (
             f'<details class="{" ".join(classes)}"{attributes}><summary>'
             f'<span class="time">{_time(line["t"])}</span>'
-            f'<span class="lane"><span class="what">{html.escape(what)}</span>{note}<i></i></span>'
-            f'<span class="rail"></span>'
+            f'<span class="lane"><span class="unseen">{sender} sends </span>'
+            f'<span class="what">{html.escape(what)}</span>{note}<i></i></span>'
+            f'<span class="rail"></span><span class="gutter"></span>'
             f'<span class="meta"><span class="size">{int(line.get("size", 0)):,}</span>'
             f'<span class="epoch">{html.escape(str(line.get("epoch", "")))}</span></span>'
             f"</summary>{_fields(line)}</details>"
@@ -162,20 +169,27 @@ class _Rows:
         identity = line["identity"]
         self._known = bool(identity)
         if not identity:
-            return '<div class="turn no">✖ From here on the client is nobody.</div>'
+            return self._turn("no", "✖ From here on the client is nobody.")
         subject = html.escape(str(identity.get("subject", "")))
         issuer = html.escape(str(identity.get("issuer", "")))
         verified = "verified" if identity.get("verified") else "not verified"
-        return (
-            f'<div class="turn yes">✔ From here on the client is {subject}'
-            f"<small>issued by {issuer}; {verified}; what came before stays nobody’s</small></div>"
-        )
+        more = f"issued by {issuer}; {verified}; what came before stays nobody’s"
+        return self._turn("yes", f"✔ From here on the client is {subject}", more)
 
     def _outcome(self, line: dict[str, Any]) -> str:
         number = self._numbers.get(str(line.get("context")), 0)
+        return self._turn(
+            "no",
+            f"✖ Request {number}: {html.escape(str(line['outcome']))}",
+            "the connection goes on as before",
+        )
+
+    def _turn(self, kind: str, markup: str, more: str = "") -> str:
+        self._sender = ""
+        small = f"<small>{more}</small>" if more else ""
         return (
-            f'<div class="turn no">✖ Request {number}: {html.escape(str(line["outcome"]))}'
-            f"<small>the connection goes on as before</small></div>"
+            f'<div class="turn {kind}{" known" if self._known else ""}"><span></span>'
+            f'<span class="lane">{markup}{small}</span><span class="rail"></span></div>'
         )
 
 

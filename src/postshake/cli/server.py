@@ -12,11 +12,9 @@ import itertools
 import selectors
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from time import monotonic
 
 from ..config import AuthRequest, ServerConfig
@@ -26,23 +24,31 @@ from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
+from ..values import dataclass
 from .certs import Folder
 from .common import key_log, positive, seconds, summary
+from .files import Site
+from .log import Log
 from .visit import Visit
 
 __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 
+AUTO = "postshake-certs"  # in the folder where one is
 TIMEOUT = 30.0  # seconds for a handshake, a request, a response
 IDLE = 60.0  # seconds between requests
 RECORDED = 2000  # lines of a connection that are kept to be shown
 PARTING = 2.0  # seconds that connections have to end by themselves
 
 EPILOG = """\
+Without --cert and --ca, certificates are made and kept in the folder postshake-certs.
+
 examples:
-  postshake serve --auto tls
+  postshake serve
+  postshake serve public/ --protect /internal
+  postshake serve shop.web:app --protect /admin        (ASGI; needs uvicorn)
   postshake serve --cert server.crt --key server.key --ca clients-ca.crt --protect /admin
-  curl --cacert tls/ca.crt --cert tls/client.crt --key tls/client.key \\
-      https://localhost:4433/ https://localhost:4433/protected
+  curl --cacert postshake-certs/ca.crt --cert postshake-certs/client.crt \\
+      --key postshake-certs/client.key https://localhost:4433/ https://localhost:4433/protected
 
 """
 
@@ -52,6 +58,12 @@ Talk = Callable[[Visit], None]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     parser.set_defaults(run=run)
+    parser.add_argument(
+        "what",
+        metavar="FOLDER|MODULE:APP",
+        nargs="?",
+        help="files, or an ASGI application; pages of our own if left out",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument(
         "--port", type=_port, default=4433, help="port to listen on (4433); 0 takes a free one"
@@ -64,7 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--auto",
         metavar="FOLDER",
-        help="use the certificates in this folder, and make them if they are not there",
+        help="use the certificates in this folder, and make them if they are not there "
+        f"({AUTO}, unless there is --cert)",
     )
     parser.add_argument(
         "--protect",
@@ -96,50 +109,104 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show each client its own connection, drawn, under this path (off)",
     )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
+    parser.add_argument("--json", action="store_true", help="log as JSON lines")
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    config, trust = _config(options)
+    log = Log(as_json=options.json)
+    files = _files(options)
+    protected = tuple("/" + prefix.strip("/") for prefix in options.protect or ["/protected"])
+    if options.what is not None and _is_application(options.what):
+        return _serve_application(options, files, protected, log)
+    site = Site(options.what) if options.what is not None else None
+    if site is not None and options.echo:
+        raise UsageError("--echo serves no files")
+    config, trust = _config(options, files)
     request = AuthRequest(
         authorities=trust.names(), within=options.within, required=not options.optional
     )
-    protected = tuple("/" + prefix.strip("/") for prefix in options.protect or ["/protected"])
     debug = "/" + options.debug_path.strip("/") if options.debug_path else None
-    talk: Talk = Visit.echo if options.echo else lambda visit: visit.pages(protected, debug)
+
+    def pages(visit: Visit) -> None:
+        visit.site = site
+        visit.pages(protected, debug)
+
     with Server(
         config,
         request,
-        talk,
+        Visit.echo if options.echo else pages,
         options.host,
         options.port,
         options.connections,
         records=debug is not None,
+        log=log,
     ) as server:
-        host, port = server.address
-        scheme = "" if options.echo else "https://"
-        _print(f"listening on {scheme}{f'[{host}]' if ':' in host else host}:{port}")
+        _announce(options, server.address, log)
         with _on_signals(server.stop):
             server.run()
-    _print("stopped")
+    log("stopped")
     return 0
 
 
-def _config(options: argparse.Namespace) -> tuple[ServerConfig, TrustStore]:
-    if options.auto is not None:
-        if options.cert or options.key or options.ca:
-            raise UsageError("--auto takes the place of --cert, --key and --ca")
-        hosts = dict.fromkeys(["localhost", "127.0.0.1", "::1", options.host])
-        folder = Folder(options.auto, hosts)
-        credential = Credential.from_files(*folder.server)
-        trust = TrustStore.from_files(folder.ca)
-    elif options.cert and options.ca:
-        credential = Credential.from_files(options.cert, options.key)
-        trust = TrustStore.from_files(options.ca)
-    else:
-        raise UsageError("give --cert and --ca, or --auto FOLDER")
+def _serve_application(
+    options: argparse.Namespace, files: Files, protected: tuple[str, ...], log: Log
+) -> int:
+    from . import application
+
+    if options.echo or options.optional or options.debug_path:
+        raise UsageError("--echo, --optional and --debug-path are not for applications")
+    app = application.load(options.what)
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.create_server((options.host, options.port), family=family) as listener:
+        _announce(options, listener.getsockname()[:2], log)
+        with _on_signals(lambda: None):  # which uvicorn takes over, and raises again
+            application.serve(
+                app,
+                listener,
+                certificate=files.certificate,
+                key=files.key,
+                ca=files.ca,
+                protected=protected,
+                within=options.within,
+                keylog=options.keylog,
+                connections=options.connections,
+            )
+    log("stopped")
+    return 0
+
+
+def _announce(options: argparse.Namespace, address: tuple[str, int], log: Log) -> None:
+    host, port = address
+    scheme = "" if options.echo else "https://"
+    log(f"listening on {scheme}{f'[{host}]' if ':' in host else host}:{port}")
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the certificates are."""
+
+    certificate: str
+    key: str | None
+    ca: str
+
+
+def _files(options: argparse.Namespace) -> Files:
+    if options.auto is not None and (options.cert or options.key or options.ca):
+        raise UsageError("--auto takes the place of --cert, --key and --ca")
+    if options.cert and options.ca:
+        return Files(options.cert, options.key, options.ca)
+    if options.cert or options.key or options.ca:
+        raise UsageError("give --cert and --ca together, or neither")
+    hosts = dict.fromkeys(["localhost", "127.0.0.1", "::1", options.host])
+    folder = Folder(options.auto or AUTO, hosts)
+    return Files(str(folder.server[0]), str(folder.server[1]), str(folder.ca))
+
+
+def _config(options: argparse.Namespace, files: Files) -> tuple[ServerConfig, TrustStore]:
+    trust = TrustStore.from_files(files.ca)
     config = ServerConfig(
-        credentials=(credential,),
+        credentials=(Credential.from_files(files.certificate, files.key),),
         verifier=ChainVerifier(trust),
         alpn_protocols=() if options.echo else (b"http/1.1",),
         keylog=key_log(options.keylog) if options.keylog else None,
@@ -158,6 +225,7 @@ class Server:
         port: port to listen on.
         connections: most at a time; further ones wait.
         records: whether what happens on each connection is kept, to be shown.
+        log: takes what happens.
 
     Raises:
         OSError: there is nothing to listen on.
@@ -173,8 +241,10 @@ class Server:
         connections: int,
         *,
         records: bool = False,
+        log: Log | None = None,
     ) -> None:
         self._config = config
+        self._log = log or Log()
         self._records = records
         self._request = request
         self._talk = talk
@@ -231,7 +301,7 @@ class Server:
         """Be one client's thread."""
 
         def log(text: str) -> None:
-            _print(f"#{number} {text}")
+            self._log(text, number)
 
         def idle() -> bool:
             return bool(stream.readable) or (
@@ -296,14 +366,14 @@ def _on_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _print(text: str) -> None:
-    """Log a line; threads do not mix theirs."""
-    with contextlib.suppress(OSError):  # a log that nobody reads must not stop us
-        sys.stdout.write(f"{datetime.now():%H:%M:%S} {text}\n")
-        sys.stdout.flush()
-
-
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {text!r}")
     return int(text)
+
+
+def _is_application(text: str) -> bool:
+    """Whether this names an application, ``package.module:attribute``."""
+    module, separator, attribute = text.partition(":")
+    names = (*module.split("."), *attribute.split("."))
+    return bool(separator) and all(name.isidentifier() for name in names)

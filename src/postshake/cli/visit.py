@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from posixpath import normpath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ..config import AuthRequest
 from ..drive.sync import Stream
@@ -17,6 +17,7 @@ from ..errors import DataWaiting, ReauthUnavailable
 from ..events import Outcome
 from ..recording import Recording
 from ..values import dataclass, field
+from .files import INDEX, Found, Site
 from .ladder import clip, printable
 from .picture import picture
 
@@ -25,14 +26,17 @@ __all__ = ["Visit"]
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
 MAX_LINE = 64 * 1024
+PIECE = 64 * 1024
 
 REAUTH = b"**REAUTH**"
 REAUTH_DONE = b"Successfully executed command\n"  # both as gnutls-serv has them
 
 _REASONS = {
     200: "OK",
+    301: "Moved Permanently",
     400: "Bad Request",
     403: "Forbidden",
+    404: "Not Found",
     405: "Method Not Allowed",
     411: "Length Required",
     413: "Content Too Large",
@@ -50,6 +54,7 @@ class Visit:
         log: takes a line on what happened.
         idle: waits for the client's next word; False when it is time to leave.
         recording: what happened on this connection, to be shown.
+        site: files to serve, instead of pages of our own.
     """
 
     stream: Stream
@@ -57,6 +62,8 @@ class Visit:
     log: Callable[[str], None]
     idle: Callable[[], bool]
     recording: Recording | None = None
+    site: Site | None = None
+    """Files that are served, instead of pages of our own."""
     _buffer: bytearray = field(default_factory=bytearray)
 
     # --- who are you?
@@ -145,6 +152,9 @@ class Visit:
             return self._respond(
                 200, picture(self.recording, "Your connection"), keep=keep, page=True
             )
+        if self.site is not None and method in ("GET", "HEAD"):
+            slash = urlsplit(target).path.endswith("/") if target.isascii() else False
+            return self._file(method, path, slash, protected, keep)
         status, text = self._answer(method, path, protected)
         self.log(f"{clip(method, 16)} {clip(path, 100)} {status}")
         return self._respond(status, text, keep=keep, body=method != "HEAD")
@@ -152,13 +162,55 @@ class Visit:
     def _answer(self, method: str, path: str, protected: tuple[str, ...]) -> tuple[int, str]:
         if method not in ("GET", "HEAD", "POST"):
             return 405, "GET, HEAD or POST.\n"
-        if not any(path == prefix or path.startswith(prefix + "/") for prefix in protected):
+        if self.site is not None:
+            return 405, "GET or HEAD.\n"
+        if not _below(path, protected):
             public = f"This page is public. To me you are {self.name}.\n"
             return 200, public + "".join(f"Not public: {prefix}\n" for prefix in protected)
         refusal = self.ask()
         if refusal is not None:
             return 403, f"This page needs a client certificate. {refusal}\n"
         return 200, f"This page is protected. To me you are {self.name}.\n"
+
+    def _file(
+        self, method: str, path: str, slash: bool, protected: tuple[str, ...], keep: bool
+    ) -> bool:
+        """Answer with a file, when the client may have it."""
+        assert self.site is not None
+        place = self.site.place(path)
+        # a link, or a file system that knows no capitals, may lead to what is protected
+        names = [path.casefold(), self.site.url(place).casefold() if place is not None else "/"]
+        refusal = None
+        if any(_below(name, tuple(each.casefold() for each in protected)) for name in names):
+            refusal = self.ask()
+        status, text, more = 200, "", ""
+        found: Found | None = None
+        if refusal is not None:
+            status, text = 403, f"This page needs a client certificate. {refusal}\n"
+        elif place is not None and place.is_dir() and not slash and path != "/":
+            status, more = 301, f"Location: {quote(path)}/\r\n"
+        elif place is not None:
+            if place.is_dir():
+                # whoever may see the folder may not yet see where its index leads
+                index = self.site.place(self.site.url(place) + f"/{INDEX}")
+                place = index if index is not None and index.parent == place else None
+            found = self.site.open(place) if place is not None else None
+        if found is None and status == 200:
+            status, text = 404, "There is no such file.\n"
+        self.log(f"{method} {clip(path, 100)} {status}")
+        body = method != "HEAD"
+        if found is None:
+            return self._respond(status, text, keep=keep, body=body, more=more)
+        with found.file as file:
+            self.stream.send(_head(status, found.content_type, found.size, keep, ""))
+            left = found.size if body else 0
+            while left:
+                piece = file.read(min(left, PIECE))
+                if not piece:  # it became shorter: only hanging up tells the client
+                    return False
+                self.stream.send(piece)
+                left -= len(piece)
+        return keep
 
     def _respond(
         self,
@@ -168,15 +220,12 @@ class Visit:
         keep: bool = False,
         body: bool = True,
         page: bool = False,
+        more: str = "",
     ) -> bool:
         content = text.encode()
-        head = (
-            f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
-            f"Content-Type: text/{'html' if page else 'plain'}; charset=utf-8\r\n"
-            f"Content-Length: {len(content)}\r\n"
-            f"Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
-        )
-        self.stream.send(head.encode() + (content if body else b""))
+        kind = f"text/{'html' if page else 'plain'}; charset=utf-8"
+        head = _head(status, kind, len(content), keep, more)
+        self.stream.send(head + (content if body else b""))
         return keep
 
     def _read_head(self) -> tuple[str, str, str, dict[str, str]] | int | None:
@@ -241,6 +290,22 @@ def _normal(target: str) -> str:
     except ValueError:
         path = "/"
     return normpath("/" + unquote(path).lstrip("/"))
+
+
+def _below(path: str, prefixes: tuple[str, ...]) -> bool:
+    return any(
+        prefix == "/" or path == prefix or path.startswith(prefix + "/") for prefix in prefixes
+    )
+
+
+def _head(status: int, content_type: str, size: int, keep: bool, more: str) -> bytes:
+    return (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
+        f"Content-Type: {content_type}\r\n"
+        f"Content-Length: {size}\r\n"
+        f"X-Content-Type-Options: nosniff\r\n{more}"
+        f"Connection: {'keep-alive' if keep else 'close'}\r\n\r\n"
+    ).encode()
 
 
 def _repeats(fields: list[tuple[str, str, str]], name: str) -> bool:

@@ -1,0 +1,219 @@
+"""From plain text to TLS, in the words of mail, directories and chat.
+
+What is said in the clear is as little as each protocol allows. Whoever sits in between can
+change it all, so nothing of it is believed; and bytes that come behind the server's consent,
+before TLS, are an attack or a mistake: they end the connection (CVE-2011-0411 and its kin).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Callable
+from xml.sax.saxutils import quoteattr
+
+from ..errors import PostshakeError
+from .ladder import clip
+
+__all__ = ["PORTS", "PROTOCOLS", "StartTLSError", "start_tls"]
+
+MOST = 64 * 1024  # bytes that a server may say before TLS
+LONGEST = 4096  # bytes of a line
+SHOWN = 80
+
+LDAP_OID = b"1.3.6.1.4.1.1466.20037"  # RFC 4511, 4.14.1
+# LDAPMessage { messageID 1, extendedReq [APPLICATION 23] { requestName [0] } }
+LDAP_REQUEST = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + LDAP_OID
+LDAP_RESPONSE, ENUMERATED, SEQUENCE, INTEGER = 0x78, 0x0A, 0x30, 0x02
+XMPP_TLS = "urn:ietf:params:xml:ns:xmpp-tls"
+
+
+class StartTLSError(PostshakeError):
+    """The server does not go over to TLS."""
+
+
+def start_tls(sock: socket.socket, protocol: str, name: str) -> None:
+    """Ask a server to go over to TLS; return when it has consented.
+
+    Args:
+        sock: connected, with a timeout for each word that is waited for.
+        protocol: one of `PROTOCOLS`.
+        name: the server's.
+
+    Raises:
+        StartTLSError: it does not, or says what this protocol does not know.
+        OSError: the network failed, or it took too long.
+    """
+    talk = _Talk(sock)
+    PROTOCOLS[protocol](talk, name)
+    talk.finish()
+
+
+class _Talk:
+    """Reads no more than has to be read, and not without end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+        self._room = MOST
+
+    def say(self, data: bytes) -> None:
+        self._sock.sendall(data)
+
+    def line(self) -> str:
+        """Read a line, without its end."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > LONGEST:
+                raise StartTLSError(f"the server sent a line of more than {LONGEST} bytes")
+            self._read()
+        return self._take(end + 1).decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+    def exactly(self, size: int) -> bytes:
+        """Read so many bytes."""
+        if size > MOST:
+            raise StartTLSError(f"the server announced {size} bytes, more than {MOST}")
+        while len(self._buffer) < size:
+            self._read()
+        return self._take(size)
+
+    def until(self, pattern: bytes) -> bytes:
+        """Read up to where a pattern ends, with it."""
+        while (found := re.search(pattern, self._buffer)) is None:
+            self._read()
+        return self._take(found.end())
+
+    def address(self) -> str:
+        """Say who we are without asking anybody: our address (RFC 5321, 4.1.3)."""
+        try:
+            address = ipaddress.ip_address(self._sock.getsockname()[0].partition("%")[0])
+        except (ValueError, IndexError, AttributeError, TypeError):  # no internet socket
+            return "localhost"
+        return f"[{'IPv6:' if address.version == 6 else ''}{address}]"
+
+    def finish(self) -> None:
+        """Be sure that nothing is left which would seem to have come in TLS."""
+        if self._buffer.strip():
+            raise StartTLSError("the server sent more in the clear, behind its consent to TLS")
+
+    def _read(self) -> None:
+        data = self._sock.recv(4096)
+        if not data:
+            raise StartTLSError("the server hung up before TLS")
+        self._room -= len(data)
+        if self._room < 0:
+            raise StartTLSError(f"the server said more than {MOST} bytes before TLS")
+        self._buffer += data
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+def _refused(said: str) -> StartTLSError:
+    return StartTLSError(f"the server does not start TLS: {clip(said, SHOWN)}")
+
+
+def _smtp(talk: _Talk, name: str) -> None:
+    """RFC 3207."""
+    _smtp_reply(talk, "220")
+    talk.say(f"EHLO {talk.address()}\r\n".encode())
+    offered = _smtp_reply(talk, "250")
+    if "STARTTLS" not in (line[4:].strip().upper() for line in offered):
+        raise StartTLSError("the server does not offer STARTTLS")
+    talk.say(b"STARTTLS\r\n")
+    _smtp_reply(talk, "220")
+
+
+def _smtp_reply(talk: _Talk, code: str) -> list[str]:
+    lines = [talk.line()]
+    while lines[-1][3:4] == "-":
+        lines.append(talk.line())
+    if not lines[-1].startswith(code):
+        raise _refused(lines[-1])
+    return lines
+
+
+def _imap(talk: _Talk, name: str) -> None:
+    """RFC 9051, 6.2.1."""
+    greeting = talk.line()
+    if not greeting.upper().startswith("* OK"):
+        raise _refused(greeting)
+    talk.say(b"a1 STARTTLS\r\n")
+    while (said := talk.line()).startswith("* "):
+        pass
+    if not said.upper().startswith("A1 OK"):
+        raise _refused(said)
+
+
+def _pop3(talk: _Talk, name: str) -> None:
+    """RFC 2595, 4."""
+    for word in (b"", b"STLS\r\n"):
+        talk.say(word)
+        said = talk.line()
+        if not said.startswith("+OK"):
+            raise _refused(said)
+
+
+def _ldap(talk: _Talk, name: str) -> None:
+    """RFC 4511, 4.14."""
+    talk.say(LDAP_REQUEST)
+    body = _ber(talk.exactly, SEQUENCE)
+    taken = 0
+
+    def inside(size: int) -> bytes:
+        nonlocal taken
+        taken += size
+        if taken > len(body):
+            raise StartTLSError("the server's answer is no LDAP message")
+        return body[taken - size : taken]
+
+    _ber(inside, INTEGER)
+    tag, length = inside(2)
+    if length & 0x80:
+        inside(length & 0x7F)
+    code = _ber(inside, ENUMERATED) if tag == LDAP_RESPONSE else b""
+    if code != b"\x00":
+        raise _refused(f"LDAP result code {int.from_bytes(code)}" if code else "not answered")
+
+
+def _ber(read: Callable[[int], bytes], expected: int) -> bytes:
+    """Read a value with its tag and its length."""
+    tag, length = read(2)
+    if tag != expected:
+        raise StartTLSError(f"expected LDAP, got a byte 0x{tag:02x}")
+    if length & 0x80:
+        octets = length & 0x7F
+        if not 0 < octets <= 4:
+            raise StartTLSError("the server's answer has a length that cannot be read")
+        length = int.from_bytes(read(octets))
+    return read(length)
+
+
+def _xmpp(talk: _Talk, name: str) -> None:
+    """RFC 6120, 5."""
+    talk.say(
+        f"<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
+        f"xmlns:stream='http://etherx.jabber.org/streams' to={quoteattr(name)}>".encode()
+    )
+    features = talk.until(rb"</stream:features\s*>|<stream:features\s*/>|<stream:error\b")
+    if XMPP_TLS.encode() not in features:
+        raise StartTLSError("the server does not offer STARTTLS")
+    talk.say(f"<starttls xmlns='{XMPP_TLS}'/>".encode())
+    said = talk.until(rb"<proceed\b[^>]*(/>|>\s*</proceed\s*>)|<failure\b|<stream:error\b")
+    if b"<proceed" not in said:
+        raise _refused(said.decode("utf-8", "backslashreplace"))
+
+
+PROTOCOLS: dict[str, Callable[[_Talk, str], None]] = {
+    "smtp": _smtp,
+    "imap": _imap,
+    "pop3": _pop3,
+    "ldap": _ldap,
+    "xmpp": _xmpp,
+}
+"""How each protocol is asked."""
+
+PORTS = {"smtp": 25, "imap": 143, "pop3": 110, "ldap": 389, "xmpp": 5222}
+"""Where each usually listens in the clear."""
