@@ -210,7 +210,7 @@ class Channel(Settling):
                     with self._state:
                         connection.send_data(piece)  # it brings no event and no question
                 except PostshakeError as error:
-                    if connection.sent_close and connection.failure is None:
+                    if connection.failure is None:  # another thread has said goodbye
                         raise ssl_error("PROTOCOL_IS_SHUTDOWN") from error
                     raise self._failed(error) from error
                 self._taken += len(piece)
