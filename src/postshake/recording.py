@@ -56,7 +56,7 @@ from .events import (
 from .pki.identity import Identity
 from .wire.extensions import Extensions
 
-__all__ = ["Recording", "describe", "facts_of"]
+__all__ = ["FORMAT", "LONGEST", "MAX_LINES", "Recording", "describe", "facts_of"]
 
 FORMAT = "postshake trace 1"
 MAX_LINES = 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import struct
@@ -19,6 +20,7 @@ from tests.pair import client_config, issued, server_config
 pytestmark = pytest.mark.interop
 
 NAME = "server.example"
+ANSWER = ("Certificate", "CertificateVerify", "Finished")
 
 
 class Tapped:
@@ -131,6 +133,28 @@ def test_trace_reads_captures(capture, run, tmp_path):
     assert done.returncode == 0, done.stderr
     for what in ("ClientHello", "CertificateRequest", "CertificateVerify", "KeyUpdate"):
         assert what in done.stdout
+    lines = [json.loads(line) for line in run("trace", "--pcap", path, "--keylog", keys,
+             "--json").stdout.splitlines()][1:]  # fmt: skip
+    told = [(line["from"], line["what"], line["epoch"]) for line in lines]
+    client = [("client", what, "application 0") for what in ANSWER]
+    asked = told.index(("server", "CertificateRequest", "application 0"))
+    assert told[asked + 1 : asked + 4] == client
+    assert ("server", "KeyUpdate", "application 0") in told
+    assert ("server", "application data", "application 1") in told
+    assert told[0] == ("client", "ClientHello", "plaintext")
+    assert told[3:7] == [("server", what, "handshake") for what in ("EncryptedExtensions", *ANSWER)]
+    # the answer names the request; whether it was believed is not on the wire
+    assert lines[asked]["context"] == lines[asked + 1]["context"] != ""
+    assert not any("identity" in line for line in lines)
+    fields = dict(lines[0]["fields"])
+    assert fields["Server Name"] == NAME
+    data = [line["size"] for line in lines if line["what"] == "application data"]
+    assert data == [len(b"hello"), len(b"welcome")]
+    without = [json.loads(line) for line in run("trace", "--pcap", path,
+               "--json").stdout.splitlines()][1:]  # fmt: skip
+    assert {line["what"] for line in without} == {
+        "ClientHello", "ServerHello", "ChangeCipherSpec", "encrypted record",
+    }  # fmt: skip
     page = tmp_path / "page.html"
     assert run("trace", "--pcap", path, "--html", page).returncode == 0
     assert "ClientHello" in page.read_text()

@@ -139,6 +139,10 @@ def test_demo_as_json(run, tmp_path):
     assert "CertificateRequest" in shown.stdout
     assert "from here on the client is CN=alice" in shown.stdout
     assert "the request was declined" in shown.stdout
+    assert "legacy_version" not in shown.stdout
+    assert (
+        "      extensions.server_name.host_name localhost" in run("trace", path, "--fields").stdout
+    )
     page = tmp_path / "demo.html"
     assert run("trace", path, "--html", page).returncode == 0
     assert "CN=alice" in page.read_text()

@@ -48,6 +48,8 @@ def test_identity() -> None:
     assert told["serial_number"] == "ff"
     assert told["proven_at"] == NOW.isoformat()
     assert told["certificate_request_context"] == "0102"
+    assert [each["subject"] for each in told["chain"]] == ["CN=alice,O=Org", "CN=Root"]
+    assert told["chain"][0]["fingerprint"] == identity.fingerprint
     assert (
         repr(identity)
         == f"Identity(subject='CN=alice,O=Org', fingerprint='{identity.fingerprint[:8]}…')"
@@ -59,3 +61,14 @@ def test_nameless_and_unverified() -> None:
     assert (identity.subject, identity.common_name, identity.subject_alt_names) == ("", None, ())
     assert not identity.verified
     assert json.dumps(identity.to_dict())
+
+
+def test_a_log_line_is_one_line() -> None:
+    nasty = "a\r\nroot logged in\x1b[2J\u2028\u202eö"
+    identity = Identity((*CA("Root").issue(subject=name(nasty)).chain, b"no certificate"))
+    line = identity.to_json()
+    assert line.isascii()
+    assert line.isprintable()
+    told = json.loads(line)
+    assert told["common_name"] == nasty
+    assert told["chain"][-1]["subject"] == ""

@@ -28,7 +28,7 @@ def load(text: str) -> Any:
     try:
         from uvicorn.importer import ImportFromStringError, import_from_string
     except ImportError as error:
-        raise UsageError("applications are served by uvicorn: pip install uvicorn") from error
+        raise UsageError("applications need uvicorn: pip install postshake[cli]") from error
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

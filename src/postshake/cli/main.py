@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +14,7 @@ from ..constants import AlertDescription
 from ..errors import AlertReceived, PostshakeError, UsageError
 from . import client, demo, issue, server, trace
 
-__all__ = ["main"]
+__all__ = ["EXIT_CODES", "main", "parser"]
 
 _REFUSALS = frozenset(
     {
@@ -45,13 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have any letters
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return 130
     except (PostshakeError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and hasattr(select, "poll") and _nobody_reads():
+            return 0
         code = _exit_code(error)
         if getattr(options, "json", False):
             told = {"event": "error", "message": _describe(error), "exit_code": code}
@@ -61,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Describe all commands."""
+
     def command(name: str, about: str, epilog: str = "") -> argparse.ArgumentParser:
         return commands.add_parser(
             name,
@@ -71,13 +78,13 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog="postshake",
         description="TLS 1.3 with post-handshake authentication: ask a connected client who it is.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = made.add_subparsers(metavar="COMMAND", required=True)
     demo.add_arguments(command("demo", "watch a client step up over a loopback connection"))
     server.add_arguments(
         command(
@@ -97,7 +104,19 @@ def _parser() -> argparse.ArgumentParser:
         command("certs", "make certificates for trying things out", issue.EPILOG),
     )
     trace.add_arguments(command("trace", "show what happened on a connection", trace.EPILOG))
-    return parser
+    return made
+
+
+def _nobody_reads() -> bool:
+    """Whether our output is a pipe whose reader has gone, such as ``| head``."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)  # what is wrong is reported unasked
+    gone = any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
+    if gone:
+        # else the interpreter would try again, and complain, when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def _describe(error: Exception) -> str:

@@ -1,5 +1,6 @@
 "use strict";
 const ladder = document.getElementById("ladder"), joins = document.getElementById("joins");
+const kinds = { authenticated: "yes", open: "open" };
 const SVG = "http://www.w3.org/2000/svg";
 function add(parent, kind, attributes, text) {
   const made = document.createElementNS(SVG, kind);
@@ -26,7 +27,7 @@ function draw() {
     const gutter = asked.querySelector(".gutter").getBoundingClientRect();
     const left = gutter.left - frame.left, room = gutter.width - 14;
     const right = left + Math.max(6, room - (track % 3) * 6);
-    const g = add(joins, "g", { class: answer.dataset.outcome === "authenticated" ? "yes" : "no" });
+    const g = add(joins, "g", { class: kinds[answer.dataset.outcome] || "no" });
     add(g, "circle", { cx: left + 1, cy: top, r: 3.5 });
     add(g, "path", { class: "line", d: `M ${left} ${top} H ${right} V ${end} H ${left + 4}` });
     add(g, "path", { class: "head", d: `M ${left - 4} ${end} l 8 -4.5 v 9 z` });

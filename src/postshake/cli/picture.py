@@ -22,6 +22,7 @@ __all__ = ["picture", "save_page"]
 
 MOST_ROWS = 5000  # a browser takes no more with pleasure
 _VERSIONS = {"TLS13": "TLS 1.3", "TLS12": "TLS 1.2"}
+_NAMED = {"plaintext": "not encrypted", "encrypted": "encrypted, keys unknown"}
 EPOCHS = ("plaintext", "early", "handshake", "application")
 
 
@@ -81,9 +82,7 @@ def _facts(recording: Recording) -> str:
 def _legend(recording: Recording) -> str:
     epochs = dict.fromkeys(str(line["epoch"]) for line in recording.lines if "epoch" in line)
     return " ".join(
-        f'<span class="{_band(epoch)}">{html.escape(epoch)} keys</span>'
-        if epoch != "plaintext"
-        else '<span class="plaintext">not encrypted</span>'
+        f'<span class="{_band(epoch)}">{html.escape(_NAMED.get(epoch, f"{epoch} keys"))}</span>'
         for epoch in epochs
     )
 
@@ -100,6 +99,8 @@ def _footer(recording: Recording, left_out: int) -> str:
 def _band(epoch: str) -> str:
     """Return the class of a row under these keys; key updates take turns."""
     name, _, generation = epoch.partition(" ")
+    if epoch == "encrypted":  # with keys that nobody told
+        return "early"
     if name not in EPOCHS:
         return "plaintext"
     return f"application-{int(generation or 0) % 2}" if name == "application" else name

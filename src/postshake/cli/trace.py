@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stream", metavar="N", type=int, default=0, help="which TCP connection of the capture (0)"
     )
+    parser.add_argument("--fields", action="store_true", help="show each message's fields too")
     parser.add_argument("--html", metavar="FILE", help="draw it as a page instead")
     parser.add_argument("--json", action="store_true", help="print it as JSON lines instead")
 
@@ -51,17 +52,20 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(recording.dump())
     elif options.html is None:
-        show(recording, sys.stdout)
+        show(recording, sys.stdout, fields=options.fields)
     return 0
 
 
-def show(recording: Recording, out: TextIO) -> None:
-    """Print the ladder."""
+def show(recording: Recording, out: TextIO, *, fields: bool = False) -> None:
+    """Print the ladder, and perhaps each message's fields."""
     ladder, paint = Ladder.suits(recording.role, out, indent=0), Paint.suits(out)
     print(ladder.header(), file=out)
     for line in recording.lines:
         if "what" in line:
             print(ladder.line(_entry(line, recording.role)), file=out)
+            for name, value in line.get("fields", []) if fields else []:
+                text = f"{paint(printable(str(name)), 2)} {printable(str(value))}"
+                print(f"      {text.rstrip()}", file=out)
         elif "identity" in line:
             identity = line["identity"]
             who = printable(str(identity.get("subject"))) if identity else "nobody"

@@ -100,7 +100,11 @@ class Identity:
         return bool(self.verified_chain)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all of it as plain values that JSON can hold."""
+        """Give all of it as plain values that JSON can hold.
+
+        ``chain`` is the verified one, or what the peer sent where none was verified, leaf
+        first: of each certificate the subject, the issuer and the fingerprint.
+        """
         return {
             "subject": self.subject,
             "common_name": self.common_name,
@@ -112,8 +116,18 @@ class Identity:
             "not_after": self.not_after.isoformat(),
             "proven_at": datetime.fromtimestamp(self.proven_at, UTC).isoformat(),
             "verified": self.verified,
+            "chain": [_told(der) for der in self.verified_chain or self.chain],
             "certificate_request_context": self.certificate_request_context.hex(),
         }
+
+    def to_json(self) -> str:
+        """Give all of it as one line of JSON, for a log.
+
+        It is ASCII without control characters, whatever a certificate holds, and has no secrets.
+        """
+        import json  # only for who logs
+
+        return json.dumps(self.to_dict())
 
     def __repr__(self) -> str:
         return f"Identity(subject={self.subject!r}, fingerprint='{self.fingerprint[:8]}…')"
@@ -137,6 +151,17 @@ def _alternative_name(name: x509.GeneralName) -> tuple[str, str]:
             return "othername", f"{name.type_id.dotted_string}:{name.value.hex()}"
         case _:
             return "unknown", str(name.value)
+
+
+def _told(der: bytes) -> dict[str, str]:
+    told = {"subject": "", "issuer": "", "fingerprint": hashlib.sha256(der).hexdigest()}
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        told["subject"] = certificate.subject.rfc4514_string()
+        told["issuer"] = certificate.issuer.rfc4514_string()
+    except (ValueError, TypeError):
+        pass  # only in what was not verified
+    return told
 
 
 def _text(value: str | bytes) -> str:
