@@ -5,6 +5,7 @@
 #   make lint     ruff and mypy --strict
 #   make bench    speed against the floor of primitives and against ssl
 #   make bench-full  longer, with how costs grow; JSON and a plot in build/
+#   make docs     the documentation, in build/site
 #   make format   let ruff rewrite the layout
 #   make clean    remove .venv, caches and builds
 #
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
 
-.PHONY: demo test lint bench bench-full format clean
+.PHONY: demo test lint docs bench bench-full format clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.package
@@ -41,6 +42,9 @@ bench: $(VENV)/.group-test
 bench-full: $(VENV)/.group-test
 	@mkdir -p build
 	@$(BIN)/python -m benches --full --seconds 180 --json build/benches.json --svg build/scaling.svg $(ARGS)
+
+docs: $(VENV)/.group-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 format: $(VENV)/.group-lint
 	$(BIN)/python -m ruff check --fix .

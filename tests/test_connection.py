@@ -442,7 +442,7 @@ def test_what_has_no_place_after_the_handshake(
     pair = ConnectionPair().handshake()
     end, other = ends(pair, role)
     layer = link_of(other).layer
-    layer._output.append(layer.outbound.seal(content_type, content))
+    layer.output.append(layer.outbound.seal(content_type, content))
     pair.move()
     check_refusal(end, other, error, match)
 

@@ -357,7 +357,7 @@ def test_good_records_with_anything_in_them(role: Role, items: list[tuple[int, b
         pair.move()
     layer = link_of(other).layer
     for content_type, content in items:
-        layer._output.append(layer.outbound.seal(content_type, content))
+        layer.output.append(layer.outbound.seal(content_type, content))
     end.receive(other.connection.data_to_send())
     check_survives(end)
     assert end.connection.peer_identity == (

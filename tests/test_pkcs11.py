@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 import pytest
@@ -12,7 +11,7 @@ from postshake.constants import SignatureScheme
 from postshake.crypto.signatures import verify
 from postshake.crypto.signatures12 import verify12
 from postshake.errors import KeyMismatch, UsageError
-from postshake.pkcs11 import ThreadedSigner, TokenSigner, TokenUri, token_credential
+from postshake.pkcs11 import TokenSigner, TokenUri, token_credential
 from postshake.pki.credential import Credential
 from tests.tokens import PIN, needs_softhsm, token
 
@@ -190,37 +189,6 @@ def test_threads_take_turns():
     for thread in threads:
         thread.join()
     assert not failures
-
-
-class Slow:
-    """A signer that a test lets go on."""
-
-    def __init__(self, held):
-        self.signer = held.signer
-        self.public_key, self.schemes = held.signer.public_key, held.schemes
-        self.go_on = threading.Event()
-
-    def sign(self, scheme, data):
-        assert self.go_on.wait(10)
-        return self.signer.sign(scheme, data)
-
-
-def test_a_loop_goes_on_while_a_thread_signs():
-    from tests.certs import CA
-
-    held = CA("Test CA").issue("alice").credential()
-    slow = Slow(held)
-    signer = ThreadedSigner(slow)
-
-    async def main():
-        task = asyncio.ensure_future(signer.sign(held.schemes[0], b"data"))
-        await asyncio.sleep(0.02)
-        assert not task.done()
-        slow.go_on.set()
-        verify(held.schemes[0], held.leaf.public_key(), await task, b"data")
-
-    asyncio.run(main())
-    assert signer.schemes == held.schemes
 
 
 def test_a_token_signer_offers_what_its_token_can():

@@ -219,7 +219,9 @@ class Connection:
 
     def data_to_send(self) -> bytes:
         """Take the bytes that the transport must carry."""
-        return self._engine.layer.data_to_send()
+        layer = self._engine.layer
+        output = layer.output
+        return output.pop() if len(output) == 1 else layer.data_to_send()
 
     @property
     def has_data_to_send(self) -> bool:

@@ -9,18 +9,17 @@ The key never leaves its token. It is found by a PKCS #11 URI (RFC 7512), the ce
 chain comes from files or from the token too. What comes out is a `Credential` like any
 other: every part of postshake that takes one takes it, on both roles.
 
-A token may take long to sign, or wait for a finger. `ThreadedSigner` makes that wait in a
-thread, for event loops.
+A token may take long to sign, or wait for a finger: for event loops, give its signer to
+`postshake.drive.threaded.ThreadedSigner`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,11 +34,11 @@ from .constants import SignatureScheme
 from .crypto.signatures import schemes_for
 from .crypto.signatures12 import schemes12_for
 from .errors import KeyMismatch, UsageError
-from .pki.credential import Credential, Password, Signer
+from .pki.credential import Credential, Password
 from .pki.facts import RSASSA_PSS, load_certificates
 from .values import dataclass, field
 
-__all__ = ["ThreadedSigner", "TokenSigner", "TokenUri", "token_credential"]
+__all__ = ["TokenSigner", "TokenUri", "token_credential"]
 
 MAX_PIN_FILE = 4096
 _HASHES = ("sha256", "sha384", "sha512")
@@ -231,34 +230,6 @@ def _is_able(scheme: SignatureScheme, mechanisms: set[str]) -> bool:
     if name.startswith("rsa_pss"):
         return "RSA_PKCS_PSS" in mechanisms
     return ("ECDSA" if name.startswith("ecdsa") else "EDDSA") in mechanisms
-
-
-class ThreadedSigner:
-    """A signer that works in a thread, so that an event loop need not wait for it.
-
-    Its `sign` is a coroutine, for drivers that await: asyncio, and trio with anyio.
-
-    Args:
-        signer: who signs; a blocking one.
-    """
-
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
-        self.public_key = signer.public_key
-        self.schemes = signer.schemes
-        self.schemes12: tuple[SignatureScheme, ...] = getattr(signer, "schemes12", signer.schemes)
-
-    async def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
-        """Sign the data in a thread. Cancelled, it lets the thread finish for nothing."""
-        work: Callable[[], Any] = partial(self._signer.sign, scheme, data)
-        try:
-            from anyio import to_thread
-        except ImportError:
-            return bytes(await asyncio.to_thread(work))
-        return bytes(await to_thread.run_sync(work, abandon_on_cancel=True))
-
-    def __repr__(self) -> str:
-        return f"ThreadedSigner({self._signer!r})"
 
 
 # --- inside

@@ -127,13 +127,13 @@ INTRUDERS: dict[str, tuple[Callable[[ConnectionPair], None], str]] = {
     "close_notify": (alert(AlertDescription.close_notify), "alert close_notify, and {awaited}"),
     "user_canceled": (alert(AlertDescription.user_canceled), "alert user_canceled, and {awaited}"),
     "empty fragment": (
-        lambda pair: link_of(pair.client).layer._output.append(
+        lambda pair: link_of(pair.client).layer.output.append(
             link_of(pair.client).layer.outbound.seal(ContentType.handshake, b"")
         ),
         "expected content in a record",
     ),
     "heartbeat": (
-        lambda pair: link_of(pair.client).layer._output.append(
+        lambda pair: link_of(pair.client).layer.output.append(
             link_of(pair.client).layer.outbound.seal(24, b"heartbeat")
         ),
         "expected handshake, alert or application_data",

@@ -15,7 +15,7 @@ import pytest
 from postshake.web import hypercorn_config, server_context, uvicorn_ssl
 from tests.sslmodule.ends import ca_file, files
 
-__all__ = ["SERVERS", "serving"]
+__all__ = ["SERVERS", "serving", "serving_with"]
 
 SERVERS = pytest.mark.parametrize(
     "server", ["uvicorn-h11", "uvicorn-httptools", "uvicorn-uvloop", "hypercorn"]
@@ -27,6 +27,13 @@ def serving(server: str, app: Any, protocols: tuple[str, ...] = ("http/1.1",)) -
     """Serve an application; give the port."""
     cert, key = files()
     context = server_context(cert, key, ca=ca_file(), protocols=protocols)
+    with serving_with(server, app, context) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def serving_with(server: str, app: Any, context: Any) -> Iterator[int]:
+    """Serve an application with a context; give the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     run = _hypercorn if server == "hypercorn" else _uvicorn

@@ -25,6 +25,9 @@ from tests.certs import CA
 from tests.sslmodule.ends import authority, ca_file, files
 from tests.web.test_asgi import MODULES, visit
 
+# cheroot answers 500 to whoever hung up, into a file that it has closed
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 def app(environ, start_response):
     name: str | None = "nobody"

@@ -53,12 +53,12 @@ class RecordLayer:
         "_empty_limit",
         "_empty_records",
         "_failure",
-        "_output",
         "_padding",
         "ccs_allowed",
         "inbound",
         "max_fragment_out",
         "outbound",
+        "output",
         "role",
         "skip_early_data",
     )
@@ -85,7 +85,8 @@ class RecordLayer:
         """
         self._padding = padding
         self._deframer = Deframer()
-        self._output: list[bytes] = []
+        self.output: list[bytes] = []
+        """What waits for the transport; see `data_to_send`."""
         self._failure: TLSError | None = None
         self._ccs_budget = Budget(limits.change_cipher_specs, "ChangeCipherSpec records")
         self._empty_limit = limits.empty_records
@@ -226,7 +227,7 @@ class RecordLayer:
                 sequence numbers that are used up.
         """
         if type(data) is bytes and 0 < len(data) <= self.max_fragment_out and self._padding is None:
-            self._output.append(self.outbound.seal(content_type, data))
+            self.output.append(self.outbound.seal(content_type, data))
             return
         if type(data) is not bytes:
             data = memoryview(data)
@@ -239,24 +240,24 @@ class RecordLayer:
             for start in range(0, len(view) or 1, size):
                 fragment = view[start : start + size]
                 padding = self._padding_for(content_type, len(fragment))
-                self._output.append(self.outbound.seal(content_type, fragment, padding))
+                self.output.append(self.outbound.seal(content_type, fragment, padding))
         elif len(data) <= size:
-            self._output.append(self.outbound.seal(content_type, data))
+            self.output.append(self.outbound.seal(content_type, data))
         else:
-            self._output.append(self.outbound.seal_many(content_type, data, size))
+            self.output.append(self.outbound.seal_many(content_type, data, size))
 
     def send_change_cipher_spec(self) -> None:
         """Queue the compatibility ChangeCipherSpec, never protected (§D.4)."""
-        self._output.append(_CHANGE_CIPHER_SPEC_RECORD)
+        self.output.append(_CHANGE_CIPHER_SPEC_RECORD)
 
     @property
     def has_output(self) -> bool:
         """Whether `data_to_send` would give any bytes."""
-        return bool(self._output)
+        return bool(self.output)
 
     def data_to_send(self) -> bytes:
         """Take all bytes that wait for the transport."""
-        output = self._output
+        output = self.output
         if len(output) == 1:
             return output.pop()
         data = b"".join(output)

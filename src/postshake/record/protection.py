@@ -195,12 +195,12 @@ class Outbound(_Protection):
             inner = data + _TYPE_BYTES[content_type]
         else:
             inner = b"".join((data, _TYPE_BYTES[content_type], bytes(padding)))
-        header = (_PROTECTED_HEADER + size).to_bytes(5, "big")
+        header = (_PROTECTED_HEADER + size).to_bytes(5)
         sequence = self.sequence
         if sequence >= _END_OF_SEQUENCE:
             raise _used_up("seal")
         self.sequence = sequence + 1
-        return header + self._seal((self._iv ^ sequence).to_bytes(12, "big"), inner, header)
+        return header + self._seal((self._iv ^ sequence).to_bytes(12), inner, header)
 
     def seal_many(self, content_type: int, data: bytes | memoryview, size: int) -> bytes:
         """Seal data in fragments of at most ``size`` bytes, without padding (§5.1).
@@ -233,7 +233,7 @@ class Outbound(_Protection):
             iv = self._iv
             join = b"".join
             type_byte = _TYPE_BYTES[content_type]
-            header = (_PROTECTED_HEADER + size).to_bytes(5, "big")
+            header = (_PROTECTED_HEADER + size).to_bytes(5)
             sequence = self.sequence
             if sequence + count >= _END_OF_SEQUENCE:
                 raise _used_up("seal")
@@ -241,7 +241,7 @@ class Outbound(_Protection):
             for start in range(0, whole, size):
                 inner = join((view[start : start + size], type_byte))
                 write(header)
-                write(seal((iv ^ sequence).to_bytes(12, "big"), inner, header))
+                write(seal((iv ^ sequence).to_bytes(12), inner, header))
                 sequence += 1
         else:
             for start in range(0, whole, size):
@@ -255,7 +255,7 @@ class Outbound(_Protection):
             raise InternalError("seal: expected protection, got application data without any")
         header = content_type << 32 | self.legacy_record_version << 16 | len(data)
         self.sequence += 1
-        return b"".join((header.to_bytes(5, "big"), data))
+        return b"".join((header.to_bytes(5), data))
 
     def _use(self, suite: Suite, traffic_secret: bytes) -> None:
         super()._use(suite, traffic_secret)
@@ -291,7 +291,7 @@ class Inbound(_Protection):
         if sequence >= _END_OF_SEQUENCE:
             raise _used_up("open")
         try:
-            inner = self._open((self._iv ^ sequence).to_bytes(12, "big"), body, header)
+            inner = self._open((self._iv ^ sequence).to_bytes(12), body, header)
         except InvalidTag:
             raise BadRecordMac(
                 f"record {sequence} of {self.epoch.name} keys, generation {self.generation}: "
@@ -328,7 +328,7 @@ class Inbound(_Protection):
             if header[0] != _APPLICATION_DATA or stop > end or not TAG_LENGTH < length <= most:
                 break
             try:
-                inner = decrypt((iv ^ sequence).to_bytes(12, "big"), view[body:stop], header)
+                inner = decrypt((iv ^ sequence).to_bytes(12), view[body:stop], header)
             except InvalidTag:  # `open` knows what to say
                 break
             sequence += 1

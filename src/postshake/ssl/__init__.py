@@ -14,6 +14,7 @@ differences.
 
 # fmt: off
 # isort: off
+import ssl as _standard
 from ssl import (
     ALERT_DESCRIPTION_ACCESS_DENIED, ALERT_DESCRIPTION_BAD_CERTIFICATE,
     ALERT_DESCRIPTION_BAD_CERTIFICATE_HASH_VALUE, ALERT_DESCRIPTION_BAD_CERTIFICATE_STATUS_RESPONSE,
@@ -181,3 +182,11 @@ __all__ = [
     "get_server_certificate",
     "reauth",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Find the constants that newer Pythons have."""
+    kinds = ("ALERT_", "CERT_", "HAS_", "OP_", "PROTOCOL_", "SSL_ERROR_", "VERIFY_")
+    if not name.startswith(kinds):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_standard, name)

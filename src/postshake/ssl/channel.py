@@ -41,6 +41,7 @@ __all__ = ["Channel"]
 
 PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
 IGNORE_UNEXPECTED_EOF = 1 << 7
+NOTHING = memoryview(b"")
 
 
 class Channel(Settling):
@@ -73,7 +74,7 @@ class Channel(Settling):
             self.session = session
         self._reading, self._writing = threading.RLock(), threading.RLock()
         self._state = threading.RLock()
-        self._unsent = memoryview(b"")
+        self._unsent = NOTHING
         self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
         self._began = False
         self._reauths: dict[bytes, Reauth] = {}
@@ -112,7 +113,7 @@ class Channel(Settling):
         connection = self._connection
         if connection is None:
             connection = self._connect()
-        if connection.established is None or not self._shaken:
+        if not self._shaken:
             with self._reading:
                 self._check()
                 self._step(connection.start)
@@ -155,6 +156,11 @@ class Channel(Settling):
         return len(data)
 
     def _read(self, size: int) -> bytes:
+        connection = self._connection
+        if connection is not None and connection.readable:
+            with self._state:
+                if connection.readable:  # another thread may have been quicker
+                    return connection.read(size)
         limit = self._transport.limit()
         connection = self._shake(limit)
         with self._reading:
@@ -196,13 +202,17 @@ class Channel(Settling):
                 raise ssl_error("BAD_WRITE_RETRY")
             if connection.sent_close:
                 raise ssl_error("PROTOCOL_IS_SHUTDOWN")
-            self._flush(limit)
+            if self._unsent or connection.has_data_to_send:
+                self._flush(limit)
             while self._taken < len(view):
                 piece = view[self._taken : self._taken + self._piece]
-                with self._state:
-                    if connection.sent_close:
-                        raise ssl_error("PROTOCOL_IS_SHUTDOWN")
-                    self._step(connection.send_data, piece)
+                try:
+                    with self._state:
+                        connection.send_data(piece)  # it brings no event and no question
+                except PostshakeError as error:
+                    if connection.failure is None:  # another thread has said goodbye
+                        raise ssl_error("PROTOCOL_IS_SHUTDOWN") from error
+                    raise self._failed(error) from error
                 self._taken += len(piece)
                 self._flush(limit)
             self._taken = 0
@@ -355,16 +365,20 @@ class Channel(Settling):
                 finally:
                     self._settle()
         except PostshakeError as error:
-            failure = translate(error, self.server_hostname)
-            with contextlib.suppress(OSError):  # the reason matters more than the alert
-                self._flush(self._transport.limit())
-            for reauth in self._reauths.values():
-                reauth.fail(failure)
-            self._reauths.clear()
-            raise failure from error
+            raise self._failed(error) from error
         if self._connection is not None and self._connection.has_data_to_send:
             with contextlib.suppress(ssl.SSLWantWriteError):  # a later call sends it
                 self._flush(self._transport.limit(), wait=False)
+
+    def _failed(self, error: PostshakeError) -> Exception:
+        """Send the alert, tell who waits, and return what is to be raised."""
+        failure = translate(error, self.server_hostname)
+        with contextlib.suppress(OSError):  # the reason matters more than the alert
+            self._flush(self._transport.limit())
+        for reauth in self._reauths.values():
+            reauth.fail(failure)
+        self._reauths.clear()
+        return failure
 
     def _flush(self, limit: float | None, *, wait: bool = True) -> None:
         """Send what waits; unless `wait`, leave it to who is writing already."""
@@ -372,15 +386,12 @@ class Channel(Settling):
         if not self._writing.acquire(blocking=wait):
             return
         try:
-            while True:
+            while self._unsent or connection.has_data_to_send:
                 if not self._unsent:
                     with self._state:
-                        data = connection.data_to_send() if connection.has_data_to_send else b""
-                    if not data:
-                        return
-                    self._unsent = memoryview(data)
+                        self._unsent = memoryview(connection.data_to_send())
                 sent = self._transport.send(self._unsent, limit)
-                self._unsent = self._unsent[sent:]
+                self._unsent = self._unsent[sent:] if sent < len(self._unsent) else NOTHING
         finally:
             self._writing.release()
 

@@ -1,0 +1,208 @@
+"""The examples of the documentation, run as they stand there against real servers and clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import postshake.ssl as ssl
+from tests.certs import CA
+from tests.web.servers import serving_with
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(r"<!-- test: (\w+) -->\n```python\n(.*?)```", re.S)
+PORT = "8443"
+
+
+def source(page: str, name: str) -> str:
+    """One example's text."""
+    found = dict(BLOCK.findall((DOCS / page).read_text(encoding="utf-8")))
+    return found[name]
+
+
+def run(page: str, name: str, port: int | None = None, **names: Any) -> dict[str, Any]:
+    """Run an example; with another port than the page names."""
+    text = source(page, name)
+    if port is not None:
+        text = text.replace(PORT, str(port))
+    names.setdefault("__name__", "example")
+    exec(compile(text, f"{page} ({name})", "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """What `postshake certs tls --server localhost --client alice` makes."""
+    ca = CA("Docs CA")
+    tls = tmp_path / "tls"
+    tls.mkdir()
+    (tls / "ca.crt").write_bytes(ca.pem())
+    ca.issue("localhost", purpose="server", dns=("localhost",)).write(tls, "server")
+    ca.issue("alice").write(tls, "alice")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_example_is_run():
+    """All marked examples have a test here, and nearly all are marked."""
+    marked = {
+        (str(page.relative_to(DOCS)), name)
+        for page in DOCS.rglob("*.md")
+        for name, _ in BLOCK.findall(page.read_text(encoding="utf-8"))
+    }
+    ours = Path(__file__).read_text(encoding="utf-8")
+    assert {name for _, name in marked if f'"{name}"' not in ours} == set()
+    for page in DOCS.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        unmarked = text.count("```python") - len(BLOCK.findall(text))
+        assert unmarked <= (1 if page.name in ("clients.md", "ssl.md") else 0), page
+
+
+def client(port: int, module: Any = ssl) -> Any:
+    """A client's context, from the page on clients."""
+    return run("howto/clients.md", "context")["context"]
+
+
+def get(port: int, path: str) -> Any:
+    import httpx
+
+    with httpx.Client(verify=client(port), base_url=f"https://localhost:{port}") as visitor:
+        return visitor.get(path)
+
+
+# --- servers
+
+
+def web_context() -> Any:
+    from postshake.web import server_context
+
+    return server_context("tls/server.crt", "tls/server.key", ca="tls/ca.crt")
+
+
+def test_tutorial(capsys):
+    app = run("tutorial.md", "tutorial_app")["app"]
+    from postshake.web import StepUp
+
+    with serving_with("uvicorn-h11", StepUp(app), web_context()) as port:
+        run("tutorial.md", "tutorial_client", port)
+    assert capsys.readouterr().out == "hello, whoever you are\nhello, alice\n"
+
+
+def test_starlette_and_paths():
+    app = run("howto/servers.md", "starlette")["app"]
+    with serving_with("uvicorn-h11", app, web_context()) as port:
+        assert get(port, "/admin").text == "hello, alice"
+    app = run("howto/servers.md", "paths")["app"]
+    with serving_with("hypercorn", app, web_context()) as port:
+        assert get(port, "/").text == "nobody"
+        assert get(port, "/payroll").text == "CN=alice"
+
+
+def test_hypercorn():
+    names = run("howto/servers.md", "hypercorn")
+    assert names["config"].create_ssl_context() is names["tls"]
+    assert names["config"].bind == ["localhost:8443"]
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_cheroot():
+    port = free_port()
+    server = run("howto/servers.md", "cheroot", port)["server"]
+    server.timeout = 2
+    server.prepare()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        assert get(port, "/").text == "hello, nobody"
+        assert get(port, "/admin").text == "hello, alice"
+    finally:
+        server.stop()
+        thread.join(20)
+
+
+def read_all(sock: socket.socket) -> str:
+    """What a server says to alice."""
+    sock.settimeout(20)
+    with client(0).wrap_socket(sock, server_hostname="localhost") as connection:
+        got = b""
+        while data := connection.recv(1000):
+            got += data
+    return got.decode()
+
+
+def test_sockets():
+    serve = run("howto/servers.md", "sockets")["serve"]
+    one, other = socket.socketpair()
+    thread = threading.Thread(target=serve, args=(one,))
+    thread.start()
+    assert read_all(other) == "hello, whoever you are\nhello, alice\n"
+    thread.join(20)
+
+
+def eventually(port: int) -> socket.socket:
+    for _ in range(200):
+        with contextlib.suppress(OSError):
+            return socket.create_connection(("localhost", port), timeout=20)
+        time.sleep(0.02)
+    raise AssertionError("nobody listens")
+
+
+@pytest.mark.parametrize("name", ["asyncio", "anyio"])
+def test_event_loops(name):
+    port = free_port()
+    main = run("howto/servers.md", name, port)["main"]
+
+    async def visited() -> str:
+        async with anyio.create_task_group() as group:
+            group.start_soon(main)
+            text = await asyncio.to_thread(lambda: read_all(eventually(port)))
+            group.cancel_scope.cancel()
+        return text
+
+    assert asyncio.run(visited()) == "hello, alice\n"
+
+
+# --- clients
+
+
+@pytest.mark.parametrize("name", ["httpx", "requests", "urllib3", "aiohttp", "stdlib"])
+def test_clients(name, capsys):
+    app = run("howto/servers.md", "starlette")["app"]
+    with serving_with("uvicorn-h11", app, web_context()) as port:
+        run("howto/clients.md", name, port, context=client(port))
+    assert capsys.readouterr().out == "hello, alice\n"
+
+
+def test_a_chooser(capsys):
+    context = client(0)
+    run("howto/clients.md", "chooser", context=context)
+    app = run("howto/servers.md", "starlette")["app"]
+    with serving_with("uvicorn-h11", app, web_context()) as port:
+        run("howto/clients.md", "httpx", port, context=context)
+    assert "hello, alice" in capsys.readouterr().out
+
+
+def test_session():
+    serve = run("howto/gnutls.md", "session")["serve"]
+    one, other = socket.socketpair()
+    one.settimeout(20)
+    thread = threading.Thread(target=serve, args=(one,))
+    thread.start()
+    assert read_all(other) == "welcome"
+    thread.join(20)
+    assert not thread.is_alive()
+    one.close()
