@@ -17,10 +17,18 @@ from hypothesis import strategies as st
 
 from postshake import ChainVerifier, ClientConfig, Credential, ServerConfig, TrustStore
 from postshake.config import AuthRequest
-from postshake.drive.streams import open_connection, start_server, start_tls
+from postshake.drive.streams import (
+    create_connection,
+    create_server,
+    open_connection,
+    start_server,
+    start_tls,
+)
 from postshake.drive.transport import TLSTransport
 from postshake.errors import (
     CertificateRequired,
+    DataWaiting,
+    InternalError,
     ReauthUnavailable,
     TLSError,
     TruncationError,
@@ -48,6 +56,12 @@ def on_both(function):
     return test
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("postshake.drive.joint.LINGER", 0.05)
+    monkeypatch.setattr("postshake.drive.joint.STALL", 0.1)
+
+
 def timed(**fields):
     return server_config(clock=time.monotonic, **fields)
 
@@ -63,7 +77,7 @@ async def serving(handle, config=None, **options):
         try:
             await handle(reader, writer)
         finally:
-            writer.close()
+            await leave(writer)
 
     server = await start_server(served, "127.0.0.1", 0, config or timed(), **options)
     try:
@@ -173,8 +187,6 @@ class Noting(asyncio.Protocol):
 
 
 async def noting(port, config=None, **options):
-    from postshake.drive.streams import create_connection
-
     return await create_connection(
         Noting, "127.0.0.1", port, config or with_alice(), server_name=NAME, **options
     )
@@ -229,8 +241,6 @@ class Buffered(asyncio.BufferedProtocol):
 
 @on_both
 async def test_a_buffered_protocol():
-    from postshake.drive.streams import create_connection
-
     async with serving(echo) as port:
         transport, protocol = await create_connection(
             Buffered, "127.0.0.1", port, with_alice(), server_name=NAME
@@ -488,6 +498,146 @@ async def test_hanging_up_without_a_goodbye():
         await asyncio.sleep(0.1)
     assert seen[0] == b"last words"
     assert isinstance(seen[1], TruncationError | ConnectionError)
+
+
+@on_both
+async def test_what_comes_up_keeps_its_order_and_its_sender():
+    """Data that was held back comes before the goodbye, and is not the later identity's."""
+    calls: list[Any] = []
+    done = asyncio.Event()
+
+    class Server(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+            transport.pause_reading()
+            self.task = asyncio.get_running_loop().create_task(self.ask())
+
+        async def ask(self):
+            identity = await self.transport.reauth()
+            assert identity.common_name == "alice"
+            await asyncio.sleep(0.1)
+            assert not calls
+            self.transport.resume_reading()
+
+        def data_received(self, data):
+            for byte in data:
+                whose = self.transport.data_identity
+                calls.append((chr(byte), whose.common_name if whose else None))
+            assert self.transport.get_extra_info("peer_identity").common_name == "alice"
+
+        def eof_received(self):
+            calls.append("eof")
+
+        def connection_lost(self, exc):
+            calls.append("lost")
+            done.set()
+
+    server = await create_server(Server, "127.0.0.1", 0, timed())
+
+    async def answer(request):
+        writer.write(b"1")
+        asyncio.get_running_loop().call_later(0.02, lambda: writer.write(b"2"))
+        asyncio.get_running_loop().call_later(0.03, writer.write_eof)
+        return issued("alice").credential()
+
+    reader, writer = await visit(server.sockets[0].getsockname()[1], answer=answer)
+    assert await reader.read() == b""
+    await leave(writer)
+    await done.wait()
+    server.close()
+    assert calls == [("1", None), ("2", "alice"), "eof", "lost"]
+
+
+@on_both
+async def test_a_verdict_against_a_server_is_said_to_it():
+    async def judge(reader, writer):
+        await reader.read()
+
+    class Late:
+        async def verify(self, peer):
+            await asyncio.sleep(0.01)
+            raise ValueError("the directory is down")
+
+    class Now:
+        def verify(self, peer):
+            raise ValueError("the directory is down")
+
+    for verifier in (Late(), Now()):
+        alerts: list[Any] = []
+        server_side = await create_server(Noting, "127.0.0.1", 0, timed(trace=alerts.append))
+        port = server_side.sockets[0].getsockname()[1]
+        with pytest.raises(InternalError):
+            await visit(port, client_config(verifier=verifier))
+        async with asyncio.timeout(5):
+            while "internal_error" not in repr(alerts):
+                await asyncio.sleep(0.01)
+        server_side.close()
+
+
+@pytest.mark.usefixtures("impatient")
+@on_both
+async def test_closing_sends_what_was_written_to_a_slow_reader():
+    go_on = asyncio.Event()
+    got: list[int] = []
+
+    async def slow(reader, writer):
+        writer.transport.pause_reading()
+        await go_on.wait()
+        writer.transport.resume_reading()
+        got.append(len(await reader.read()))
+
+    async with serving(slow, limit=2**16) as port:
+        transport, protocol = await noting(port)
+        transport.write(bytes(20_000_000))
+        transport.close()
+        transport.write(b"too late")
+        await asyncio.sleep(0.3)
+        assert not protocol.lost.done()
+        go_on.set()
+        assert await protocol.lost is None
+    assert got == [20_000_000]
+
+
+@pytest.mark.usefixtures("impatient")
+@on_both
+async def test_a_reader_that_never_reads_does_not_hold_a_closed_transport():
+    go_on = asyncio.Event()
+
+    async def deaf(reader, writer):
+        writer.transport.pause_reading()
+        await go_on.wait()
+
+    async with serving(deaf) as port:
+        transport, protocol = await noting(port, shutdown_time=0.2)
+        transport.write(bytes(20_000_000))
+        transport.close()
+        await protocol.lost
+        go_on.set()
+
+
+@pytest.mark.usefixtures("impatient")
+@on_both
+async def test_reauth_when_it_is_too_late_or_too_much_waits():
+    result: list[Any] = []
+
+    async def handle(reader, writer):
+        transport = writer.transport
+        transport.pause_reading()
+        with pytest.raises(DataWaiting, match="are kept, and reading is paused"):
+            await transport.reauth()
+        assert not transport.connection.open_requests
+        assert transport.connection.readable < 3_000_000
+        transport.close()
+        with pytest.raises(ReauthUnavailable, match="is closed"):
+            await transport.reauth()
+        result.append("done")
+
+    async with serving(handle) as port:
+        reader, writer = await visit(port)
+        writer.write(bytes(20_000_000))
+        await reader.read()
+        writer.transport.abort()
+    assert result == ["done"]
 
 
 # --- others' TLS

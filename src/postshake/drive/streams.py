@@ -19,7 +19,8 @@ from typing import Any
 
 from ..config import ClientConfig, ServerConfig
 from ..errors import UsageError
-from .transport import Answer, Below, TLSTransport
+from .joint import MAX_UNREAD, SHUTDOWN_TIME, Answer
+from .transport import Below, TLSTransport
 
 __all__ = ["create_connection", "create_server", "open_connection", "start_server", "start_tls"]
 
@@ -38,6 +39,8 @@ async def create_connection(
     server_name: str | None = None,
     handshake_time: float = HANDSHAKE_TIME,
     answer: Answer | None = None,
+    max_unread: int = MAX_UNREAD,
+    shutdown_time: float = SHUTDOWN_TIME,
     **options: Any,
 ) -> tuple[TLSTransport, asyncio.BaseProtocol]:
     """Connect by TCP, shake hands, and put a protocol on it.
@@ -52,13 +55,22 @@ async def create_connection(
         server_name: whom the certificate must be for; None for `host`.
         handshake_time: seconds that the handshake may take.
         answer: chooses the credential for requests; see `TLSTransport`.
+        max_unread: see `TLSTransport`.
+        shutdown_time: see `TLSTransport`.
         options: what `loop.create_connection` takes besides, such as ``family``.
 
     Raises:
         OSError: nobody answers there.
         TimeoutError, TLSError, TruncationError: the handshake failed.
     """
-    above = TLSTransport(factory(), config, server_name or host, answer=answer)
+    above = TLSTransport(
+        factory(),
+        config,
+        server_name or host,
+        answer=answer,
+        max_unread=max_unread,
+        shutdown_time=shutdown_time,
+    )
     loop = asyncio.get_running_loop()
     await loop.create_connection(lambda: Below(above), host, port, **options)
     await _shake(above, handshake_time)
@@ -81,6 +93,8 @@ async def create_server(
     config: ServerConfig,
     *,
     handshake_time: float = HANDSHAKE_TIME,
+    max_unread: int = MAX_UNREAD,
+    shutdown_time: float = SHUTDOWN_TIME,
     **options: Any,
 ) -> asyncio.Server:
     """Serve TLS over TCP: each connection gets a protocol when its handshake is complete.
@@ -91,12 +105,14 @@ async def create_server(
         port: the port; 0 for a free one.
         config: the policy.
         handshake_time: seconds that a handshake may take.
+        max_unread: see `TLSTransport`.
+        shutdown_time: see `TLSTransport`.
         options: what `loop.create_server` takes besides, such as ``backlog``.
     """
     loop = asyncio.get_running_loop()
 
     def accept() -> asyncio.Protocol:
-        above = TLSTransport(factory(), config)
+        above = TLSTransport(factory(), config, max_unread=max_unread, shutdown_time=shutdown_time)
         too_slow = loop.call_later(handshake_time, above.abort)
         above._shaken.add_done_callback(lambda _: too_slow.cancel())
         return Below(above)

@@ -21,30 +21,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..config import AuthRequest, ClientConfig, ServerConfig
-from ..connection import Connection
-from ..errors import PostshakeError, ReauthUnavailable, TruncationError
-from ..events import HandshakeCompleted, PeerClosed, ReauthCompleted, ReauthRequested
-from ..pki.credential import Credential
+from ..config import AuthRequest
+from ..errors import PostshakeError, ReauthUnavailable
+from ..events import ReauthCompleted
 from ..pki.identity import Identity
-from .answers import choose_for, conclude, find_answer
+from .answers import conclude
+from .joint import Joint
 
-__all__ = ["Answer", "Below", "TLSTransport"]
-
-LINGER = 2.0  # seconds for which a closing transport reads what the peer still sends
-MAX_UNREAD = 1024 * 1024
-
-Answer = Callable[[ReauthRequested], "Credential | Awaitable[Credential | None] | None"]
+__all__ = ["Below", "TLSTransport"]
 
 
-class TLSTransport(asyncio.Transport):
+class TLSTransport(Joint):
     """TLS over a transport of asyncio's; see `asyncio.Transport`.
 
     `get_extra_info` knows, besides what the lower transport does, ``connection`` (the
-    engine), ``peer_identity``, ``alpn_protocol``, ``cipher`` and ``tls_version``.
+    engine), ``peer_identity``, ``peercert_der``, ``alpn_protocol``, ``cipher`` and
+    ``tls_version``.
 
     Args:
         protocol: the protocol above.
@@ -55,34 +49,9 @@ class TLSTransport(asyncio.Transport):
             fails, or the key cannot sign, the request is declined, and the event loop's
             exception handler told.
         max_unread: how many bytes are kept while a reauth waits and reading is paused.
+        shutdown_time: for how many seconds `close` tries to send what was written.
         options: what `postshake.Connection` takes besides, such as ``session``.
     """
-
-    def __init__(
-        self,
-        protocol: asyncio.BaseProtocol,
-        config: ClientConfig | ServerConfig,
-        server_name: str | None = None,
-        *,
-        answer: Answer | None = None,
-        max_unread: int = MAX_UNREAD,
-        **options: Any,
-    ) -> None:
-        super().__init__()
-        self.connection = Connection(config, server_name, **options)
-        """The engine, for what this class does not show."""
-        self._loop = asyncio.get_running_loop()
-        self._protocol = protocol
-        self._answer = answer
-        self._max_unread = max_unread
-        self._raw: asyncio.Transport | None = None
-        self._shaken: asyncio.Future[None] = self._loop.create_future()
-        self._made = self._paused = self._closing = self._lost = self._eof = False
-        self._reauths: dict[bytes, asyncio.Future[ReauthCompleted]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._deadline: asyncio.TimerHandle | None = None
-        self._closer: asyncio.TimerHandle | None = None
-        self._failure: BaseException | None = None
 
     def __repr__(self) -> str:
         return f"<TLSTransport {self.connection!r}{' closing' if self._closing else ''}>"
@@ -98,6 +67,9 @@ class TLSTransport(asyncio.Transport):
                 return connection
             case "peer_identity":
                 return connection.peer_identity
+            case "peercert_der":
+                peer = connection.peer_identity
+                return peer.chain[0] if peer is not None else default
             case "alpn_protocol" | "cipher" | "tls_version" if established is not None:
                 found = {
                     "alpn_protocol": established.alpn_protocol,
@@ -128,15 +100,11 @@ class TLSTransport(asyncio.Transport):
         if not self._made:
             self.abort()
             return
+        self._fail_reauths(ReauthUnavailable("the connection was closed before the answer came"))
         with contextlib.suppress(PostshakeError):
             self.connection.close()
         self._send()
-        self._raw.resume_reading() if not self._raw.is_reading() else None
-        if self._eof or not self._raw.can_write_eof():
-            self._raw.close()
-            return
-        self._raw.write_eof()
-        self._closer = self._loop.call_later(LINGER, self._raw.abort)
+        self._part()
 
     def abort(self) -> None:
         """Close at once; what was not sent yet is lost, and no goodbye is said."""
@@ -160,34 +128,34 @@ class TLSTransport(asyncio.Transport):
         if not self._paused:
             return
         self._paused = False
-        self._loop.call_soon(self._go_on)
+        self._loop.call_soon(self._resume)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         if not self._paused and not self._lost:
-            self._deliver()
-            self._control_reading()
+            self._go_on()
 
-    def _control_reading(self) -> None:
-        """Read below if somebody wants it: the protocol, or a reauth that waits."""
-        raw = self._raw
-        if raw is None or raw.is_closing():
-            return
-        engine = self.connection
-        waits = bool(self._reauths) and engine.readable <= self._max_unread
-        wanted = engine.wants_data and (not self._paused or waits or self._closing)
-        if wanted and not raw.is_reading():
-            raw.resume_reading()
-        elif not wanted and raw.is_reading():
-            raw.pause_reading()
+    @property
+    def data_identity(self) -> Identity | None:
+        """Whom the peer had proven to be when it sent what `data_received` was given last.
+
+        ``peer_identity`` is as of now, and what was sent before an answer may be
+        delivered after it.
+        """
+        return self._data_identity
+
+    @property
+    def data_is_early(self) -> bool:
+        """Whether what `data_received` was given last was early data, maybe a replay (§2.3)."""
+        return self._data_is_early
 
     # --- writing
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send data; it does not wait, see the protocol's `pause_writing`."""
-        if not data or self._raw is None:
-            return
-        if self._lost or self._failure is not None:
+        if self._closing or self._raw is None or not data:
             return  # as asyncio's: connection_lost tells
+        if self.connection.sent_close:
+            raise RuntimeError("cannot call write() after write_eof()")
         self.connection.send_data(data)
         self._raw.write(self.connection.data_to_send())
 
@@ -234,8 +202,12 @@ class TLSTransport(asyncio.Transport):
             CertificateError: its certificate was refused; or it declined, and must not.
             TimeoutError: it did not answer before the request's deadline.
             ReauthUnavailable: it cannot be asked, or said goodbye.
+            DataWaiting: it sends more than is kept, and reading has been paused for five
+                seconds. The request is withdrawn.
             TLSError, TruncationError, OSError: the connection failed before.
         """
+        if self._closing:
+            raise ReauthUnavailable("the connection is closed")
         context = self.connection.request_auth(request)
         outcome: asyncio.Future[ReauthCompleted] = self._loop.create_future()
         self._reauths[context] = outcome
@@ -266,214 +238,17 @@ class TLSTransport(asyncio.Transport):
         self._advance(self.connection.check_deadlines)
         self._arm()
 
-    # --- from below; see `Below`
-
-    def _connect(self, raw: asyncio.Transport) -> None:
-        self._raw = raw
-        self._advance(self.connection.start)
-
-    def _receive(self, data: bytes) -> None:
-        connection = self.connection
-        try:
-            connection.receive_data(data)
-        except PostshakeError as error:
-            self._break(error)
-            return
-        self._settle()
-        if connection.has_data_to_send:
-            self._send()
-        if connection.readable:
-            self._deliver()
-        if not connection.wants_data or self._reauths:
-            self._control_reading()
-
-    def _end(self) -> None:
-        """Nothing more comes from below."""
-        self._eof = True
-        if self.connection.peer_closed or self._closing:
-            return
-        try:
-            self.connection.receive_eof()
-        except (PostshakeError, TruncationError) as error:
-            self._break(error)
-
-    def _lose(self, error: BaseException | None) -> None:
-        """The transport below is closed."""
-        if self._lost:
-            return
-        self._lost = self._closing = True
-        for timer in (self._deadline, self._closer):
-            if timer is not None:
-                timer.cancel()
-        for task in self._tasks:
-            task.cancel()
-        reason = self._failure or error
-        if not self._shaken.done():
-            self._shaken.set_exception(reason or ConnectionAbortedError("closed in the handshake"))
-            self._shaken.exception()  # whoever waits for it sees it; nobody may be there
-        gone = reason or ReauthUnavailable("the connection was closed before the answer came")
-        self._fail_reauths(gone)
-        if self._made:
-            self._protocol.connection_lost(reason)  # type: ignore[arg-type]
-
-    # --- the engine
-
-    def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
-        """Let the engine take a step, and see to what comes of it."""
-        try:
-            step(*arguments)
-        except PostshakeError as error:
-            self._break(error)
-            return
-        self._settle()
-        self._send()
-        self._deliver()
-        self._control_reading()
-
-    def _send(self) -> None:
-        if self.connection.has_data_to_send and self._raw is not None:
-            self._raw.write(self.connection.data_to_send())
-
-    def _break(self, error: BaseException) -> None:
-        """The connection failed: what came before goes up, the alert goes down, all ends."""
-        self._failure = error
-        self._settle()
-        self._send()
-        self._paused = False
-        self._deliver()
-        self._fail_reauths(error)
-        self._closing = True
-        if self._raw is not None:
-            self._raw.close()
-
-    def _fail_reauths(self, error: BaseException) -> None:
-        for outcome in self._reauths.values():
-            if not outcome.done():
-                outcome.set_exception(error)
-
-    def _deliver(self) -> None:
-        connection = self.connection
-        while connection.readable and not self._paused:
-            data = connection.read()
-            if self._closing and self._failure is None:
-                continue  # nobody wants it any more
-            protocol = self._protocol
-            if isinstance(protocol, asyncio.BufferedProtocol):
-                _feed(protocol, data)
-            else:
-                protocol.data_received(data)  # type: ignore[attr-defined]
-
-    def _settle(self) -> None:
-        """See to the engine's questions and events."""
-        connection = self.connection
-        while True:
-            if (question := connection.next_question()) is not None:
-                self._find(question.id, question.subject)
-            elif (event := connection.next_event()) is not None:
-                match event:
-                    case HandshakeCompleted():
-                        self._establish()
-                    case PeerClosed():
-                        self._deliver()
-                        self._peer_closed()
-                    case ReauthCompleted():
-                        outcome = self._reauths.get(event.context)
-                        if outcome is not None and not outcome.done():
-                            outcome.set_result(event)
-                    case ReauthRequested():
-                        self._start(self._answer_request(event))
-            else:
-                return
-
-    def _establish(self) -> None:
-        self._send()  # our Finished comes before what the protocol says
-        self._made = True
-        self._protocol.connection_made(self)
-        if not self._shaken.done():
-            self._shaken.set_result(None)
-
-    def _peer_closed(self) -> None:
-        for outcome in self._reauths.values():
-            if not outcome.done():
-                outcome.set_exception(ReauthUnavailable("the client said goodbye"))
-        if self._closing:
-            if self._raw is not None:
-                self._raw.close()
-            return
-        keep_open = self._protocol.eof_received()  # type: ignore[attr-defined]
-        if not keep_open:
-            self.close()
-
-    def _find(self, number: int, subject: Any) -> None:
-        """Find the answer to a question, at once or in a task."""
-        try:
-            found: Any = find_answer(subject)
-        except Exception as error:
-            found = error
-        if isinstance(found, Awaitable):
-            self._start(self._find_later(number, found))
-        else:
-            self._give(number, found)
-
-    async def _find_later(self, number: int, answer: Awaitable[object]) -> None:
-        try:
-            found = await answer
-        except Exception as error:
-            found = error
-        self._advance(self._give, number, found)
-
-    def _give(self, number: int, found: object) -> None:
-        connection = self.connection
-        connection.answer(number, found)
-        if isinstance(found, Exception) and connection.failure is None:
-            self._report(found)
-            for context in connection.open_requests:
-                connection.answer_auth(context, None)
-
-    async def _answer_request(self, request: ReauthRequested) -> None:
-        credential: Any = None
-        try:
-            credential = (self._answer or self._choose)(request)
-            if isinstance(credential, Awaitable):
-                credential = await credential
-        except Exception as error:
-            credential = None
-            self._report(error)
-        if not self.connection.sent_close and self.connection.failure is None:
-            self._advance(self.connection.answer_auth, request.context, credential)
-
-    def _choose(self, request: ReauthRequested) -> Credential | None:
-        return choose_for(request, self.connection.config.credentials)
-
-    def _report(self, error: Exception) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": "a request for authentication was declined: answering it failed",
-                "exception": error,
-                "transport": self,
-            }
-        )
-
-    def _start(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
 
 class Below(asyncio.Protocol):
     """The protocol of the transport below."""
 
-    def __init__(self, above: TLSTransport) -> None:
+    def __init__(self, above: Joint) -> None:
         self._above = above
+        self.data_received = above._receive  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport below is there."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._above._connect(transport)  # type: ignore[arg-type]
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes came."""
-        self._above._receive(data)
 
     def eof_received(self) -> bool:
         """No more will come."""
@@ -493,16 +268,3 @@ class Below(asyncio.Protocol):
         """There is room again."""
         if self._above._made:
             self._above._protocol.resume_writing()
-
-
-def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
-    """Give data to a protocol that has its own buffer."""
-    view = memoryview(data)
-    while view:
-        buffer = memoryview(protocol.get_buffer(len(view)))
-        if not buffer:
-            raise RuntimeError("get_buffer() returned an empty buffer")
-        size = min(len(buffer), len(view))
-        buffer[:size] = view[:size]
-        protocol.buffer_updated(size)
-        view = view[size:]
