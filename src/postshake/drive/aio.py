@@ -44,16 +44,16 @@ from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..connection import Connection, State
 from ..constants import ProtocolVersion, Role
 from ..errors import (
-    CertificateRequired,
     DataWaiting,
     PostshakeError,
     ReauthUnavailable,
     UsageError,
 )
-from ..events import Established, Event, Outcome, ReauthCompleted
+from ..events import Established, Event, ReauthCompleted
 from ..pki.identity import Identity
 from ..session12 import Session12
 from ..tickets import Ticket
+from .answers import conclude
 from .errands import AsyncAnswerer, Errands
 from .sockets import OverStream, Transport
 
@@ -265,7 +265,7 @@ class TLSStream(Errands, ByteStream):
         context = self.connection.request_auth(request)
         try:
             await self._send_now()
-            return _conclude(await self._wait_for(context), request or AuthRequest())
+            return conclude(await self._wait_for(context), request or AuthRequest())
         except BaseException:
             if self.connection.failure is None and context in self.connection.open_requests:
                 self.connection.cancel_auth(context)
@@ -442,13 +442,3 @@ def _settled(connection: Connection) -> Established:
 
 def _text(name: bytes | None) -> str | None:
     return name.decode("ascii", "replace") if name is not None else None
-
-
-def _conclude(completed: ReauthCompleted, request: AuthRequest) -> Identity | None:
-    if completed.outcome is Outcome.AUTHENTICATED:
-        return completed.identity
-    if completed.outcome is Outcome.DECLINED and not request.required:
-        return None
-    if completed.outcome is Outcome.EXPIRED:
-        raise TimeoutError(str(completed.error)) from completed.error
-    raise completed.error or CertificateRequired("no certificate was shown")

@@ -11,10 +11,13 @@ from inspect import isawaitable, iscoroutine
 from types import NoneType
 from typing import Any
 
+from ..config import AuthRequest
 from ..constants import Role
-from ..errors import CertificateError, UsageError
-from ..pki.choose import choose_credential, choose_server_credential
+from ..errors import CertificateError, CertificateRequired, UsageError
+from ..events import Outcome, ReauthCompleted, ReauthRequested
+from ..pki.choose import Wanted, choose_credential, choose_server_credential
 from ..pki.credential import Credential
+from ..pki.identity import Identity
 from ..pki.trust import VerifiedChain
 from ..questions import (
     ChooseCredential,
@@ -28,7 +31,7 @@ from ..questions import (
     Subject,
 )
 
-__all__ = ["find_answer", "find_answer_now"]
+__all__ = ["choose_for", "conclude", "declining", "find_answer", "find_answer_now"]
 
 
 def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
@@ -88,6 +91,43 @@ def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
         case ClaimEarlyData(guard, claim):
             return guard.claim(claim)
     raise UsageError(f"nobody here can answer {type(subject).__name__}")
+
+
+def choose_for(request: ReauthRequested, credentials: tuple[Credential, ...]) -> Credential | None:
+    """Choose what to answer a server's request with: the first that fits; None declines."""
+    wanted = Wanted(
+        request.authorities,
+        request.signature_algorithms,
+        request.signature_algorithms_cert,
+        request.oid_filters,
+    )
+    return choose_credential(credentials, wanted)
+
+
+def declining(error: Exception) -> UsageError:
+    """Make the error for a request that was declined because answering it failed."""
+    failure = UsageError(
+        f"a request for authentication was declined, because answering it failed: "
+        f"{type(error).__name__}: {error}"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def conclude(completed: ReauthCompleted, request: AuthRequest) -> Identity | None:
+    """Return who a client proved to be; None if it declined, and was free to.
+
+    Raises:
+        CertificateError: its certificate was refused; or it declined, and must not.
+        TimeoutError: it did not answer in time.
+    """
+    if completed.outcome is Outcome.AUTHENTICATED:
+        return completed.identity
+    if completed.outcome is Outcome.DECLINED and not request.required:
+        return None
+    if completed.outcome is Outcome.EXPIRED:
+        raise TimeoutError(str(completed.error)) from completed.error
+    raise completed.error or CertificateRequired("no certificate was shown")
 
 
 async def _refusing(verdict: Awaitable[object]) -> object:

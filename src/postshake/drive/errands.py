@@ -11,12 +11,10 @@ import anyio
 
 from ..connection import Connection
 from ..constants import Role
-from ..errors import UsageError
 from ..events import Event, ReauthCompleted, ReauthRequested
-from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..questions import Question
-from .answers import find_answer
+from .answers import choose_for, declining, find_answer
 
 __all__ = ["AsyncAnswerer", "Errands"]
 
@@ -88,7 +86,7 @@ class Errands:
         await self._advance(connection.answer, question.id, found)
         if isinstance(found, Exception) and connection.failure is None:  # no harm was done
             await self._decline_rest()
-            raise _declining(found)
+            raise declining(found)
 
     async def _answer_request(self, request: ReauthRequested) -> None:
         connection = self.connection
@@ -99,7 +97,7 @@ class Errands:
         except Exception as error:
             self._requests.popleft()
             await self._decline_rest(request.context)
-            raise _declining(error) from error
+            raise declining(error) from error
         self._requests.popleft()
         if not connection.sent_close:  # else an answer could not be sent any more
             await self._advance(connection.answer_auth, request.context, credential)
@@ -113,19 +111,4 @@ class Errands:
                     await self._advance(connection.answer_auth, context, None)
 
     def _choose(self, request: ReauthRequested) -> Credential | None:
-        wanted = Wanted(
-            request.authorities,
-            request.signature_algorithms,
-            request.signature_algorithms_cert,
-            request.oid_filters,
-        )
-        return choose_credential(self.connection.config.credentials, wanted)
-
-
-def _declining(error: Exception) -> UsageError:
-    failure = UsageError(
-        f"a request for authentication was declined, because answering it failed: "
-        f"{type(error).__name__}: {error}"
-    )
-    failure.__cause__ = error
-    return failure
+        return choose_for(request, self.connection.config.credentials)

@@ -46,12 +46,11 @@ from ..connection import Connection, State
 from ..constants import Role
 from ..errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
 from ..events import Established, Event, ReauthCompleted, ReauthRequested
-from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..session12 import Session12
 from ..tickets import Ticket
-from .answers import find_answer_now
+from .answers import choose_for, declining, find_answer_now
 from .pump import Pump
 
 __all__ = ["Answerer", "Stream"]
@@ -376,7 +375,7 @@ class Stream:
                 found = find_answer_now(question.subject)
                 connection.answer(question.id, found)
                 if isinstance(found, Exception):  # and it was for a request: no harm done
-                    errors.append(_declining(found))
+                    errors.append(declining(found))
             elif (event := connection.next_event()) is not None:
                 try:
                     self._take(event)
@@ -402,25 +401,8 @@ class Stream:
             try:
                 credential = self._answer(event)
             except Exception as error:
-                raise _declining(error) from error
+                raise declining(error) from error
             self.connection.answer_auth(event.context, credential)
 
     def _choose(self, request: ReauthRequested) -> Credential | None:
-        return choose_credential(
-            self.connection.config.credentials,
-            Wanted(
-                request.authorities,
-                request.signature_algorithms,
-                request.signature_algorithms_cert,
-                request.oid_filters,
-            ),
-        )
-
-
-def _declining(error: Exception) -> UsageError:
-    failure = UsageError(
-        f"a request for authentication was declined, because answering it failed: "
-        f"{type(error).__name__}: {error}"
-    )
-    failure.__cause__ = error
-    return failure
+        return choose_for(request, self.connection.config.credentials)
