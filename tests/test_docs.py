@@ -161,7 +161,7 @@ def eventually(port: int) -> socket.socket:
     raise AssertionError("nobody listens")
 
 
-@pytest.mark.parametrize("name", ["asyncio", "anyio"])
+@pytest.mark.parametrize("name", ["asyncio", "streams", "anyio"])
 def test_event_loops(name):
     port = free_port()
     main = run("howto/servers.md", name, port)["main"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from postshake.drive.answers import find_answer_now
+from postshake.drive.streams import open_connection
 from postshake.session import (
     CLIENT,
     POST_HANDSHAKE_AUTH,
@@ -58,6 +60,41 @@ def test_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     finally:
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ca = CA("Test CA")
+    (tmp_path / "ca.crt").write_bytes(ca.pem())
+    ca.issue("localhost", purpose="server", dns=["localhost"]).write(tmp_path, "server")
+    ca.issue("alice").write(tmp_path, "alice")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    client: dict[str, Any] = {}
+    for code, there in zip(blocks("sockets"), (names, client), strict=True):
+        exec(code, there)
+    (code,) = blocks("streams")
+    exec(code, names)
+    started: list[asyncio.Server] = []
+    start_server = names["start_server"]
+
+    async def start_somewhere(handle, host, port, config):
+        started.append(await start_server(handle, host, 0, config))
+        return started[0]
+
+    names["start_server"] = start_somewhere
+
+    async def visit() -> bytes:
+        serving = asyncio.create_task(names["main"]())
+        while not started:
+            await asyncio.sleep(0.01)
+        port = started[0].sockets[0].getsockname()[1]
+        reader, writer = await open_connection("localhost", port, client["config"])
+        text = await reader.read()
+        writer.close()
+        serving.cancel()
+        return text
+
+    assert asyncio.run(visit()) == b"hello, whoever you are\nhello, alice\n"
 
 
 def test_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -137,7 +174,6 @@ def test_dropin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_web():
-    import asyncio
 
     import httpx
 
