@@ -235,11 +235,22 @@ class Connection:
             UsageError: the handshake is not complete, or our side is closed.
         """
         engine = self._engine
+        layer = engine.layer
+        outbound = layer.outbound
+        if (  # nearly always
+            engine.data_alone
+            and type(data) is bytes
+            and 0 < len(data) <= layer.max_fragment_out
+            and layer.padding is None
+            and outbound.sequence + 1 < outbound.update_due
+            and not engine.link.closed
+        ):
+            layer.output.append(outbound.seal_data(data))
+            return
         if engine.failure is not None or engine.outcome is None or engine.link.closed:
             self._check_open()
         if self.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
-        layer = engine.layer
         try:
             layer.send(APPLICATION_DATA, data)
             if layer.outbound.sequence >= layer.outbound.update_due:

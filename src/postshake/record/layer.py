@@ -53,12 +53,12 @@ class RecordLayer:
         "_empty_limit",
         "_empty_records",
         "_failure",
-        "_padding",
         "ccs_allowed",
         "inbound",
         "max_fragment_out",
         "outbound",
         "output",
+        "padding",
         "role",
         "skip_early_data",
     )
@@ -83,7 +83,8 @@ class RecordLayer:
         are dropped, and application data before any key (after a
         HelloRetryRequest) is too. The first record that opens ends it.
         """
-        self._padding = padding
+        self.padding = padding
+        """How much padding records get; None for none."""
         self._deframer = Deframer()
         self.output: list[bytes] = []
         """What waits for the transport; see `data_to_send`."""
@@ -202,7 +203,7 @@ class RecordLayer:
         inbound.max_plaintext = self.inbound.max_plaintext
         outbound.legacy_record_version = self.outbound.legacy_record_version
         self.inbound, self.outbound = inbound, outbound
-        self._padding = None  # TLS 1.2 has none
+        self.padding = None  # TLS 1.2 has none
 
     def read_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Open what comes from now on with these keys (RFC 5246 section 7.1)."""
@@ -226,7 +227,7 @@ class RecordLayer:
                 handshake fragment or alert, a padding policy that fails, or
                 sequence numbers that are used up.
         """
-        if type(data) is bytes and 0 < len(data) <= self.max_fragment_out and self._padding is None:
+        if type(data) is bytes and 0 < len(data) <= self.max_fragment_out and self.padding is None:
             self.output.append(self.outbound.seal(content_type, data))
             return
         if type(data) is not bytes:
@@ -235,7 +236,7 @@ class RecordLayer:
         if content_type != _APPLICATION_DATA and not data:
             raise InternalError(f"send: expected content of type {content_type}, got none")
         size = self.max_fragment_out
-        if self._padding is not None and self.outbound.protected:
+        if self.padding is not None and self.outbound.protected:
             view = memoryview(data)
             for start in range(0, len(view) or 1, size):
                 fragment = view[start : start + size]
@@ -393,9 +394,9 @@ class RecordLayer:
 
     def _padding_for(self, content_type: int, length: int) -> int:
         """Ask the policy, and keep the record within its size."""
-        assert self._padding is not None
+        assert self.padding is not None
         try:
-            padding = int(self._padding(content_type, length))
+            padding = int(self.padding(content_type, length))
         except Exception as error:
             raise InternalError(f"the padding policy failed: {error!r}") from error
         if padding < 0:

@@ -68,6 +68,7 @@ _END_OF_SEQUENCE = 2**64
 _APPLICATION_DATA = int(ContentType.application_data)
 _PROTECTED_HEADER = 0x17_0303_0000 + 1 + TAG_LENGTH  # §5.2, for a record without content
 _OVERHEAD = HEADER_LENGTH + 1 + TAG_LENGTH  # of a protected record without padding
+_DATA_BYTE = bytes((_APPLICATION_DATA,))
 _TYPE_BYTES = [bytes((code,)) for code in range(256)]
 
 _Seal = Callable[[bytes, bytes | memoryview, bytes], bytes]
@@ -201,6 +202,18 @@ class Outbound(_Protection):
             raise _used_up("seal")
         self.sequence = sequence + 1
         return header + self._seal((self._iv ^ sequence).to_bytes(12), inner, header)
+
+    def seal_data(self, data: bytes) -> bytes:
+        """Make one whole record of application data, as `seal` does (§5.2).
+
+        Its caller has seen to it that there is protection, that the data fit, and that
+        sequence numbers are left: it is below ``update_due``.
+        """
+        sequence = self.sequence
+        self.sequence = sequence + 1
+        header = (_PROTECTED_HEADER + len(data)).to_bytes(5)
+        nonce = (self._iv ^ sequence).to_bytes(12)
+        return header + self._seal(nonce, data + _DATA_BYTE, header)
 
     def seal_many(self, content_type: int, data: bytes | memoryview, size: int) -> bytes:
         """Seal data in fragments of at most ``size`` bytes, without padding (§5.1).
