@@ -1,11 +1,11 @@
-"""What is measured, and the goals of DESIGN.md for it."""
+"""What is measured, and our goals for it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from benches.contest import Case, Measured, measure
+from benches.contest import Case, Contestant, Measured, Operation, measure
 from benches.entrants import contestants
 from benches.footprint import import_times, pair_sizes
 from benches.material import MOST
@@ -14,6 +14,11 @@ __all__ = ["Results", "Row", "run"]
 
 WRITES = 16
 ECHOES = 32
+
+
+def _asyncio_echo(size: int, times: int, *, native: bool) -> Callable[[Contestant], Operation]:
+    return lambda entrant: entrant.asyncio_echo(size, times, native=native)
+
 
 CASES = (
     Case("handshake", lambda entrant: entrant.handshake("X25519")),
@@ -25,6 +30,21 @@ CASES = (
     Case("bulk, 16 KiB writes", lambda entrant: entrant.bulk(MOST, WRITES), WRITES, MOST),
     Case("bulk, 1 MiB writes", lambda entrant: entrant.bulk(2**20, 1), 1, 2**20),
     Case("one byte and back", lambda entrant: entrant.echo(ECHOES), ECHOES),
+    *(
+        Case(
+            f"asyncio {way}, {name}",
+            _asyncio_echo(size, times, native=native),
+            times,
+            2 * size if size > 1 else 0,
+        )
+        for way, native in (("echo", True), ("echo by ssl=", False))
+        for name, size, times in (
+            ("1 byte", 1, 16),
+            ("1 KiB", 1024, 16),
+            ("16 KiB", MOST, 8),
+            ("1 MiB", 2**20, 1),
+        )
+    ),
 )
 
 GOALS: Mapping[str, Mapping[str, float]] = {
@@ -35,6 +55,10 @@ GOALS: Mapping[str, Mapping[str, float]] = {
     "bulk, 16 KiB writes": {"ssl": 1},
     "bulk, 1 MiB writes": {"ssl": 1},
     "one byte and back": {"ssl": 1.5},
+    "asyncio echo, 1 byte": {"ssl": 1},
+    "asyncio echo, 1 KiB": {"ssl": 1},
+    "asyncio echo, 16 KiB": {"ssl": 1},
+    "asyncio echo, 1 MiB": {"ssl": 1},
     "idle pair": {"ssl": 0.5},
     "import": {"ssl": 1.2},
 }

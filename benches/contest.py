@@ -36,6 +36,8 @@ class Operation:
     """Raise unless the evidence shows that it was done."""
     note: str = ""
     """What the reader of the table must know."""
+    end: Callable[[], None] = field(default=lambda: None)
+    """Give back what it holds."""
 
 
 class Contestant(Protocol):
@@ -73,6 +75,16 @@ class Contestant(Protocol):
 
     def echo(self, times: int) -> Operation:
         """One byte to the server and one byte back, so many times."""
+        ...
+
+    def asyncio_echo(self, size: int, times: int, *, native: bool) -> Operation:
+        """So many bytes to the server and back, so many times, on asyncio's streams.
+
+        Args:
+            size: of what is sent at a time.
+            times: how often.
+            native: by the fastest way that the contestant has, or else with asyncio's ``ssl=``.
+        """
         ...
 
     def idle(self) -> object:
@@ -154,4 +166,7 @@ def measure(
             entrants[:] = entrants[1:] + entrants[:1]  # another one begins the next round
         rounds += 1
     gc.unfreeze()
+    for entrants in running.values():
+        for _, _, operation in entrants:
+            operation.end()
     return results

@@ -137,6 +137,9 @@ class Floor:
 
         return Operation(run, _check_equal(inner))
 
+    def asyncio_echo(self, size: int, times: int, *, native: bool) -> Operation:
+        raise Impossible("there is no connection")
+
     def idle(self) -> object:
         raise Impossible("nothing to hold")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import postshake
+import postshake.ssl as ssl
+from benches import event_loop
 from benches.contest import Impossible, Operation
 from benches.material import BYTE, DATA, SERVER_NAME, SUITE, Material
 from postshake import (
@@ -21,6 +26,7 @@ from postshake import (
 )
 from postshake.constants import CipherSuite, NamedGroup
 from postshake.drive.answers import find_answer_now
+from postshake.drive.streams import open_connection, start_server
 from postshake.events import HandshakeCompleted
 from postshake.record.limits import Limits
 
@@ -143,6 +149,29 @@ class Ours:
             return data
 
         return Operation(run, _check_moved(client, BYTE, times))
+
+    def asyncio_echo(self, size: int, times: int, *, native: bool) -> Operation:
+        connect = self._connect if native else event_loop.over_ssl(*self._contexts())
+        return event_loop.echo(connect, size, times)
+
+    async def _connect(
+        self, handler: event_loop.Handler
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        client_config, server_config = self._configs("X25519", remembered=True)
+        server = await start_server(handler, "127.0.0.1", 0, server_config)
+        host, port = server.sockets[0].getsockname()
+        return await open_connection(host, port, client_config, server_name=SERVER_NAME)
+
+    def _contexts(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        client, server = (
+            ssl.SSLContext(protocol)
+            for protocol in (ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_SERVER)
+        )
+        client.load_verify_locations(cadata=self._material.ca.pem().decode())
+        server.num_tickets = 0
+        with tempfile.TemporaryDirectory() as folder:
+            server.load_cert_chain(*self._material.server.write(Path(folder), "own"))
+        return client, server
 
     def idle(self) -> object:
         """Make a pair that does nothing, for as long as it is held; they share the policy."""

@@ -129,6 +129,9 @@ class PyOpenSSL:
 
         return Operation(run, _check_moved(times, BYTE))
 
+    def asyncio_echo(self, size: int, times: int, *, native: bool) -> Operation:
+        raise Impossible("asyncio cannot use it")
+
     def idle(self) -> object:
         """Make a pair that does nothing, for as long as it is held; they share the contexts."""
         return self._shake(*self._idle_contexts)[:2]

@@ -72,14 +72,17 @@ def _line(cells: list[str], widths: list[int]) -> str:
 
 
 def _notes(results: Results) -> list[str]:
-    notes: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}  # what is to be said -> the rows of which it is
     for row in results.rows:
+        texts = []
         for name, measured in row.figures.items():
-            text = measured.impossible and f"none from {name}: {measured.impossible}"
-            text = text or (measured.note and f"{name} with {measured.note}")
-            if text:
-                notes.setdefault(row.name, []).append(text)
-    return [f"{name}: {', '.join(texts)}" for name, texts in notes.items()]
+            if measured.impossible:
+                texts.append(f"none from {name}: {measured.impossible}")
+            elif measured.note:
+                texts.append(f"{name} with {measured.note}")
+        if texts:
+            notes.setdefault(", ".join(texts), []).append(row.name)
+    return [f"{'; '.join(rows)}: {text}" for text, rows in notes.items()]
 
 
 def growth(all_series: Iterable[Series]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from benches import event_loop
 from benches.contest import Impossible, Operation
 from benches.material import BYTE, DATA, SERVER_NAME, SUITE, Material, group_of
 from tests.certs import Issued
@@ -60,6 +61,8 @@ class Stdlib:
         self._material = material
         self._client_context = _verifying(ssl.PROTOCOL_TLS_CLIENT, material.ca)
         self._server_context = _signing(ssl.PROTOCOL_TLS_SERVER, material.server)
+        self._echo_context = _signing(ssl.PROTOCOL_TLS_SERVER, material.server)
+        self._echo_context.verify_mode = ssl.CERT_NONE
 
     def handshake(self, group: str | None) -> Operation:
         def check(shaken: Shaken) -> None:
@@ -161,6 +164,10 @@ class Stdlib:
             return moved, data
 
         return Operation(run, _check_moved(times, BYTE))
+
+    def asyncio_echo(self, size: int, times: int, *, native: bool) -> Operation:
+        connect = event_loop.over_ssl(self._client_context, self._echo_context)
+        return event_loop.echo(connect, size, times)
 
     def idle(self) -> object:
         """Make a pair that does nothing, for as long as it is held."""

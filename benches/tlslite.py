@@ -135,6 +135,9 @@ class TlsliteNg:
 
         return Operation(run, _check_equal(BYTE))
 
+    def asyncio_echo(self, size: int, times: int, *, native: bool) -> Operation:
+        raise Impossible("asyncio's streams cannot use it")
+
     def idle(self) -> object:
         raise Impossible("to make enough of them takes a minute")
 

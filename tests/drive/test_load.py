@@ -225,7 +225,7 @@ async def run(ends, many):
     talks = [Talk(number) for number in range(many)]
     config, credential = with_alice(), issued("alice").credential()
     go_on = anyio.Event()
-    connected = []
+    connected: list[OverStream | OverTransport] = []
 
     gc.collect()
     before, began = resident(), time.perf_counter()
