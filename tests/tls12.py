@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from postshake.constants import AlertDescription, HandshakeType, ProtocolVersion
+from postshake.crypto.suites12 import TLS12_SUITES, Authentication
 from postshake.errors import AlertReceived, TLSError
 from postshake.wire.extensions import Extension, Extensions
 from postshake.wire.handshake import decode_handshake12, encode_handshake
@@ -21,6 +22,7 @@ from tests.pair import ConnectionPair, client_config, server_config
 __all__ = [
     "BOTH",
     "CCS",
+    "SIGNED_SUITES",
     "TLS12",
     "Raw",
     "alert",
@@ -37,6 +39,10 @@ __all__ = [
 TLS12 = (ProtocolVersion.TLS12,)
 BOTH = (ProtocolVersion.TLS13, ProtocolVersion.TLS12)
 CCS = bytes.fromhex("140303000101")
+SIGNED_SUITES = tuple(
+    code for code, suite in TLS12_SUITES.items() if suite.authentication is not Authentication.PSK
+)
+"""Those with certificates."""
 
 
 def pair12(
@@ -61,8 +67,15 @@ Lie = Callable[[Any, bytes], Iterable[object] | None]
 """Given a message and its bytes, returns what to send instead; None for the same."""
 
 
-def lie(pair: ConnectionPair, direction: str, change: Lie) -> ConnectionPair:
-    """Change the plain messages of one direction, ``"to client"`` or ``"to server"``."""
+def lie(pair: ConnectionPair, direction: str, change: Lie, *, psk: bool = False) -> ConnectionPair:
+    """Change the plain messages of one direction, ``"to client"`` or ``"to server"``.
+
+    Args:
+        pair: whose messages.
+        direction: which of them.
+        change: what becomes of each.
+        psk: whether the key exchange is one with pre-shared keys.
+    """
     protected = False
     pending = b""  # of a message that goes on in the next record
 
@@ -79,7 +92,7 @@ def lie(pair: ConnectionPair, direction: str, change: Lie) -> ConnectionPair:
                 continue
             whole, pending = _messages(pending + body)
             for raw in whole:
-                changed = change(decode_handshake12(raw[0], raw[4:]), raw)
+                changed = change(decode_handshake12(raw[0], raw[4:], psk=psk), raw)
                 out += b"".join(map(_on_wire, [raw] if changed is None else changed))
         return out
 

@@ -16,7 +16,7 @@ from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
 from .crypto.signatures12 import handshake_schemes12
 from .crypto.suites import TLS13_SUITES
-from .crypto.suites12 import TLS12_SUITES
+from .crypto.suites12 import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
@@ -185,9 +185,7 @@ class ClientConfig(Config):
     def __post_init__(self) -> None:
         # zero-argument super() does not work in a slotted dataclass
         Config.__post_init__(self)
-        hashes = {TLS13_SUITES[code].hash_name for code in self.cipher_suites}
-        usable = self.psk_modes and any(psk.hash_name in hashes for psk in self.psks)
-        if self.verifier is None and not usable:
+        if self.verifier is None and not self._can_use_psks():
             raise UsageError(
                 "a client needs config.verifier, or psks that it can use: "
                 "without them any server would do"
@@ -199,6 +197,16 @@ class ClientConfig(Config):
                 f"config.max_fragment_length is {self.max_fragment_length}; "
                 "RFC 6066 allows 512, 1024, 2048 and 4096"
             )
+
+    def _can_use_psks(self) -> bool:
+        hashes = {TLS13_SUITES[code].hash_name for code in self.cipher_suites}
+        suites12 = [TLS12_SUITES[code] for code in self.cipher_suites12 if code in TLS12_SUITES]
+        tls13 = any(psk.hash_name in hashes for psk in self.psks)
+        tls12 = any(suite.authentication is Authentication.PSK for suite in suites12)
+        return bool(self.psks and self.psk_modes) and (
+            (tls13 and ProtocolVersion.TLS13 in self.versions)
+            or (tls12 and ProtocolVersion.TLS12 in self.versions)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

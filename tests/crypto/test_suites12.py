@@ -19,6 +19,9 @@ def test_the_numbers_of_the_registry() -> None:
         "0xc030": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
         "0xcca8": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
         "0xcca9": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        "0xccac": "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256",
+        "0xd001": "TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256",
+        "0xd002": "TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384",
     }
     assert not set(TLS12_SUITES) & set(TLS13_SUITES)
     assert next(iter(TLS12_SUITES)) == CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256

@@ -27,7 +27,6 @@ from postshake import (
     TrustStore,
 )
 from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion
-from postshake.crypto.suites12 import TLS12_SUITES
 from postshake.drive.sync import Stream
 from postshake.errors import AlertReceived, InappropriateFallback, ReauthUnavailable, TLSError
 from postshake.events import Direction, TraceEntry
@@ -38,10 +37,11 @@ from tests.interop.lines import LineServer, connect
 from tests.interop.ours import OurLink
 from tests.interop.program import TIMEOUT, Program, Stage, free_port, require
 from tests.sealer import Sealer
+from tests.tls12 import SIGNED_SUITES
 
 TLS12 = ProtocolVersion.TLS12
 TLS13 = ProtocolVersion.TLS13
-suites = pytest.mark.parametrize("suite", TLS12_SUITES, ids=lambda code: code.name[4:])
+suites = pytest.mark.parametrize("suite", SIGNED_SUITES, ids=lambda code: code.name[4:])
 GROUPS = {
     NamedGroup.x25519: ("X25519", "GROUP-X25519"),
     NamedGroup.x448: ("X448", "GROUP-X448"),

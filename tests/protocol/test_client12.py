@@ -62,6 +62,7 @@ from tests.pair import client_config, counting_random, issued, server_config
 from tests.tls12 import (
     BOTH,
     CCS,
+    SIGNED_SUITES,
     TLS12,
     Raw,
     alert,
@@ -92,7 +93,7 @@ RSA_KEYS = ("rsa2048", "rsa-pss")
     ("suite", "key_type"),
     [
         pytest.param(code, key_type, id=f"{code.name[4:]}-{key_type}")
-        for code in map(CipherSuite, TLS12_SUITES)
+        for code in map(CipherSuite, SIGNED_SUITES)
         for key_type in (RSA_KEYS if "_RSA_" in code.name else ECDSA_KEYS)
     ],
 )
@@ -182,7 +183,7 @@ def test_a_hello_of_tls_1_2_alone_says_nothing_of_1_3() -> None:
     types = {each.extension_type for each in hello.extensions}
     assert types == {0, 5, 10, 11, 13, 16, 23, 35, 50, 65281}
     assert hello.legacy_session_id == b""
-    assert hello.cipher_suites == tuple(TLS12_SUITES)
+    assert hello.cipher_suites == SIGNED_SUITES
     groups = hello.extensions.require(SupportedGroups).named_group_list
     assert not [group for group in groups if group > 0x1000]
 

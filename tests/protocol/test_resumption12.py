@@ -21,7 +21,7 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.pki.trust import PeerChain, VerifiedChain
-from postshake.protocol import server12
+from postshake.protocol import server_talk12
 from postshake.protocol.offer12 import tls12_extensions
 from postshake.session12 import Session12, SessionCache12
 from postshake.wire.extensions import (
@@ -448,7 +448,7 @@ def test_an_unbound_session_is_not_kept_by_a_server(kind: str, unbound: None) ->
 def test_an_unbound_session_is_not_kept_by_a_client(
     monkeypatch: pytest.MonkeyPatch, unbound: None
 ) -> None:
-    monkeypatch.setattr(server12.Talk, "sends_ticket", True)
+    monkeypatch.setattr(server_talk12.Talk, "sends_ticket", True)
     pair = pair12(server=means("ticket")).handshake()
     assert pair.client.connection.session12 is None
 

@@ -13,7 +13,6 @@ from postshake.config import ClientAuth
 from postshake.connection import State
 from postshake.constants import AlertDescription as Alert
 from postshake.constants import AlertLevel, CipherSuite, NamedGroup, SignatureScheme
-from postshake.crypto.suites12 import TLS12_SUITES
 from postshake.errors import (
     AlertReceived,
     BadCertificate,
@@ -63,6 +62,7 @@ from tests.sealer import Sealer
 from tests.tls12 import (
     BOTH,
     CCS,
+    SIGNED_SUITES,
     Raw,
     check_refusal,
     lie,
@@ -354,7 +354,7 @@ def test_the_name_chooses_the_certificate() -> None:
 def test_the_suite_goes_with_the_certificate() -> None:
     rsa, ecdsa = (issued("server.example", "server", kind).credential() for kind in KINDS[::-1])
     for offered, expected in (
-        (tuple(TLS12_SUITES), CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+        (SIGNED_SUITES, CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
         ((0xC02C,), CipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
         ((0xCCA8, 0xC02B), CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
     ):
@@ -589,7 +589,7 @@ def test_both_say_goodbye() -> None:
     assert pair.client.connection.state is pair.server.connection.state is State.CLOSED
 
 
-@pytest.mark.parametrize("suite", TLS12_SUITES, ids=lambda code: code.name[4:])
+@pytest.mark.parametrize("suite", SIGNED_SUITES, ids=lambda code: code.name[4:])
 def test_a_flipped_bit_of_data_ends_it(suite: CipherSuite) -> None:
     kind = "rsa2048" if "_RSA_" in suite.name else "p256"
     server = {"credentials": (issued("server.example", "server", kind).credential(),)}

@@ -118,7 +118,7 @@ TABLE = """
 90 | another certificate than in the handshake | same
 91 | TLS 1.2: the client changes its certificate | ours: refused, and no harm done
 92 | TLS 1.2: the server changes its certificate | ours: refused, and no harm done
-93 | TLS 1.2: another PSK or SRP user | waits: external PSKs
+93 | TLS 1.2: another PSK or SRP user | ours: refused, and no harm done
 94 | authenticated, then declined as may be | ours: 0; GnuTLS dies (B1)
 95 | authenticated, then declined as may not be | same
 96 | a bad signature after authentication | ours: the peer is who it was before (B4)

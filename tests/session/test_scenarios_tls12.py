@@ -15,6 +15,7 @@ from tests.session.ends import AGAIN, End, Pair, Setup, certificate, pairings
 
 PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.2"
 NO_RENEGOTIATION = AlertDescription.no_renegotiation
+PSK = ("alice's laptop", b"0123456789abcdef0123456789abcdef")
 WARNED = codes.E_WARNING_ALERT_RECEIVED
 
 
@@ -77,6 +78,39 @@ def test_092_a_server_does_not_change_its_certificate(kind):
     assert rehandshake(pair.server) == 0
     assert_refused(pair, pair.client, pair.server)
     assert pair.client.leaf() == leaf
+
+
+def psk_pair(kind: str) -> Pair:
+    both = Setup(flags=c.POST_HANDSHAKE_AUTH, priority=f"{PRIORITY}:-KX-ALL:+ECDHE-PSK", psk=PSK)
+    pair = pair_of(kind, client=both, server=both)
+    assert pair.client.key_exchange() == pair.server.key_exchange() == c.KX_ECDHE_PSK
+    assert pair.server.username() == PSK[0]
+    return pair
+
+
+@pairings()
+def test_093_a_psk_session_has_no_reauth(kind):
+    pair = psk_pair(kind)
+    pair.server.request(c.CERT_REQUIRE)
+    assert pair.server.reauth() == codes.E_INVALID_REQUEST
+    assert pair.data_flows()
+
+
+@pairings("gnutls-ours")
+@pytest.mark.parametrize("name", ["bob", "alice's second laptop"], ids=["shorter", "longer"])
+def test_093_a_client_does_not_change_its_psk(kind, name):
+    pair = psk_pair(kind)
+    pair.client.set_psk(c.CLIENT, name, bytes(32))
+    assert pair.client.handshake() == AGAIN
+    assert_refused(pair, pair.server, pair.client)
+    assert pair.server.username() == PSK[0]
+
+
+@pairings("ours-gnutls")
+def test_093_nor_does_a_server_ask_for_it(kind):
+    pair = psk_pair(kind)
+    assert rehandshake(pair.server) == 0
+    assert_refused(pair, pair.client, pair.server)
 
 
 @pairings("ours-gnutls")

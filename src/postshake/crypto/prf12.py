@@ -28,6 +28,7 @@ __all__ = [
     "finished_mac12",
     "master_secret",
     "prf",
+    "psk_pre_master_secret",
 ]
 
 MASTER_SECRET_LENGTH: Final = 48
@@ -72,6 +73,11 @@ def extended_master_secret(hash_name: str, pre_master_secret: bytes, session_has
     """
     label = b"extended master secret"
     return prf(hash_name, pre_master_secret, label, session_hash, MASTER_SECRET_LENGTH)
+
+
+def psk_pre_master_secret(shared: bytes, psk: bytes) -> bytes:
+    """Join what the key exchange gave and a pre-shared key (RFC 5489 section 2)."""
+    return b"".join(part for each in (shared, psk) for part in (len(each).to_bytes(2, "big"), each))
 
 
 @dataclass(frozen=True, slots=True)

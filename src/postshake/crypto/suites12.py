@@ -1,7 +1,8 @@
 """The cipher suites of TLS 1.2 that we speak: ECDHE and an AEAD, nothing older.
 
-RFC 5289 has those with AES-GCM, RFC 7905 those with ChaCha20-Poly1305. Unlike in
-TLS 1.3 a suite also says what the server signs its key exchange with.
+RFC 5289 has those with AES-GCM, RFC 7905 those with ChaCha20-Poly1305, RFC 8442 those with
+AES-GCM and pre-shared keys. Unlike in TLS 1.3 a suite also says what vouches for the server's
+key exchange.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ __all__ = ["TLS12_SUITES", "Authentication", "Suite12"]
 
 
 class Authentication(Enum):
-    """The kind of key that signs the key exchange (RFC 8422 section 2)."""
+    """What vouches for the key exchange (RFC 8422 section 2, RFC 5489)."""
 
     ECDSA = "ecdsa"
     """EdDSA as well."""
     RSA = "rsa"
+    PSK = "psk"
+    """Nothing is signed: both ends have a key already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Suite12(Suite):
     """A cipher suite of TLS 1.2; its hash is that of the PRF (RFC 5246 section 5)."""
 
     authentication: Authentication
-    """Whose keys may sign with it."""
+    """Whose keys may sign with it, if any."""
 
     fixed_iv_length: int
     """Octets of the nonce that the key block gives (RFC 5246 section 6.2.3.3)."""
@@ -61,7 +64,7 @@ def _suite(code: CipherSuite) -> Suite12:
         hash_name,
         hash_length,
         _NEVER,
-        Authentication.ECDSA if "ECDSA" in name else Authentication.RSA,
+        next(each for each in Authentication if f"_{each.name}_" in name),
         12 if chacha else 4,  # RFC 7905 section 2, RFC 5288 section 3
     )
 
@@ -75,6 +78,9 @@ TLS12_SUITES: Final[dict[int, Suite12]] = {
         CipherSuite.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
         CipherSuite.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
         CipherSuite.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        CipherSuite.TLS_ECDHE_PSK_WITH_AES_128_GCM_SHA256,
+        CipherSuite.TLS_ECDHE_PSK_WITH_AES_256_GCM_SHA384,
+        CipherSuite.TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256,
     )
 }
 """Every suite by its number, the preferred one first."""

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 from ..config import ClientConfig
-from ..constants import ClientCertificateType, NamedGroup, ProtocolVersion, Role, name_of
+from ..constants import ClientCertificateType, NamedGroup, Role
 from ..crypto.groups import answer_share
 from ..crypto.suites12 import Authentication
-from ..errors import DecodeError, IllegalParameter
-from ..events import Established
+from ..errors import DecodeError
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
-from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..session12 import Session12
-from ..values import dataclass, replace
+from ..values import replace
 from ..wire.auth import CertificateVerify
 from ..wire.tls12 import (
     Certificate12,
     CertificateRequest12,
     CertificateStatus12,
     ClientKeyExchange,
-    NewSessionTicket12,
     ServerHelloDone,
     ServerKeyExchange,
 )
-from .authenticate import FinishedProof, SignedChain, identify
+from .authenticate import SignedChain, identify
 from .authenticate12 import check_chain_length, check_signature12, sign_data, with_keys_for
-from .client_hellos12 import Settled12, settle
+from .client_hellos12 import settle
+from .client_psk12 import shake_with_psk
+from .client_talk12 import Talk, check_group, conclude, read_ticket
 from .flow import Flow, Received, ask, expect, expect_one_of
 from .hellos12 import ServerChose12
 from .link import Flight, Link
-from .offer12 import groups12
 from .outcome import HandshakeOutcome
 from .resumption12 import resumed_identity, session_of
 from .secrets12 import (
@@ -50,23 +48,6 @@ CERTIFICATE_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """What the steps of one handshake have in common."""
-
-    link: Link
-    config: ClientConfig
-    server_name: str | None
-    hellos: ServerChose12
-    settled: Settled12
-    transcript: Transcript12
-
-    @property
-    def randoms(self) -> tuple[bytes, bytes]:
-        """The client's and the server's."""
-        return self.hellos.client_hello.random, self.hellos.server_hello.random
-
-
 def client_handshake12(
     link: Link, config: ClientConfig, server_name: str | None, hellos: ServerChose12
 ) -> Flow[HandshakeOutcome]:
@@ -77,6 +58,8 @@ def client_handshake12(
     talk = Talk(link, config, server_name, hellos, settled, transcript)
     if settled.session is not None:
         return (yield from resume(talk, settled.session))
+    if settled.suite.authentication is Authentication.PSK:
+        return (yield from shake_with_psk(talk))
     certificates = yield from read_certificate(talk)
     exchange, signed = yield from read_key_exchange(talk, certificates)
     request = yield from read_request(talk)
@@ -87,9 +70,10 @@ def client_handshake12(
     proof = yield from read_finished(link, secrets, transcript)
     now = config.wall_clock()
     identity = identify(signed, proof, verified, now)
+    group = NamedGroup(exchange.params.group)
     session = session_of(
         secrets,
-        NamedGroup(exchange.params.group),
+        group,
         server_name=server_name,
         peer=signed,
         proven_at=now,
@@ -97,7 +81,7 @@ def client_handshake12(
         session_id=hellos.server_hello.legacy_session_id_echo,
         ticket=ticket.ticket if ticket else b"",
     )
-    return conclude(talk, session, secrets, identity, proof, credential)
+    return conclude(talk, session, group, secrets, identity, proof, credential)
 
 
 LIFETIME = 24 * 3600
@@ -129,12 +113,7 @@ def read_key_exchange(
     received, ocsp_response = yield from read_status(talk)
     message = received.message
     assert isinstance(message, ServerKeyExchange)
-    if message.params.group not in groups12(talk.config.groups):
-        raise IllegalParameter(
-            "ServerKeyExchange: expected a group of ours, "
-            f"got {name_of(NamedGroup, message.params.group)}",
-            section="RFC 8422, 5.4",
-        )
+    check_group(talk, message.params)
     client_random, server_random = talk.randoms
     signed = check_signature12(
         "ServerKeyExchange",
@@ -234,13 +213,6 @@ def choose_credential(talk: Talk, request: CertificateRequest12) -> Flow[Credent
     return (yield from ask(ChooseCredential(Role.client, credentials, wanted, None)))
 
 
-def read_ticket(talk: Talk) -> Flow[NewSessionTicket12 | None]:
-    """Read the ticket that the ServerHello promised (RFC 5077 section 3.3)."""
-    if not talk.settled.ticket_promised:
-        return None
-    return (yield from expect(NewSessionTicket12, into=talk.transcript))
-
-
 # --- RFC 5246 7.3, figure 2: the abbreviated handshake
 
 
@@ -255,35 +227,4 @@ def resume(talk: Talk, session: Session12) -> Flow[HandshakeOutcome]:
     if ticket is not None and ticket.ticket:
         session = replace(session, ticket=ticket.ticket, session_id=b"")
     identity = resumed_identity(session, proof, verified)
-    return conclude(talk, session, secrets, identity, proof, None)
-
-
-def conclude(
-    talk: Talk,
-    session: Session12,
-    secrets: SessionSecrets12,
-    identity: Identity,
-    proof: FinishedProof,
-    credential: Credential | None,
-) -> HandshakeOutcome:
-    """Gather what the handshake came to."""
-    keep = secrets.extended and bool(session.ticket or session.session_id)
-    return HandshakeOutcome(
-        Established(
-            version=ProtocolVersion.TLS12,
-            suite=secrets.suite,
-            group=session.group,
-            server_name=talk.server_name,
-            alpn_protocol=talk.settled.alpn_protocol,
-            post_handshake_auth=False,
-            our_credential=credential,
-            client_random=secrets.client_random,
-            resumed=talk.settled.session is not None,
-            extended_master_secret=secrets.extended,
-        ),
-        identity,
-        secrets,
-        talk.transcript.fork(),
-        proof,
-        session12=session if keep else None,
-    )
+    return conclude(talk, session, session.group, secrets, identity, proof, None)

@@ -23,7 +23,7 @@ from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ServerHello
 from .client_hellos import check_answers
 from .hellos12 import ServerChose12
 from .link import Link
-from .offer12 import UNCOMPRESSED
+from .offer12 import UNCOMPRESSED, offered_suites12
 
 __all__ = ["Settled12", "settle"]
 
@@ -98,7 +98,7 @@ def check_choices(config: ClientConfig, hello: ServerHello) -> Suite12:
             f"ServerHello: expected no compression, got {hello.legacy_compression_method}",
             section="RFC 5246, 7.4.1.3",
         )
-    if hello.cipher_suite not in config.cipher_suites12:
+    if hello.cipher_suite not in offered_suites12(config):
         raise IllegalParameter(
             "ServerHello: expected a TLS 1.2 cipher suite of ours, "
             f"got {name_of(CipherSuite, hello.cipher_suite)}",

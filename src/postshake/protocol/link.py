@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from ..config import Config
 from ..constants import ContentType, Role
 from ..crypto.suites import Suite
@@ -76,7 +79,7 @@ class Link:
         """Whether TLS 1.2 was chosen."""
         self.session12: Session12 | None = None
         """Client: the TLS 1.2 session to resume, if the server wants to."""
-        self.decode = decode_handshake
+        self.decode: Callable[[int, bytes], Handshake] = decode_handshake
         """Reads a handshake message of the version in use."""
 
     @property
@@ -139,6 +142,10 @@ class Link:
         self.tls12 = True
         self.decode = decode_handshake12
         self.layer.enter_tls12()
+
+    def enter_psk12(self) -> None:
+        """Read the key exchange as it is with pre-shared keys: the suite says so (RFC 5489)."""
+        self.decode = partial(decode_handshake12, psk=True)
 
     def change_write_keys12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Announce protection and begin it (RFC 5246 section 7.1)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
+from ..crypto.suites12 import TLS12_SUITES, Authentication
 from ..session12 import Session12
 from ..values import replace
 from ..wire.extensions import (
@@ -24,6 +25,7 @@ __all__ = [
     "offered_schemes",
     "offered_session",
     "offered_suites",
+    "offered_suites12",
     "tls12_extensions",
     "without_tls13",
 ]
@@ -57,10 +59,22 @@ def offered_suites(config: ClientConfig) -> tuple[int, ...]:
     if ProtocolVersion.TLS13 in config.versions:
         suites += config.cipher_suites
     if ProtocolVersion.TLS12 in config.versions:
-        suites += config.cipher_suites12
+        suites += offered_suites12(config)
     if config.is_fallback:
         suites.append(CipherSuite.TLS_FALLBACK_SCSV)
     return tuple(suites)
+
+
+def offered_suites12(config: ClientConfig) -> tuple[CipherSuite, ...]:
+    """Return those of TLS 1.2 whose way of vouching for a server means something to us."""
+    usable = {
+        Authentication.PSK: bool(config.psks and config.psk_modes),
+        Authentication.ECDSA: config.verifier is not None,
+        Authentication.RSA: config.verifier is not None,
+    }
+    return tuple(
+        code for code in config.cipher_suites12 if usable[TLS12_SUITES[code].authentication]
+    )
 
 
 def offered_schemes(config: ClientConfig) -> tuple[int, ...]:

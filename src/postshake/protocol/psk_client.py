@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..config import ClientConfig
-from ..constants import PskKeyExchangeMode, Role
+from ..constants import ProtocolVersion, PskKeyExchangeMode, Role
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, NegotiationError
 from ..tickets import Ticket
@@ -35,7 +35,7 @@ def gather_psks(
 
     A ticket that is not good any more is no error: there is a full handshake then.
     """
-    if not config.psk_modes:
+    if not config.psk_modes or ProtocolVersion.TLS13 not in config.versions:
         return ()
     offers: list[Psk] = []
     if ticket is not None and is_good(config, server_name, ticket):

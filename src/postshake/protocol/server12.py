@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from ..config import ClientAuth, ServerConfig
-from ..constants import ClientCertificateType, ProtocolVersion, Role, SignatureScheme, name_of
+from ..constants import ClientCertificateType, Role, SignatureScheme, name_of
 from ..crypto.groups import KeyShare, generate_share
 from ..crypto.suites12 import Suite12
 from ..errors import CertificateRequired, NegotiationError, UnrecognizedName
-from ..events import Established
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
-from ..pki.identity import Identity
 from ..pki.names import matches_host
 from ..pki.trust import VerifiedChain
 from ..questions import ChooseCredential, Refused
@@ -18,16 +16,7 @@ from ..session12 import Session12
 from ..values import dataclass, field
 from ..wire.auth import CertificateVerify
 from ..wire.extensions import (
-    ApplicationLayerProtocolNegotiation,
-    EcPointFormats,
-    ExtendedMasterSecret,
     Extension,
-    Extensions,
-    MaxFragmentLength,
-    RecordSizeLimit,
-    RenegotiationInfo,
-    ServerName,
-    ServerNameAck,
     SessionTicket,
     SignatureAlgorithmsCert,
     SignedCertificateTimestampRequest,
@@ -35,7 +24,6 @@ from ..wire.extensions import (
     StatusRequest,
     StatusRequestEmpty,
 )
-from ..wire.hello import ServerHello
 from ..wire.tls12 import (
     Certificate12,
     CertificateRequest12,
@@ -46,7 +34,7 @@ from ..wire.tls12 import (
     ServerHelloDone,
     ServerKeyExchange,
 )
-from .authenticate import FinishedProof, SignedChain
+from .authenticate import SignedChain
 from .authenticate12 import (
     authentication_of,
     check_chain_length,
@@ -57,7 +45,6 @@ from .authenticate12 import (
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .offer12 import UNCOMPRESSED
 from .outcome import HandshakeOutcome
 from .resumption12 import find_session, judge_again, make_ticket, resumed_identity, session_of
 from .secrets12 import (
@@ -69,42 +56,15 @@ from .secrets12 import (
 )
 from .server13 import choose_protocol, judge_client, name_asked_for
 from .server_hellos12 import (
-    Offered12,
     choose_suite,
-    make_server_random,
     read_offer,
-    wants_renegotiation_info,
 )
+from .server_psk12 import shake_with_psk
+from .server_talk12 import Talk, acknowledgements, conclude, make_server_hello
 
 __all__ = ["server_handshake12"]
 
 CERTIFICATE_TYPES = (ClientCertificateType.ecdsa_sign, ClientCertificateType.rsa_sign)
-
-
-@dataclass(frozen=True, slots=True)
-class Talk:
-    """What the steps of one handshake have in common."""
-
-    link: Link
-    config: ServerConfig
-    hellos: ClientOffered12
-    offered: Offered12
-    server_name: str | None
-    alpn_protocol: bytes | None
-
-    @property
-    def client_random(self) -> bytes:
-        """By which a key log names this connection."""
-        return self.hellos.client_hello.random
-
-    @property
-    def sends_ticket(self) -> bool:
-        """Whether a full handshake gives the client a ticket (RFC 5077 section 3.2)."""
-        return (
-            self.config.tickets12 is not None
-            and self.offered.extended
-            and self.hellos.extensions.get(SessionTicket) is not None
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +92,15 @@ def server_handshake12(
         verdict = yield from judge_again(config, session)
         if not isinstance(verdict, Refused):  # else: prove it anew
             return (yield from resume(talk, session, verdict))
-    credential, scheme = yield from choose_credential(talk)
+    psk_suite = offered.psk_suite
+    if psk_suite is not None and offered.suites[0] is psk_suite:
+        return (yield from shake_with_psk(talk, psk_suite))
+    try:
+        credential, scheme = yield from choose_credential(talk)
+    except NegotiationError:
+        if psk_suite is None:
+            raise
+        return (yield from shake_with_psk(talk, psk_suite))
     ours = yield from send_flight(talk, credential, scheme)
     signed, secrets = yield from read_client_proof(talk, ours)
     proof = yield from read_finished(link, secrets, ours.transcript)
@@ -148,7 +116,9 @@ def server_handshake12(
     )
     keep_session(talk, session, ours.transcript)
     send_finished(link, secrets, ours.transcript)
-    return conclude(talk, session, secrets, ours.transcript, identity, proof, credential)
+    return conclude(
+        talk, session, session.group, secrets, ours.transcript, identity, proof, credential
+    )
 
 
 # --- what we choose
@@ -210,47 +180,10 @@ def send_flight(talk: Talk, credential: Credential, scheme: SignatureScheme) -> 
     return OurSide(suite, hello.random, session_id, share, request, transcript)
 
 
-def make_server_hello(
-    talk: Talk, suite: Suite12, session_id: bytes, more: list[Extension]
-) -> ServerHello:
-    """Write a ServerHello (RFC 5246 section 7.4.1.3)."""
-    extensions: list[Extension] = []
-    if wants_renegotiation_info(talk.hellos.client_hello):
-        extensions.append(RenegotiationInfo(b""))
-    if talk.offered.extended:
-        extensions.append(ExtendedMasterSecret())
-    if talk.alpn_protocol is not None:
-        extensions.append(ApplicationLayerProtocolNegotiation((talk.alpn_protocol,)))
-    return ServerHello(
-        random=make_server_random(talk.config),
-        legacy_session_id_echo=session_id,
-        cipher_suite=suite.code,
-        extensions=Extensions((*extensions, *limit_records(talk), *more)),
-    )
-
-
-def limit_records(talk: Talk) -> list[Extension]:
-    """Agree on the size of records, and keep to it (RFC 8449, RFC 6066 section 4)."""
-    size_limit = talk.hellos.extensions.get(RecordSizeLimit)
-    fragment = talk.hellos.extensions.get(MaxFragmentLength)
-    if size_limit is not None:
-        ours = talk.config.record_size_limit
-        talk.link.limit_records12(sent=size_limit.limit, received=ours)
-        return [RecordSizeLimit(min(ours if ours is not None else 2**14, 2**14))]
-    if fragment is not None:
-        talk.link.limit_records12(sent=fragment.length, received=fragment.length)
-        return [fragment]
-    return []
-
-
 def full_extensions(talk: Talk, credential: Credential) -> list[Extension]:
     """Return the answers that only a full handshake has."""
     asked = talk.hellos.extensions
-    extensions: list[Extension] = []
-    if asked.get(ServerName) is not None:
-        extensions.append(ServerNameAck())
-    if asked.get(EcPointFormats) is not None:
-        extensions.append(EcPointFormats((UNCOMPRESSED,)))
+    extensions = acknowledgements(talk)
     if talk.sends_ticket:
         extensions.append(SessionTicket(b""))
     if credential.ocsp_response is not None and asked.get(StatusRequest) is not None:
@@ -335,37 +268,6 @@ def resume(
     send_finished(talk.link, secrets, transcript)
     proof = yield from read_finished(talk.link, secrets, transcript)
     identity = resumed_identity(session, proof, verified) if verified is not None else None
-    return conclude(talk, session, secrets, transcript, identity, proof, None, resumed=True)
-
-
-def conclude(
-    talk: Talk,
-    session: Session12,
-    secrets: SessionSecrets12,
-    transcript: Transcript12,
-    identity: Identity | None,
-    proof: FinishedProof,
-    credential: Credential | None,
-    *,
-    resumed: bool = False,
-) -> HandshakeOutcome:
-    """Gather what the handshake came to."""
-    return HandshakeOutcome(
-        Established(
-            version=ProtocolVersion.TLS12,
-            suite=secrets.suite,
-            group=session.group,
-            server_name=talk.server_name,
-            alpn_protocol=talk.alpn_protocol,
-            post_handshake_auth=False,
-            our_credential=credential,
-            client_random=talk.client_random,
-            resumed=resumed,
-            extended_master_secret=secrets.extended,
-        ),
-        identity,
-        secrets,
-        transcript.fork(),
-        proof,
-        session12=session if secrets.extended else None,
+    return conclude(
+        talk, session, session.group, secrets, transcript, identity, proof, None, resumed=True
     )

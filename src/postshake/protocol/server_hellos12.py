@@ -87,7 +87,12 @@ class Offered12:
     @property
     def authentications(self) -> frozenset[Authentication]:
         """Kinds of keys that we may sign with."""
-        return frozenset(suite.authentication for suite in self.suites)
+        return frozenset(suite.authentication for suite in self.suites) - {Authentication.PSK}
+
+    @property
+    def psk_suite(self) -> Suite12 | None:
+        """The favourite of those with pre-shared keys (RFC 5489)."""
+        return next((s for s in self.suites if s.authentication is Authentication.PSK), None)
 
 
 def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
@@ -117,12 +122,14 @@ def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
             "ClientHello: expected extended_master_secret, which our policy requires"
         )
     schemes = extensions.get(SignatureAlgorithms)
-    if schemes is None:  # RFC 5246 section 7.4.1.4.1: then it means SHA-1
+    suites = find_suites(config, hello)
+    if schemes is None and any(s.authentication is not Authentication.PSK for s in suites):
+        # RFC 5246 section 7.4.1.4.1: then it means SHA-1
         raise NegotiationError("ClientHello: expected signature_algorithms, got none")
     return Offered12(
-        suites=find_suites(config, hello),
+        suites=suites,
         group=find_group12(config, extensions),
-        schemes=schemes.supported_signature_algorithms,
+        schemes=schemes.supported_signature_algorithms if schemes is not None else (),
         extended=extended,
     )
 
@@ -148,13 +155,24 @@ def check_renegotiation_info(extensions: Extensions) -> None:
 
 def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]:
     """Return the suites in common, ours first."""
-    common = [code for code in config.cipher_suites12 if code in hello.cipher_suites]
+    common = [
+        code
+        for code in config.cipher_suites12
+        if code in hello.cipher_suites and is_usable(config, TLS12_SUITES[code])
+    ]
     if not common:
         raise NegotiationError(
             "no TLS 1.2 cipher suite in common: the client offers "
             + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
         )
     return tuple(TLS12_SUITES[code] for code in common)
+
+
+def is_usable(config: ServerConfig, suite: Suite12) -> bool:
+    """Whether we have what vouches for a key exchange with this suite."""
+    if suite.authentication is Authentication.PSK:
+        return bool(config.psk_modes and (config.psks or config.psk_lookup is not None))
+    return bool(config.credentials or config.chosen_elsewhere)
 
 
 def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:

@@ -71,8 +71,13 @@ def _modes(priorities: Priorities) -> tuple[PskKeyExchangeMode, ...]:
 def _common(session: Session, priorities: Priorities) -> dict[str, Any]:
     base = {name: getattr(session._base, name) for name in _BASE_FIELDS}
     certificates = session._certificates
+    suites12 = tuple(
+        suite
+        for suite in priorities.tls12_suites
+        if (session._psk if "_PSK_" in suite.name else certificates) is not None
+    )
     versions = priorities.usable_versions
-    if certificates is None:  # TLS 1.2 has only suites with certificates here
+    if not suites12:
         versions = tuple(each for each in versions if each is not ProtocolVersion.TLS12) or versions
     modes = _modes(priorities) if session._psk is not None else ()
     return base | {
@@ -81,7 +86,7 @@ def _common(session: Session, priorities: Priorities) -> dict[str, Any]:
         "verifier": _asked_elsewhere,
         "alpn_protocols": session._protocols,
         "cipher_suites": priorities.tls13_suites,
-        "cipher_suites12": priorities.tls12_suites,
+        "cipher_suites12": suites12 or priorities.tls12_suites,
         "groups": tuple(priorities.groups),
         "signature_algorithms": priorities.handshake_schemes,
         "signature_algorithms12": priorities.handshake_schemes12,

@@ -10,6 +10,7 @@ from .auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from .codec import vec24
 from .hello import ClientHello, EncryptedExtensions, ServerHello
 from .later import EndOfEarlyData, KeyUpdate, NewSessionTicket
+from .psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
 from .tls12 import (
     Certificate12,
     CertificateRequest12,
@@ -42,6 +43,8 @@ Handshake = (
     | ServerHelloDone
     | ClientKeyExchange
     | NewSessionTicket12
+    | ServerKeyExchangePsk
+    | ClientKeyExchangePsk
 )
 """Any handshake message, of either version; a HelloRetryRequest is a ServerHello."""
 
@@ -64,15 +67,20 @@ def decode_handshake(handshake_type: int, body: bytes) -> Handshake:
     return decode(body)
 
 
-def decode_handshake12(handshake_type: int, body: bytes) -> Handshake:
+def decode_handshake12(handshake_type: int, body: bytes, *, psk: bool = False) -> Handshake:
     """Read one whole message of TLS 1.2 (RFC 5246 section 7.4).
+
+    Args:
+        handshake_type: its type.
+        body: without the header.
+        psk: whether the key exchange is one with pre-shared keys (RFC 5489).
 
     Raises:
         UnexpectedMessage: TLS 1.2, as we speak it, has no message of this type.
         DecodeError: the body is not such a message.
         IllegalParameter: a value in it is legal in no context.
     """
-    decode = _DECODERS12.get(handshake_type)
+    decode = (_DECODERS12_PSK if psk else _DECODERS12).get(handshake_type)
     if decode is None:
         raise UnexpectedMessage(
             "expected a handshake message of TLS 1.2, "
@@ -122,4 +130,9 @@ _DECODERS12: dict[int, Callable[[bytes], Handshake]] = {
     ClientKeyExchange.handshake_type: ClientKeyExchange.decode,
     Finished.handshake_type: Finished.decode,
     CertificateStatus12.handshake_type: CertificateStatus12.decode,
+}
+
+_DECODERS12_PSK: dict[int, Callable[[bytes], Handshake]] = _DECODERS12 | {
+    ServerKeyExchangePsk.handshake_type: ServerKeyExchangePsk.decode,
+    ClientKeyExchangePsk.handshake_type: ClientKeyExchangePsk.decode,
 }

@@ -1,0 +1,58 @@
+"""The server's handshake in TLS 1.2 with a pre-shared key (RFC 5489, RFC 4279 section 2).
+
+Whether the client has the key shows in its Finished. A client that names a key that we do not
+have is let run into the same wall as one that has the wrong key, so that nobody can ask us
+which there are.
+"""
+
+from __future__ import annotations
+
+from ..crypto.groups import generate_share
+from ..crypto.prf12 import psk_pre_master_secret
+from ..crypto.suites12 import Suite12
+from ..errors import DecryptError
+from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
+from ..wire.tls12 import ServerEcdhParams, ServerHelloDone
+from .flow import Flow, expect
+from .link import Flight
+from .outcome import HandshakeOutcome
+from .psk_server import find_external
+from .secrets12 import Transcript12, derive_secrets, read_finished, send_finished
+from .server_talk12 import Talk, acknowledgements, conclude, make_server_hello
+
+__all__ = ["shake_with_psk"]
+
+DECOY_LENGTH = 32
+
+
+def shake_with_psk(talk: Talk, suite: Suite12) -> Flow[HandshakeOutcome]:
+    """Answer a ClientHello with a suite of pre-shared keys, and go on from there.
+
+    No certificate is shown or asked for (RFC 4279 section 2). Such a session is not resumed:
+    that would save no signature, and a key that was withdrawn would live on in it.
+    """
+    config, transcript = talk.config, Transcript12(suite.hash_name, talk.hellos.raw)
+    talk.link.enter_psk12()
+    flight = Flight(transcript)
+    hello = make_server_hello(talk, suite, b"", acknowledgements(talk))
+    flight.add(hello)
+    share = generate_share(talk.offered.group, config.random)
+    flight.add(ServerKeyExchangePsk(b"", ServerEcdhParams(talk.offered.group, share.public)))
+    flight.add(ServerHelloDone())
+    talk.link.send(flight)
+    exchange = yield from expect(ClientKeyExchangePsk, into=transcript)
+    shared = share.complete(exchange.public)
+    psk = yield from find_external(config, exchange.psk_identity)
+    key = psk.key if psk is not None else config.random(DECOY_LENGTH)
+    session_hash = transcript.digest() if talk.offered.extended else None
+    randoms = (talk.client_random, hello.random)
+    secrets = derive_secrets(suite, psk_pre_master_secret(shared, key), randoms, session_hash)
+    talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
+    proof = yield from read_finished(talk.link, secrets, transcript)
+    if psk is None:  # nobody can know the decoy; but then nobody is to get past it either
+        raise DecryptError("Finished: there is no such PSK", section="RFC 4279, 2")
+    send_finished(talk.link, secrets, transcript)
+    group, identity = talk.offered.group, psk.identity
+    return conclude(
+        talk, None, group, secrets, transcript, None, proof, None, psk_identity=identity
+    )

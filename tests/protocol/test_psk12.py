@@ -1,0 +1,210 @@
+"""TLS 1.2 with external pre-shared keys (RFC 5489): what it proves, and to whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from postshake import ExternalPsk, PskKind, ReauthUnavailable
+from postshake.config import ClientAuth, ClientConfig
+from postshake.constants import AlertDescription as Alert
+from postshake.constants import CipherSuite, NamedGroup
+from postshake.crypto.prf12 import psk_pre_master_secret
+from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.errors import (
+    AlertReceived,
+    BadRecordMac,
+    IllegalParameter,
+    NegotiationError,
+    UnexpectedMessage,
+    UsageError,
+)
+from postshake.session12 import SessionCache12
+from postshake.wire.extensions import PreSharedKeyClientHello
+from postshake.wire.handshake import encode_handshake
+from postshake.wire.hello import ClientHello, ServerHello
+from postshake.wire.tls12 import Certificate12, CertificateRequest12
+from tests.sealer import Sealer
+from tests.tls12 import BOTH, SIGNED_SUITES, lie, pair12, record, swap
+
+KEY = ExternalPsk(b"sensor7", bytes(range(32)))
+OTHER = ExternalPsk(b"sensor8", bytes(32))
+PSK_SUITES = tuple(code for code in TLS12_SUITES if code not in SIGNED_SUITES)
+ALONE = {"psks": (KEY,), "verifier": None}
+"""A client that has nothing to judge certificates with."""
+WITHOUT = {"psks": (KEY,), "credentials": ()}
+"""A server that has no certificate."""
+
+
+class Lookup:
+    def __init__(self, *psks: ExternalPsk) -> None:
+        self.psks = {psk.identity: psk for psk in psks}
+        self.asked: list[bytes] = []
+
+    def find(self, identity: bytes) -> ExternalPsk | None:
+        self.asked.append(identity)
+        return self.psks.get(identity)
+
+
+def settled(pair):
+    ends = (pair.client.connection, pair.server.connection)
+    for end in ends:
+        assert end.established.psk is PskKind.EXTERNAL
+        assert end.established.psk_identity == KEY.identity
+        assert end.established.suite.code in PSK_SUITES
+        assert end.peer_identity is None
+        assert end.session12 is None
+    return ends
+
+
+def test_the_pre_master_secret():
+    assert psk_pre_master_secret(b"\xaa" * 3, b"\xbb" * 2).hex() == "0003aaaaaa0002bbbb"
+
+
+@pytest.mark.parametrize("suite", PSK_SUITES, ids=lambda code: code.name[4:])
+@pytest.mark.parametrize("group", [NamedGroup.x25519, NamedGroup.secp256r1])
+def test_both_ends_have_the_key(suite, group):
+    suites = {"cipher_suites12": (suite,), "groups": (group,)}
+    pair = pair12(client=ALONE | suites, server=WITHOUT | suites).handshake()
+    client, server = settled(pair)
+    assert client.established.suite.code == server.established.suite.code == suite
+    assert client.established.group is server.established.group is group
+    client.send_data(b"up")
+    server.send_data(b"down")
+    pair.move()
+    assert (pair.server.data, pair.client.data) == (b"up", b"down")
+    exported = [end.export(b"EXPORTER-x", None, 32) for end in (client, server)]
+    assert exported[0] == exported[1]
+    with pytest.raises(ReauthUnavailable):
+        server.request_auth()
+
+
+def test_a_key_from_a_lookup():
+    lookup = Lookup(OTHER, KEY)
+    pair = pair12(client=ALONE, server={"psk_lookup": lookup, "credentials": ()}).handshake()
+    settled(pair)
+    assert lookup.asked == [KEY.identity]
+
+
+@pytest.mark.parametrize(
+    ("psk", "known"),
+    [(replace(KEY, key=bytes(32)), KEY), (OTHER, KEY)],
+    ids=["wrong key", "unknown identity"],
+)
+def test_what_is_wrong_does_not_show(psk, known):
+    pair = pair12(client=ALONE | {"psks": (psk,)}, server=WITHOUT | {"psks": (known,)})
+    with pytest.raises(BadRecordMac):
+        pair.handshake()
+    assert isinstance(pair.client.error, AlertReceived)
+    assert pair.client.error.received == Alert.bad_record_mac
+    assert pair.server.connection.established is None
+    assert pair.client.connection.established is None
+
+
+def test_certificates_come_first_where_both_would_do():
+    pair = pair12(client={"psks": (KEY,)}, server={"psks": (KEY,)}).handshake()
+    assert pair.client.connection.established.psk is None
+    assert pair.client.connection.peer_identity is not None
+
+
+def test_unless_the_server_prefers_the_key():
+    suites = (*PSK_SUITES, *SIGNED_SUITES)
+    server = {"psks": (KEY,), "cipher_suites12": suites}
+    settled(pair12(client={"psks": (KEY,)}, server=server).handshake())
+
+
+def test_or_its_certificates_do_not_fit():
+    rsa = (CipherSuite.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, *PSK_SUITES)
+    server = {"psks": (KEY,), "cipher_suites12": rsa}  # its key is on a curve
+    settled(pair12(client={"psks": (KEY,)}, server=server).handshake())
+
+
+def test_tls_1_3_is_still_better():
+    both = {"versions": BOTH}
+    pair = pair12(client=ALONE | both, server=WITHOUT | both).handshake()
+    assert pair.client.connection.established.suite.code not in TLS12_SUITES
+    assert pair.client.connection.established.psk is PskKind.EXTERNAL
+
+
+@pytest.mark.parametrize("client", [{}, {"psks": (KEY,), "psk_modes": ()}], ids=["none", "off"])
+def test_without_keys_no_such_suite_is_offered(client):
+    offered = []
+    pair = pair12(client=client, server={"psks": (KEY,)})
+    lie(pair, "to server", swap(ClientHello, lambda hello: offered.append(hello) or hello))
+    pair.handshake()
+    assert offered[0].cipher_suites == SIGNED_SUITES
+
+
+def test_without_a_verifier_no_other_is():
+    offered = []
+    pair = pair12(client=ALONE, server=WITHOUT)
+    look = swap(ClientHello, lambda hello: offered.append(hello) or hello)
+    lie(pair, "to server", look, psk=True).handshake()
+    assert offered[0].cipher_suites == PSK_SUITES
+    assert offered[0].extensions.get(PreSharedKeyClientHello) is None  # that is TLS 1.3's
+
+
+def test_a_server_without_keys_has_nothing_for_such_a_client():
+    with pytest.raises(NegotiationError, match="cipher suite in common"):
+        pair12(client=ALONE).handshake()
+
+
+def test_a_client_with_keys_alone_takes_no_certificate():
+    """Else any server could show one, and nobody would judge it."""
+    pair = pair12(client=ALONE, server=WITHOUT)
+    wrong = SIGNED_SUITES[0]
+    change = swap(ServerHello, lambda hello: replace(hello, cipher_suite=wrong))
+    with pytest.raises(IllegalParameter, match="of ours"):
+        lie(pair, "to client", change, psk=True).handshake()
+
+
+@pytest.mark.parametrize("message", [Certificate12(()), CertificateRequest12((64,), (0x0403,))])
+def test_no_certificates_and_no_request_for_them(message):
+    pair = pair12(client=ALONE, server=WITHOUT)
+
+    pair.client.connection.start()
+    pair.server.connection.start()
+    pair.client.settle()
+    pair.server.receive(pair.client.connection.data_to_send())
+    pair.server.settle()
+    flight = pair.server.connection.data_to_send()
+    hello_length = 4 + int.from_bytes(flight[6:9], "big")
+    hello, rest = flight[5 : 5 + hello_length], flight[5 + hello_length :]
+    pair.client.receive(record(22, hello + encode_handshake(message) + rest))
+    assert isinstance(pair.client.error, UnexpectedMessage)
+
+
+def test_a_server_that_wants_certificates_asks_for_none_here():
+    server = WITHOUT | {"client_auth": ClientAuth.REQUIRE}
+    settled(pair12("alice", client=ALONE, server=server).handshake())
+
+
+def test_such_a_session_is_not_resumed():
+    cache = SessionCache12()
+    server = WITHOUT | {"sessions12": cache, "tickets12": Sealer()}
+    settled(pair12(client=ALONE, server=server).handshake())
+    assert not len(cache)
+
+
+def test_a_group_that_was_not_offered():
+    client = ALONE | {"groups": (NamedGroup.x25519,)}
+    pair = pair12(client=client, server=WITHOUT)
+
+    x25519, p256 = bytes.fromhex("03001d20"), bytes.fromhex("03001720")
+    pair.tamper = lambda _, data: data.replace(x25519, p256)
+    with pytest.raises(IllegalParameter, match="ServerKeyExchange: expected a group of ours"):
+        pair.handshake()
+
+
+def test_a_client_needs_a_verifier_or_a_key_that_it_can_use():
+    with pytest.raises(UsageError, match="any server would do"):
+        ClientConfig(psks=(KEY,), versions=(0x0303,), cipher_suites12=SIGNED_SUITES)
+
+
+def test_keys_do_not_show():
+    pair = pair12(client=ALONE, server=WITHOUT).handshake()
+    ends = (pair.client.connection, pair.server.connection)
+    shown = repr([(end, end.config, end.established) for end in ends])
+    assert repr(KEY.key)[2:-1] not in shown
+    assert KEY.key.hex() not in shown
