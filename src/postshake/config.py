@@ -246,7 +246,7 @@ class ServerConfig(Config):
     ticket_lifetime: int = 24 * 3600
     """Seconds for which a ticket may be used. It ends earlier with the client's
     certificate, and with `session_lifetime`."""
-    ticket_keys: TicketKeys = field(default_factory=TicketKeys)
+    ticket_keys: TicketSealer = field(default_factory=TicketKeys)
     """What seals tickets, and opens them."""
     ticket_database: TicketDatabase | None = None
     """Who keeps session states instead; tickets are then names, and nothing is sealed."""
@@ -264,8 +264,9 @@ class ServerConfig(Config):
     """Seconds by which a ticket's age may be off before early data is refused (§8.3)."""
     replay_guard: ReplayGuard | None = None
     """Who sees to it that early data is accepted once; None for a guard in memory."""
-    tickets12: TicketSealer | None = None
-    """Seals TLS 1.2 sessions into tickets (RFC 5077); None for no tickets."""
+    tickets12: bool = True
+    """Whether a TLS 1.2 client that asks for it gets its session in a ticket, sealed with
+    `ticket_keys` (RFC 5077)."""
     sessions12: SessionCache12 | None = None
     """Keeps TLS 1.2 sessions for clients that take no tickets; None for none."""
     session_lifetime12: int = 7200

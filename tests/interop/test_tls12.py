@@ -576,9 +576,9 @@ def test_a_client_that_is_not_trusted(stage: Stage, certificates: Certificates, 
 def test_s_client_comes_back(
     stage: Stage, certificates: Certificates, serve, kept: str, tmp_path: Path
 ):
-    means: dict[str, Any] = {"tickets12": Sealer()}
+    means: dict[str, Any] = {"ticket_keys": Sealer()}
     if kept == "session ID":
-        means = {"sessions12": SessionCache12()}
+        means = {"sessions12": SessionCache12(), "tickets12": False}
     ours = serve(client_auth=ClientAuth.REQUIRE, **means)
     who, file = certificates.alice, tmp_path / "session"
     pair = ("-tls1_2", "-cert", who.certificate, "-key", who.key)
@@ -603,9 +603,9 @@ def test_gnutls_cli_without_a_certificate(stage: Stage, certificates: Certificat
 
 @pytest.mark.parametrize("kept", ["ticket", "session ID"])
 def test_gnutls_cli_comes_back(stage: Stage, certificates: Certificates, serve, kept: str):
-    means: dict[str, Any] = {"tickets12": Sealer()}
+    means: dict[str, Any] = {"ticket_keys": Sealer()}
     if kept == "session ID":
-        means = {"sessions12": SessionCache12()}
+        means = {"sessions12": SessionCache12(), "tickets12": False}
     ours = serve(**means)
     client = gnutls_cli(stage, ours.port, certificates, GNUTLS12, "--resume")
     client.expect(r"^\*\*\* This is a resumed session")
@@ -741,9 +741,9 @@ def test_tstclnt_that_is_not_trusted(stage: Stage, certificates: Certificates, s
 
 @pytest.mark.parametrize("kept", ["ticket", "session ID"])
 def test_tstclnt_comes_back(stage: Stage, certificates: Certificates, serve, kept: str):
-    means: dict[str, Any] = {"tickets12": Sealer()}
+    means: dict[str, Any] = {"ticket_keys": Sealer()}
     if kept == "session ID":
-        means = {"sessions12": SessionCache12()}
+        means = {"sessions12": SessionCache12(), "tickets12": False}
     ours = serve(client_auth=ClientAuth.REQUIRE, **means)
     request = certificates.folder / f"request12-{ours.port}"
     request.write_text("GET /whoami HTTP/1.0\r\nHost: localhost\r\n\r\n")
@@ -835,7 +835,7 @@ def test_our_client_comes_back_to_selfserv(
 
 
 def test_cpython_client(stage: Stage, certificates: Certificates, serve):
-    ours = serve(client_auth=ClientAuth.REQUIRE, tickets12=Sealer())
+    ours = serve(client_auth=ClientAuth.REQUIRE, ticket_keys=Sealer())
     context = ssl.create_default_context(cafile=str(certificates.ca))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificates.alice.certificate, certificates.alice.key)

@@ -382,7 +382,7 @@ REFUSALS: list[Any] = [
     ("ServerHello twice", swap(ServerHello, lambda m: [m, m]),
      UnexpectedMessage, Alert.unexpected_message, "expected Certificate12, got ServerHello"),
     ("ServerHelloDone twice", swap(ServerHelloDone, lambda m: [m, m]),
-     UnexpectedMessage, Alert.unexpected_message, "ChangeCipherSpec, got ServerHelloDone"),
+     UnexpectedMessage, Alert.unexpected_message, "got ServerHelloDone"),
     ("a request before the key exchange",
      swap(ServerKeyExchange, lambda m: [CertificateRequest12((64,), (0x0403,)), m]),
      UnexpectedMessage, Alert.unexpected_message, "got CertificateRequest12"),

@@ -19,7 +19,7 @@ directions = st.sampled_from(["to client", "to server"])
 
 def required(**options: Any) -> ConnectionPair:
     """A handshake with everything in it."""
-    server = {"client_auth": ClientAuth.REQUIRE, "tickets12": Sealer()}
+    server = {"client_auth": ClientAuth.REQUIRE, "ticket_keys": Sealer()}
     return pair12("alice", server=server, **options)
 
 

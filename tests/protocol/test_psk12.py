@@ -25,7 +25,6 @@ from postshake.wire.extensions import PreSharedKeyClientHello
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import ClientHello, ServerHello
 from postshake.wire.tls12 import Certificate12, CertificateRequest12
-from tests.sealer import Sealer
 from tests.tls12 import BOTH, SIGNED_SUITES, lie, pair12, record, swap
 
 KEY = ExternalPsk(b"sensor7", bytes(range(32)))
@@ -182,8 +181,9 @@ def test_a_server_that_wants_certificates_asks_for_none_here():
 
 def test_such_a_session_is_not_resumed():
     cache = SessionCache12()
-    server = WITHOUT | {"sessions12": cache, "tickets12": Sealer()}
-    settled(pair12(client=ALONE, server=server).handshake())
+    for tickets in (False, True):
+        server = WITHOUT | {"sessions12": cache, "tickets12": tickets}
+        settled(pair12(client=ALONE, server=server).handshake())
     assert not len(cache)
 
 

@@ -67,7 +67,11 @@ def _still_works(pair: ConnectionPair) -> None:
 
 
 def means(kind: str) -> dict[str, Any]:
-    return {"tickets12": Sealer()} if kind == "ticket" else {"sessions12": SessionCache12()}
+    return (
+        {"ticket_keys": Sealer()}
+        if kind == "ticket"
+        else {"sessions12": SessionCache12(), "tickets12": False}
+    )
 
 
 NUMBERS = itertools.count()
@@ -159,8 +163,8 @@ def test_a_new_connection_has_new_keys() -> None:
 
 
 REASONS: dict[str, dict[str, Any]] = {
-    "another key seals": {"tickets12": Sealer(b"k" * 32)},
-    "no tickets any more": {"tickets12": None},
+    "another key seals": {"ticket_keys": Sealer(b"k" * 32)},
+    "no tickets any more": {"tickets12": False},
     "too old": {"wall_clock": lambda: NOW.timestamp() + 7201},
     "from the future": {"wall_clock": lambda: NOW.timestamp() - 10},
     "the suite is not ours any more": {"cipher_suites12": (0xC02C,)},
@@ -207,10 +211,10 @@ def test_a_damaged_ticket() -> None:
 def test_what_the_sealer_opens_may_be_another_thing() -> None:
     """A ticket of TLS 1.3, say, from the same keys."""
     sealer = Sealer()
-    session = pair12(server={"tickets12": sealer}).handshake().client.connection.session12
+    session = pair12(server={"ticket_keys": sealer}).handshake().client.connection.session12
     assert session is not None
     ticket = sealer.seal(b"\1 something else", 0, lambda size: bytes(size))
-    pair = come_back(replace(session, ticket=ticket), server={"tickets12": sealer}).handshake()
+    pair = come_back(replace(session, ticket=ticket), server={"ticket_keys": sealer}).handshake()
     assert not resumed(pair)
 
 
@@ -361,20 +365,22 @@ def test_a_server_may_change_its_mind_about_tickets() -> None:
         def seal(self, plaintext: bytes, now: float, random: Any) -> bytes:
             return bytes(2**16)
 
-    pair = pair12(server={"tickets12": Huge()}).handshake()
+    pair = pair12(server={"ticket_keys": Huge()}).handshake()
     assert pair.client.connection.session12 is None
 
 
 def test_a_failed_connection_is_not_resumed() -> None:
     cache = SessionCache12()
-    pair = pair12(server={"sessions12": cache}).handshake()
+    pair = pair12(server={"sessions12": cache, "tickets12": False}).handshake()
     session = pair.client.connection.session12
     assert len(cache) == 1
     pair.client.connection._engine.layer.send(20, b"\1")
     pair.move()
     assert pair.server.error is not None
     assert len(cache) == 0
-    assert not resumed(come_back(session, server={"sessions12": cache}).handshake())
+    assert not resumed(
+        come_back(session, server={"sessions12": cache, "tickets12": False}).handshake()
+    )
 
 
 def test_a_session_given_to_a_server() -> None:

@@ -661,7 +661,7 @@ def test_no_repr_and_no_trace_shows_a_secret() -> None:
     lines: list[str] = []
     shown: list[str] = []
     observers = {"keylog": lines.append, "trace": lambda entry: shown.append(repr(entry))}
-    pair = pair12("alice", client=observers, server=REQUIRE | observers | {"tickets12": Sealer()})
+    pair = pair12("alice", client=observers, server=REQUIRE | observers | {"ticket_keys": Sealer()})
     pair.handshake()
     master = bytes.fromhex(lines[0].split()[2])
     session = pair.client.connection.session12

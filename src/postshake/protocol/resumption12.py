@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientAuth, ServerConfig
 from ..constants import NamedGroup, Role
-from ..errors import InternalError, NegotiationError, UsageError
+from ..errors import NegotiationError, UsageError
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused
@@ -92,8 +92,8 @@ def find_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | N
 def _named_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | None:
     ticket = hellos.extensions.get(SessionTicket)
     session_id = hellos.client_hello.legacy_session_id
-    if ticket is not None and ticket.ticket and config.tickets12 is not None:
-        sealed = config.tickets12.open(ticket.ticket, config.wall_clock())
+    if ticket is not None and ticket.ticket and config.tickets12:
+        sealed = config.ticket_keys.open(ticket.ticket, config.wall_clock())
         try:
             return Session12.decode(sealed) if sealed is not None else None
         except UsageError:  # sealed by another release of ours, or for TLS 1.3
@@ -120,7 +120,5 @@ def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain 
 
 def make_ticket(config: ServerConfig, session: Session12) -> bytes:
     """Seal a session; an empty ticket where it does not fit (RFC 5077 section 3.3)."""
-    if config.tickets12 is None:
-        raise InternalError("a ticket was promised, and there is nothing to seal it")
-    ticket = config.tickets12.seal(session.encode(), config.wall_clock(), config.random)
+    ticket = config.ticket_keys.seal(session.encode(), config.wall_clock(), config.random)
     return ticket if len(ticket) <= MAX_TICKET else b""

@@ -56,7 +56,7 @@ class Talk:
     def sends_ticket(self) -> bool:
         """Whether a full handshake gives the client a ticket (RFC 5077 section 3.2)."""
         return (
-            self.config.tickets12 is not None
+            self.config.tickets12
             and self.offered.extended
             and self.hellos.extensions.get(SessionTicket) is not None
         )

@@ -124,14 +124,13 @@ def _server_config(session: Session, priorities: Priorities) -> ServerConfig:
         raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, what)
     keys = session._ticket_keys if not session._without_tickets else None
     settings: dict[str, Any] = {
+        "tickets12": keys is not None and not session.flags & c.NO_TICKETS_TLS12,
         "tickets": c.DEFAULT_TICKETS if keys and not session.flags & c.NO_AUTO_SEND_TICKET else 0,
         "session_lifetime12": session._ticket_lifetime,
         "ticket_lifetime": session._ticket_lifetime,
     }
     if keys is not None:
         settings["ticket_keys"] = keys
-        if not session.flags & c.NO_TICKETS_TLS12:
-            settings["tickets12"] = keys
         settings["max_early_data"] = session._allowed_early_data
         settings["replay_guard"] = session._guard()
         settings["early_data_window"] = session._early_data_window

@@ -199,16 +199,16 @@ def _server(context: SSLContext) -> ServerConfig:
         ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
         ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
     }[context.verify_mode]
-    tickets12 = None if context.options & OP_NO_TICKET else context._ticket_keys
+    tickets = not context.options & OP_NO_TICKET
     return ServerConfig(
         **_common(context),
         chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
         verifier=context._verifier(),
         client_auth=ClientAuth.NONE if context.post_handshake_auth else asks,
         client_auth12=asks,  # which knows no later
-        tickets=context.num_tickets if tickets12 is not None else 0,
+        tickets=context.num_tickets if tickets else 0,
         ticket_keys=context._ticket_keys,
-        tickets12=tickets12,
+        tickets12=tickets,
         psk_lookup=context._psk_lookup,
         alpn_mismatch_is_fatal=False,
     )

@@ -1,0 +1,49 @@
+"""Pre-shared keys by callbacks, as the standard library has them from Python 3.13 on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sslmodule.ends import Memory, ours
+
+KEY = bytes(range(32))
+CHACHA = "ECDHE-PSK-CHACHA20-POLY1305"
+
+
+def contexts(version, key=KEY):
+    server = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
+    client = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ours.CERT_NONE
+    asked = []
+
+    def find(identity):
+        asked.append(identity)
+        return KEY if identity == "sensor7" else b""
+
+    server.set_psk_server_callback(find)
+    client.set_psk_client_callback(lambda hint: ("sensor7", key))
+    for context in (server, client):
+        context.minimum_version = context.maximum_version = version
+        context.set_ciphers(CHACHA)
+    return server, client, asked
+
+
+@pytest.mark.parametrize("version", [ours.TLSVersion.TLSv1_2, ours.TLSVersion.TLSv1_3])
+def test_both_have_the_key(version):
+    server, client, asked = contexts(version)
+    pair = Memory(server, client)
+    pair.handshake()
+    assert asked == ["sensor7"]
+    for end in (pair.server, pair.client):
+        assert end.version() == version.name.replace("_", ".")
+        assert end.getpeercert(True) is None
+    if version == ours.TLSVersion.TLSv1_2:
+        assert pair.client.cipher() == (CHACHA, "TLSv1.2", 256)
+
+
+@pytest.mark.parametrize("version", [ours.TLSVersion.TLSv1_2, ours.TLSVersion.TLSv1_3])
+def test_one_has_not(version):
+    server, client, _ = contexts(version, key=bytes(32))
+    pair = Memory(server, client)
+    results = pair.run(pair.client.do_handshake, pair.server.do_handshake)
+    assert any(isinstance(result, ours.SSLError) for result in results)
