@@ -24,7 +24,7 @@ from postshake.drive.streams import (
     start_server,
     start_tls,
 )
-from postshake.drive.transport import TLSTransport
+from postshake.drive.transport import Below, TLSTransport
 from postshake.errors import (
     CertificateRequired,
     DataWaiting,
@@ -124,6 +124,67 @@ async def test_talking():
         assert info("peername")[1] == port
         assert info("nothing", 7) == 7
         await leave(writer)
+
+
+@on_both
+async def test_what_both_ends_know():
+    found: list[Any] = []
+
+    async def handle(reader, writer):
+        await writer.transport.reauth()
+        found.append(writer.get_extra_info)
+        writer.write(b"done")
+        await reader.read()
+
+    ours = with_alice(alpn_protocols=(b"h2", b"echo"))
+    async with serving(handle, timed(alpn_protocols=(b"echo",))) as port:
+        reader, writer = await visit(port, ours)
+        assert await reader.readexactly(4) == b"done"
+        client, server = writer.get_extra_info, found[0]
+        assert client("peercert_der") == server("connection").config.credentials[0].chain[0]
+        assert server("peercert_der") == ours.credentials[0].chain[0]
+        assert server("peer_identity").common_name == "alice"
+        for info in client, server:
+            assert info("alpn_protocol") == b"echo"
+            assert info("tls_version").name == "TLS13"
+        assert client("cipher") == server("cipher")
+        assert client("sockname") == server("peername")
+        await leave(writer)
+
+
+@on_both
+async def test_early_data_is_told_from_the_rest():
+    pieces: list[Any] = []
+
+    class Server(Noting):
+        def data_received(self, data):
+            pieces.append((data, self.transport.data_is_early))
+            self.transport.write(b"got it")
+
+    config = timed(tickets=1, max_early_data=1000)
+    server = await create_server(Server, "127.0.0.1", 0, config)
+    port = server.sockets[0].getsockname()[1]
+    first, protocol = await noting(port)
+    first.write(b"no ticket yet")
+    while not (protocol.data and first.connection.tickets):
+        await asyncio.sleep(0.01)
+    (ticket,) = first.connection.tickets
+    first.close()
+    await protocol.lost
+    protocol = Noting()
+    again = TLSTransport(protocol, first.connection.config, NAME, session=ticket)
+    again.connection.send_early_data(b"early")
+    await asyncio.get_running_loop().create_connection(lambda: Below(again), "127.0.0.1", port)
+    while not protocol.data:
+        await asyncio.sleep(0.01)
+    again.write(b"late")
+    while len(pieces) < 3:
+        await asyncio.sleep(0.01)
+    assert again.connection.established.early_data_accepted
+    again.close()
+    await protocol.lost
+    server.close()
+    assert pieces == [(b"no ticket yet", False), (b"early", True), (b"late", False)]
 
 
 @on_both
