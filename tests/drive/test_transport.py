@@ -153,6 +153,21 @@ async def test_what_both_ends_know():
 
 
 @on_both
+async def test_a_ticket_resumes():
+    config = timed(tickets=1)
+    async with serving(echo, config) as port:
+        reader, writer = await visit(port)
+        writer.write(b"hello")
+        assert await reader.readexactly(5) == b"hello"
+        (ticket,) = writer.get_extra_info("connection").tickets
+        await leave(writer)
+        reader, writer = await visit(port, session=ticket)
+        assert writer.get_extra_info("connection").established.resumed
+        assert writer.get_extra_info("peer_identity").common_name == NAME
+        await leave(writer)
+
+
+@on_both
 async def test_early_data_is_told_from_the_rest():
     pieces: list[Any] = []
 
