@@ -155,6 +155,28 @@ def test_an_application(application, certificates):
     assert server.program.wait() == 0
 
 
+def test_an_application_and_the_picture(application, certificates):
+    server = application("--protect", "/admin", "--debug-path", "/debug")
+    server.expect("startup complete")
+    with visit(server.port, certificates, certificates.alice) as fetch:
+        assert fetch("/admin")[:2] == (200, b"/admin for CN=alice")
+        status, page, headers = fetch("/debug")
+        assert status == 200
+        assert headers["content-type"].startswith("text/html")
+        for shown in (b"ClientHello", b"CertificateRequest", b"CN=alice"):
+            assert shown in page
+        assert fetch("/debug/x")[:2] == (200, b"/debug/x for CN=alice")
+    with visit(server.port, certificates) as fetch:  # another one's is not shown
+        assert b"CN=alice" not in fetch("/debug")[1]
+
+
+def test_an_application_is_not_drawn_unasked(application, certificates):
+    server = application()
+    server.expect("startup complete")
+    with visit(server.port, certificates) as fetch:
+        assert fetch("/debug")[:2] == (200, b"/debug for None")
+
+
 def test_wrong_applications(run, tmp_path, certificates):
     who = certificates.server
     files = ("--cert", who.certificate, "--key", who.key, "--ca", certificates.ca)

@@ -6,13 +6,18 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from posixpath import normpath
 from typing import Any
 
 from ..errors import UsageError
+from ..recording import Recording
 from ..web.asgi import StepUp
 from ..web.policy import Policy
+from ..web.scope import find_transport
 from ..web.servers import server_context, uvicorn_ssl
+from .common import RECORDED
+from .picture import picture
 
 __all__ = ["load", "serve"]
 
@@ -48,6 +53,7 @@ def serve(
     within: float,
     keylog: str | None,
     connections: int,
+    debug: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -61,6 +67,7 @@ def serve(
         within: seconds that a client has to answer.
         keylog: a file for the secrets.
         connections: most at a time.
+        debug: where a client sees its own connection, drawn; None for nowhere.
     """
     import uvicorn
 
@@ -68,7 +75,10 @@ def serve(
     if keylog is not None:
         context.keylog_filename = keylog
     policy = Policy(within=within)
-    guarded = StepUp(_Plain(app, protected), protect=dict.fromkeys(protected, policy))
+    guarded: Any = StepUp(_Plain(app, protected), protect=dict.fromkeys(protected, policy))
+    if debug is not None:
+        context.recorder = partial(Recording, limit=RECORDED)
+        guarded = _Pictures(guarded, debug)
     config = uvicorn.Config(
         guarded,
         ssl_context_factory=uvicorn_ssl(context),
@@ -77,6 +87,29 @@ def serve(
         server_header=False,
     )
     uvicorn.Server(config).run([listener])
+
+
+class _Pictures:
+    """Shows each client its own connection, and leaves the rest to the application."""
+
+    def __init__(self, app: Any, path: str) -> None:
+        self._app = app
+        self._path = path
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        transport = find_transport(send) if scope["type"] == "http" else None
+        if transport is None or scope["path"] != self._path or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        page = picture(transport.get_extra_info("ssl_object").recording, "Your connection")
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": page.encode()})
 
 
 class _Plain:

@@ -13,7 +13,9 @@ from ..constants import ProtocolVersion
 from ..errors import UsageError
 from ..events import Established
 
-__all__ = ["endpoint", "key_log", "positive", "seconds", "summary", "waiting"]
+__all__ = ["RECORDED", "endpoint", "key_log", "positive", "seconds", "summary", "waiting"]
+
+RECORDED = 2000  # lines of a connection that are kept to be shown
 
 PATIENCE = 1.0  # seconds after which a person wants to know what is going on
 

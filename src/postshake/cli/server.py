@@ -26,7 +26,7 @@ from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
 from .certs import Folder
-from .common import key_log, positive, seconds, summary
+from .common import RECORDED, key_log, positive, seconds, summary
 from .files import Site
 from .log import Log
 from .visit import Visit
@@ -36,7 +36,6 @@ __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 AUTO = "postshake-certs"  # in the folder where one is
 TIMEOUT = 30.0  # seconds for a handshake, a request, a response
 IDLE = 60.0  # seconds between requests
-RECORDED = 2000  # lines of a connection that are kept to be shown
 PARTING = 2.0  # seconds that connections have to end by themselves
 
 EPILOG = """\
@@ -126,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
     request = AuthRequest(
         authorities=trust.names(), within=options.within, required=not options.optional
     )
-    debug = "/" + options.debug_path.strip("/") if options.debug_path else None
+    debug = _debug_path(options)
 
     def pages(visit: Visit) -> None:
         visit.site = site
@@ -154,8 +153,8 @@ def _serve_application(
 ) -> int:
     from . import application
 
-    if options.echo or options.optional or options.debug_path:
-        raise UsageError("--echo, --optional and --debug-path are not for applications")
+    if options.echo or options.optional:
+        raise UsageError("--echo and --optional are not for applications")
     app = application.load(options.what)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.create_server((options.host, options.port), family=family) as listener:
@@ -171,9 +170,14 @@ def _serve_application(
                 within=options.within,
                 keylog=options.keylog,
                 connections=options.connections,
+                debug=_debug_path(options),
             )
     log("stopped")
     return 0
+
+
+def _debug_path(options: argparse.Namespace) -> str | None:
+    return "/" + options.debug_path.strip("/") if options.debug_path else None
 
 
 def _announce(options: argparse.Namespace, address: tuple[str, int], log: Log) -> None:

@@ -13,11 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..constants import NamedGroup
+from ..constants import NamedGroup, Role
 from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
 from ..pki.trust import TrustStore, Verifier
+from ..recording import Recording
 from ..tickets import TicketKeys
 from .channel import Channel
 from .errors import translate
@@ -59,7 +60,8 @@ class SSLContext(ssl.SSLContext):
     - `use_credential` and `use_signer` for keys that are not in files;
     - `reauth_callback` chooses the certificate for a server's request;
     - `verifier` judges peers in the place of the trusted certificates;
-    - `reauth_forbidden_alpn` says in which application protocols reauth is refused.
+    - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
+    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`.
     """
 
     sslsocket_class: ClassVar[type[ssl.SSLSocket]] = SSLSocket  # type: ignore[misc]
@@ -83,6 +85,7 @@ class SSLContext(ssl.SSLContext):
     _ticket_keys: TicketKeys
     _counters: dict[str, int]
     _configs: dict[Any, Any]
+    recorder: Callable[[Role], Recording] | None
     _version: int
     _lock: threading.Lock
 
@@ -112,6 +115,7 @@ class SSLContext(ssl.SSLContext):
         self._own_verifier = None
         self._reauth_callback = None
         self._forbidden = frozenset({b"h2", b"h3"})
+        self.recorder = None
         self._version = 0  # counts changes of what is kept here
         self._lock = threading.Lock()
         return self

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..connection import Connection
-from ..constants import ProtocolVersion
+from ..constants import ProtocolVersion, Role
 from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
+from ..recording import Recording
+from ..values import replace
 from .peercert import certificate_dict
 from .settings import cipher_name, config_for
 
@@ -31,6 +33,11 @@ class Facts:
         self.server_side = server_side
         self.server_hostname = server_hostname
         self._config = config_for(context, server_side)
+        self.recording: Recording | None = None
+        """What happens on the connection, where the context has it written down."""
+        if context.recorder is not None:
+            self.recording = context.recorder(Role.server if server_side else Role.client)
+            self._config = replace(self._config, trace=self.recording.trace)
         self._verify_mode = context.verify_mode
         self._options = int(context.options)
 

@@ -40,6 +40,8 @@ class Settling(Facts):
             if (question := connection.next_question()) is not None:
                 self._answer(question)
             elif (event := connection.next_event()) is not None:
+                if self.recording is not None:
+                    self.recording.event(event)
                 if isinstance(event, ReauthCompleted):
                     reauth = self._reauths.pop(event.context, None)
                     if reauth is not None:

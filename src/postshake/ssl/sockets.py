@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..config import AuthRequest
 from ..pki.identity import Identity
+from ..recording import Recording
 from .reauth import Authority, Reauth, auth_request
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ class _Reauthenticating:
         What one `read` returns came while the peer was one and the same.
         """
         return self._sslobj.read_identity if self._sslobj is not None else None
+
+    @property
+    def recording(self) -> Recording | None:
+        """What happened on the connection, where the context has a `recorder`."""
+        return self._sslobj.recording if self._sslobj is not None else None
 
     def get_unverified_chain(self) -> list[bytes]:
         """Return the chain as the peer sent it, DER; it need not be a path to anything."""
