@@ -145,6 +145,24 @@ def test_123a_a_client_asks_to_renegotiate(kind):
     assert_refused(pair, pair.server, pair.client)
 
 
+@pairings("gnutls-ours")
+def test_123a_and_data_overtakes_the_wish(kind):
+    pair = pair_of(kind)
+    assert pair.server.send(b"on its way") == 10
+    assert pair.client.handshake() == codes.E_GOT_APPLICATION_DATA
+    assert pair.client.recv() == b"on its way"
+    assert pair.server.recv() == AGAIN
+    assert pair.client.handshake() == WARNED
+    assert pair.client.alert() == NO_RENEGOTIATION
+    # called again, GnuTLS began anew: its second hello is refused, too, and nothing is lost
+    assert pair.client.send(b"up") == 2
+    assert pair.server.recv_until() == b"up"
+    assert pair.server.send(b"down") == 4
+    assert pair.client.recv() == WARNED
+    assert pair.client.recv() == b"down"
+    assert pair.data_flows()
+
+
 @pairings("ours-ours", "ours-gnutls")
 def test_123b_a_client_of_ours_does_not_ask(kind):
     pair = pair_of(kind)
