@@ -58,11 +58,10 @@ class Connection:
         config: the policy; its class decides the role.
         server_name: client only: the host name or address that we mean to reach.
             It may be left out only if ``config.check_server_name`` is off.
-        session: client only: a ticket of an earlier connection, to resume that one's
-            session. If it is no good any more, or the server does not know it, there
-            is a full handshake; ``established.resumed`` tells. Use each ticket once.
-        session12: client only: the session of an earlier connection to this server,
-            to be resumed should it choose TLS 1.2 again.
+        session: client only: what an earlier connection to this server left, to be
+            resumed; see `Connection.session`. If it is no good any more, or the server does
+            not know it, there is a full handshake; ``established.resumed`` tells. Use
+            each ticket once.
 
     Raises:
         UsageError: `server_name` is missing, is no name, or was given to a server; or
@@ -74,8 +73,7 @@ class Connection:
         config: ClientConfig | ServerConfig,
         server_name: str | None = None,
         *,
-        session: Ticket | None = None,
-        session12: Session12 | None = None,
+        session: Ticket | Session12 | None = None,
     ) -> None:
         if session is not None and isinstance(config, ServerConfig):
             raise UsageError("a server learns the session from the client")
@@ -92,12 +90,10 @@ class Connection:
                 "a client needs a server_name to hold the certificate against, "
                 "or config.check_server_name=False"
             )
-        if session12 is not None and (
-            isinstance(config, ServerConfig) or session12.server_name != server_name
-        ):
-            raise UsageError("session12 is for clients, and for the server that it began with")
+        if isinstance(session, Session12) and session.server_name != server_name:
+            raise UsageError("a session of TLS 1.2 is for the server that it began with")
         self.config = config
-        self._engine = Engine(config, server_name, session, session12)
+        self._engine = Engine(config, server_name, session)
         self._plaintext = self._engine.desk.plaintext
 
     def __repr__(self) -> str:
@@ -149,6 +145,15 @@ class Connection:
         """Client: the session tickets received so far, newest last."""
         store = self._engine.after.tickets
         return tuple(store.tickets) if store is not None else ()
+
+    @property
+    def session(self) -> Ticket | Session12 | None:
+        """Client: what the next connection to this server can resume, if there is anything.
+
+        The newest ticket, which in TLS 1.3 comes after the handshake, or the session of TLS 1.2.
+        """
+        tickets = self.tickets
+        return tickets[-1] if tickets else self.session12
 
     @property
     def session12(self) -> Session12 | None:

@@ -94,7 +94,7 @@ def server_config(certificates: Certificates, *who: Who, **fields: Any) -> Serve
 def our_client(
     port: int, config: ClientConfig, session12: Session12 | None = None
 ) -> Iterator[Stream]:
-    with Stream(connect(port), config, "localhost", session12=session12) as stream:
+    with Stream(connect(port), config, "localhost", session=session12) as stream:
         stream.timeout = TIMEOUT
         stream.handshake()
         yield stream

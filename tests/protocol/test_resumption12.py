@@ -90,7 +90,7 @@ def come_back(
     server = {"random": counting_random(f"server {number}")} | (server or {})
     pair = pair12(*clients, client=client, server=server, **options)
     config, name = pair.client.connection.config, options.get("server_name", "server.example")
-    pair.client.connection = Connection(config, name, session12=session)
+    pair.client.connection = Connection(config, name, session=session)
     return pair
 
 
@@ -385,8 +385,8 @@ def test_a_failed_connection_is_not_resumed() -> None:
 
 def test_a_session_given_to_a_server() -> None:
     pair = pair12(server=means("ticket")).handshake()
-    with pytest.raises(UsageError, match="for clients"):
-        Connection(pair.server.connection.config, session12=pair.client.connection.session12)
+    with pytest.raises(UsageError, match="learns the session from the client"):
+        Connection(pair.server.connection.config, session=pair.client.connection.session12)
 
 
 def test_a_server_of_1_3_is_offered_the_session_in_vain() -> None:

@@ -173,8 +173,7 @@ def _connected(
                 name,
                 answer=(lambda request: None) if options.refuse else None,
                 on_event=hear,
-                session=sessions.ticket,
-                session12=sessions.session12,
+                session=sessions.session,
             )
         except BaseException:
             sock.close()

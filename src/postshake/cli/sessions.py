@@ -38,8 +38,8 @@ class Sessions:
 
     def __init__(self, path: str | None, server_name: str) -> None:
         self._path = Path(path) if path is not None else None
-        self.ticket: Ticket | None = None
-        self.session12: Session12 | None = None
+        self.session: Ticket | Session12 | None = None
+        """What to resume."""
         if self._path is None:
             return
         with contextlib.suppress(FileNotFoundError):
@@ -47,7 +47,7 @@ class Sessions:
                 if self._path.stat().st_size > MOST:
                     raise UsageError(f"{path}: more than {MOST} bytes")
                 data = self._path.read_bytes()
-                self.ticket, self.session12 = read_session_data(data, server_name)
+                self.session = read_session_data(data, server_name)
             except FileNotFoundError:
                 raise
             except OSError as error:
@@ -64,7 +64,7 @@ class Sessions:
             write: takes the data that comes meanwhile; False when nobody reads it.
         """
         until = monotonic() + within
-        while not (stream.connection.tickets or stream.connection.session12):
+        while stream.connection.session is None:
             stream.timeout = max(0.0, until - monotonic())
             try:
                 data = stream.receive(CHUNK)
@@ -74,7 +74,7 @@ class Sessions:
                 break
         stream.timeout = within
         self.keep(stream)
-        return bool(self.ticket or self.session12)
+        return self.session is not None
 
     def keep(self, stream: Stream) -> None:
         """Keep the newest session of this connection, if it gave any.
@@ -82,12 +82,10 @@ class Sessions:
         Raises:
             UsageError: it cannot be written.
         """
-        tickets = stream.connection.tickets
-        self.ticket = tickets[-1] if tickets else None  # each is used once (C.4)
-        self.session12 = stream.connection.session12 if not tickets else None
+        self.session = stream.connection.session  # each ticket is used once (C.4)
         if self._path is None:
             return
-        data = session_data(self.ticket, self.session12)
+        data = session_data(self.session)
         if data == NO_DATA:
             return
         try:

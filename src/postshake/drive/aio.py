@@ -80,8 +80,7 @@ class TLSStream(Errands, ByteStream):
             met it raises UsageError; the connection goes on.
         on_event: called with every event, in order; it must not call the stream.
         max_unread: how many bytes are kept for `receive` while only `reauth` waits.
-        session: client only: a ticket of an earlier connection, to resume it.
-        session12: client only: a TLS 1.2 session to resume.
+        session: client only: what an earlier connection left, see `Connection.session`.
     """
 
     def __init__(
@@ -93,10 +92,9 @@ class TLSStream(Errands, ByteStream):
         answer: AsyncAnswerer | None = None,
         on_event: Callable[[Event], None] | None = None,
         max_unread: int = MAX_UNREAD,
-        session: Ticket | None = None,
-        session12: Session12 | None = None,
+        session: Ticket | Session12 | None = None,
     ) -> None:
-        connection = Connection(config, server_name, session=session, session12=session12)
+        connection = Connection(config, server_name, session=session)
         super().__init__(connection, answer, on_event)
         self.transport = transport
         self._max_unread = max_unread

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..config import ClientConfig, ServerConfig
 from ..errors import UsageError
+from ..session12 import Session12
 from ..tickets import Ticket
 from .joint import MAX_UNREAD, SHUTDOWN_TIME, Answer
 from .transport import Below, TLSTransport
@@ -38,7 +39,7 @@ async def create_connection(
     config: ClientConfig,
     *,
     server_name: str | None = None,
-    session: Ticket | None = None,
+    session: Ticket | Session12 | None = None,
     handshake_time: float = HANDSHAKE_TIME,
     answer: Answer | None = None,
     max_unread: int = MAX_UNREAD,
@@ -55,7 +56,7 @@ async def create_connection(
         port: the port.
         config: the policy.
         server_name: whom the certificate must be for; None for `host`.
-        session: a ticket of an earlier connection, to resume it.
+        session: what an earlier connection left, see `Connection.session`.
         handshake_time: seconds that the handshake may take.
         answer: chooses the credential for requests; see `TLSTransport`.
         max_unread: see `TLSTransport`.

@@ -77,8 +77,7 @@ class Stream:
         on_event: called with every event, in order, while bytes are moved. It must
             not call the stream.
         max_unread: how many bytes are kept for `receive` while another call waits.
-        session: client only: a ticket of an earlier connection, to resume it.
-        session12: client only: a TLS 1.2 session to resume, see `Connection`.
+        session: client only: what an earlier connection left, see `Connection.session`.
     """
 
     timeout: float | None
@@ -93,10 +92,9 @@ class Stream:
         answer: Answerer | None = None,
         on_event: Callable[[Event], None] | None = None,
         max_unread: int = MAX_UNREAD,
-        session: Ticket | None = None,
-        session12: Session12 | None = None,
+        session: Ticket | Session12 | None = None,
     ) -> None:
-        self.connection = Connection(config, server_name, session=session, session12=session12)
+        self.connection = Connection(config, server_name, session=session)
         """The engine, for what this class does not show."""
         self.timeout = sock.gettimeout()
         self._sock = sock

@@ -82,8 +82,7 @@ class Engine:
         self,
         config: ClientConfig | ServerConfig,
         server_name: str | None,
-        ticket: Ticket | None = None,
-        session12: Session12 | None = None,
+        session: Ticket | Session12 | None = None,
     ) -> None:
         self.config = config
         self.role = Role.client if isinstance(config, ClientConfig) else Role.server
@@ -97,7 +96,8 @@ class Engine:
         self.layer = RecordLayer(limits=limits, role=self.role, padding=config.padding)
         self.reassembly = Reassembly(limits)
         self.link = Link(self.role, config, self.layer, self.reassembly)
-        self.link.session12 = session12
+        ticket = session if isinstance(session, Ticket) else None
+        self.link.session12 = session if isinstance(session, Session12) else None
         self.desk = Desk()
         self.after = Afterwards(self.link, self.desk)
         self.early_data: EarlyData | None = None

@@ -42,8 +42,8 @@ def connect(session: Session) -> Connection:
     try:
         if session.role is Role.client:
             config = _client_config(session, priorities)
-            ticket, session12 = read_session_data(session._session_data, session._server_name)
-            return Connection(config, session._server_name, session=ticket, session12=session12)
+            earlier = read_session_data(session._session_data, session._server_name)
+            return Connection(config, session._server_name, session=earlier)
         return Connection(_server_config(session, priorities))
     except UsageError as error:
         raise translate(error) from error

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from ..constants import Role
 from ..psk import EarlyDataClaim, ReplayGuard, SingleUse
-from ..tickets import TicketKeys
+from ..tickets import Ticket, TicketKeys
 from . import codes
 from . import constants as c
 from .calls import Calls
@@ -155,9 +155,7 @@ class Resumption(Calls):
             return NO_DATA
         if self.protocol_get_version() == c.TLS1_3:
             self._await_ticket()
-        connection = machine.connection
-        tickets = connection.tickets
-        return session_data(tickets[-1] if tickets else None, connection.session12)
+        return session_data(machine.connection.session)
 
     def _await_ticket(self) -> None:
         """Take records until a ticket comes, or something that must be told of first."""
@@ -215,8 +213,8 @@ class Resumption(Calls):
             return self._max_early_data
         if not self.flags & c.ENABLE_EARLY_DATA:
             return 0
-        ticket, _ = read_session_data(self._session_data, self._server_name)
-        return ticket.max_early_data_size if ticket is not None else 0
+        earlier = read_session_data(self._session_data, self._server_name)
+        return earlier.max_early_data_size if isinstance(earlier, Ticket) else 0
 
     def record_send_early_data(self, data: bytes | bytearray | memoryview) -> None:
         """Client: send data ahead of the handshake, which `set_data` made possible.

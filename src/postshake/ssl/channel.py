@@ -88,8 +88,7 @@ class Channel(Settling):
         connection = self._connection
         if connection is None or connection.established is None:
             return self._session
-        tickets = connection.tickets
-        return SSLSession(self._own_context, tickets[-1] if tickets else None, connection.session12)
+        return SSLSession(self._own_context, connection.session)
 
     @session.setter
     def session(self, session: SSLSession) -> None:
@@ -130,14 +129,12 @@ class Channel(Settling):
 
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
-        session = self._session
+        session = self._session.kept if self._session is not None else None
         name = self.server_hostname
-        ticket = session.ticket if session is not None else None
-        session12 = session.session12 if session is not None else None
-        if session12 is not None and session12.server_name != name:
-            session12 = None
+        if session is not None and session.server_name != name:
+            session = None
         try:
-            self._connection = Connection(self._config, name, session=ticket, session12=session12)
+            self._connection = Connection(self._config, name, session=session)
         except UsageError as error:
             raise translate(error, name) from error
         return self._connection

@@ -18,38 +18,34 @@ class SSLSession:
     then there is nothing to resume, and `has_ticket` is False.
     """
 
-    def __init__(self, context: Any, ticket: Ticket | None, session12: Session12 | None) -> None:
+    def __init__(self, context: Any, kept: Ticket | Session12 | None) -> None:
         self.context = context
-        self.ticket = ticket
-        self.session12 = session12
+        self.kept = kept
+        """What the engine resumes; None while there is nothing."""
 
     @property
     def id(self) -> bytes:
         """Names the session; of a ticket, a digest does."""
-        if self.session12 is not None and self.session12.session_id:
-            return self.session12.session_id
+        if isinstance(self.kept, Session12) and self.kept.session_id:
+            return self.kept.session_id
         ticket = self._ticket
         return hashlib.sha256(ticket).digest() if ticket else b""
 
     @property
     def _ticket(self) -> bytes:
-        if self.ticket is not None:
-            return self.ticket.ticket
-        return self.session12.ticket if self.session12 is not None else b""
+        return self.kept.ticket if self.kept is not None else b""
 
     @property
     def time(self) -> int:
         """When it was made, in seconds since the epoch."""
-        if self.ticket is not None:
-            return int(self.ticket.received_at)
-        return int(self.session12.proven_at) if self.session12 is not None else 0
+        if isinstance(self.kept, Ticket):
+            return int(self.kept.received_at)
+        return int(self.kept.proven_at) if self.kept is not None else 0
 
     @property
     def timeout(self) -> int:
         """Seconds from then for which it may be resumed."""
-        if self.ticket is not None:
-            return self.ticket.lifetime
-        return self.session12.lifetime if self.session12 is not None else 0
+        return self.kept.lifetime if self.kept is not None else 0
 
     @property
     def ticket_lifetime_hint(self) -> int:
