@@ -226,6 +226,11 @@ def certificates() -> st.SearchStrategy[auth.Certificate]:
     )
 
 
+def compressed_certificates() -> st.SearchStrategy[auth.CompressedCertificate]:
+    """Draw a CompressedCertificate; what it holds is not compressed."""
+    return st.builds(auth.CompressedCertificate, u16s, st.integers(0, 0xFFFFFF), opaque(1, 40))
+
+
 def certificate_verifies() -> st.SearchStrategy[auth.CertificateVerify]:
     """Draw a CertificateVerify."""
     return st.builds(auth.CertificateVerify, u16s, opaque(0, 80))
@@ -266,6 +271,7 @@ MESSAGES: dict[str, st.SearchStrategy[Any]] = {
     "EncryptedExtensions": encrypted_extensions(),
     "CertificateRequest": certificate_requests(),
     "Certificate": certificates(),
+    "CompressedCertificate": compressed_certificates(),
     "CertificateVerify": certificate_verifies(),
     "Finished": finisheds(),
     "NewSessionTicket": new_session_tickets(),

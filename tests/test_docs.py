@@ -15,6 +15,10 @@ import anyio
 import pytest
 
 import postshake.ssl as ssl
+from postshake import ChainVerifier, ClientConfig, Connection, TrustStore
+from postshake.drive.answers import find_answer_now
+from postshake.events import TraceEntry
+from postshake.pki.compression import compressors
 from tests.certs import CA
 from tests.web.servers import serving_with
 
@@ -151,6 +155,27 @@ def test_sockets():
     thread.start()
     assert read_all(other) == "hello, whoever you are\nhello, alice\n"
     thread.join(20)
+
+
+def test_compression():
+    config = run("howto/servers.md", "compression")["config"]
+    connection = Connection(config)
+    trusted = TrustStore.from_files("tls/ca.crt")
+    seen: list[TraceEntry] = []
+    peer = Connection(
+        ClientConfig(
+            verifier=ChainVerifier(trusted),
+            certificate_compression=compressors(),
+            trace=seen.append,
+        ),
+        "localhost",
+    )
+    peer.start()
+    for source, target in ((peer, connection), (connection, peer)):
+        target.receive_data(source.data_to_send())
+        while (question := target.next_question()) is not None:
+            target.answer(question.id, find_answer_now(question.subject))
+    assert "CompressedCertificate" in [entry.what for entry in seen]
 
 
 def eventually(port: int) -> socket.socket:

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"record"}), frozenset({"pki"})),
     (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
     (frozenset({"protocol"}),),
-    (frozenset({"connection"}),),
+    (frozenset({"connection", "facts"}),),
     (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording"})),
     (frozenset({"session"}), frozenset({"ssl"})),
     (frozenset({"__init__", "api"}),),
@@ -58,7 +58,7 @@ LAZY = frozenset({"__getattr__", "__dir__"})  # of a door that loads what is beh
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 THIRD_PARTY = frozenset({"cryptography"})
 OPTIONAL = {
-    "pki": frozenset({"certifi"}),
+    "pki": frozenset({"backports", "brotli", "certifi", "compression"}),
     "pkcs11": frozenset({"anyio", "pkcs11"}),
     "drive": frozenset({"anyio"}),
     "web": frozenset({"cheroot", "hypercorn", "starlette"}),

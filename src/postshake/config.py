@@ -11,7 +11,14 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
-from .constants import CipherSuite, NamedGroup, ProtocolVersion, PskKeyExchangeMode
+from .constants import (
+    CertificateCompressionAlgorithm,
+    CipherSuite,
+    NamedGroup,
+    ProtocolVersion,
+    PskKeyExchangeMode,
+    name_of,
+)
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
 from .crypto.signatures12 import handshake_schemes12
@@ -20,6 +27,7 @@ from .crypto.suites12 import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
+from .pki.compression import compressors
 from .pki.credential import Credential
 from .pki.trust import Verifier
 from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
@@ -73,6 +81,10 @@ class Config:
     """Schemes that the peer's signature may have in TLS 1.2 (RFC 5246 7.4.1.4.1)."""
     signature_algorithms_cert: tuple[int, ...] = field(default_factory=certificate_schemes)
     """Schemes that the signatures inside the peer's chain may have."""
+    certificate_compression: tuple[CertificateCompressionAlgorithm, ...] = ()
+    """What may make certificates shorter on their way, favourites first (RFC 8879): the
+    peer's, and ours if the peer can undo it; in TLS 1.3 alone.
+    `postshake.pki.compression.compressors` tells what can be had here."""
     require_extended_master_secret: bool = False
     """Refuse TLS 1.2 peers that cannot bind the keys to the handshake (RFC 7627).
     With others the connection can be neither resumed nor exported from."""
@@ -125,6 +137,8 @@ class Config:
         missing = [hex(code) for code in self.groups if code not in supported_groups()]
         if missing:
             raise UsageError(f"config.groups has {', '.join(missing)}, which we do not have")
+        if self.certificate_compression:
+            self._check_compression()
         limit = self.record_size_limit
         if limit is not None and not MIN_RECORD_SIZE_LIMIT <= limit <= MAX_RECORD_SIZE_LIMIT:
             raise UsageError(
@@ -138,6 +152,15 @@ class Config:
             raise UsageError("config.psks: two keys have the same identity")
         if self.session_lifetime < 0:
             raise UsageError(f"config.session_lifetime is {self.session_lifetime}: below zero")
+
+    def _check_compression(self) -> None:
+        lacking = set(self.certificate_compression) - set(compressors())
+        if lacking:
+            names = [name_of(CertificateCompressionAlgorithm, code) for code in sorted(lacking)]
+            raise UsageError(
+                f"config.certificate_compression has {', '.join(names)}, "
+                "which cannot be had here: install postshake[compression]"
+            )
 
     def _check_tls12(self) -> None:
         spoken = (ProtocolVersion.TLS13, ProtocolVersion.TLS12)

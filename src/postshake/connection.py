@@ -8,14 +8,12 @@ between it and a transport, reads its events, and answers its questions; see
 
 from __future__ import annotations
 
-from enum import Enum
-
 from .config import AuthRequest, ClientConfig, Refusal, ServerConfig
-from .constants import AlertDescription, AlertLevel, ProtocolVersion, Role
-from .errors import InternalError, PostshakeError, ReauthUnavailable, UsageError
-from .events import Direction, Established, Event, Ticket
+from .constants import AlertDescription, AlertLevel
+from .errors import InternalError, ReauthUnavailable, UsageError
+from .events import Direction, Event, Ticket
+from .facts import Facts, State
 from .pki.credential import Credential
-from .pki.identity import Identity
 from .pki.names import normalize_server_name
 from .protocol.engine import APPLICATION_DATA, Engine
 from .protocol.exporter import channel_binding, export
@@ -28,22 +26,10 @@ from .session12 import Session12
 __all__ = ["Connection", "State"]
 
 
-class State(Enum):
-    """How far a connection has come."""
-
-    NEW = "new"
-    HANDSHAKING = "handshaking"
-    OPEN = "open"
-    CLOSED = "closed"
-    """Both ends said close_notify."""
-    BROKEN = "broken"
-    """It failed; see `Connection.failure`. What was received can still be read."""
-
-
 _ANY_ANSWER = AuthRequest()
 
 
-class Connection:
+class Connection(Facts):
     """One TLS connection, client or server, without its transport.
 
     An owner does four things, in any order and at any pace: it gives what came
@@ -92,84 +78,7 @@ class Connection:
             )
         if isinstance(session, Session12) and session.server_name != server_name:
             raise UsageError("a session of TLS 1.2 is for the server that it began with")
-        self.config = config
-        self._engine = Engine(config, server_name, session)
-        self._plaintext = self._engine.desk.plaintext
-
-    def __repr__(self) -> str:
-        waiting = "".join(f", {each!r}" for each in self._engine.conversations())
-        return f"<Connection {self.role.name} {self.state.value}{waiting}>"
-
-    # --- what it is
-
-    @property
-    def state(self) -> State:
-        """How far the connection has come."""
-        engine = self._engine
-        if engine.failure is not None:
-            return State.BROKEN
-        if engine.link.closed and engine.received_close:
-            return State.CLOSED
-        if engine.outcome is not None:
-            return State.OPEN
-        return State.HANDSHAKING if engine.started else State.NEW
-
-    @property
-    def role(self) -> Role:
-        """Which end we are."""
-        return self._engine.role
-
-    @property
-    def established(self) -> Established | None:
-        """What the handshake settled; None until it is complete."""
-        outcome = self._engine.outcome
-        return outcome.established if outcome is not None else None
-
-    @property
-    def failure(self) -> PostshakeError | None:
-        """Why the connection is broken, if it is."""
-        return self._engine.failure
-
-    @property
-    def peer_identity(self) -> Identity | None:
-        """Whom the peer has proven to be, as of now; None if nobody."""
-        return self._plaintext.identity
-
-    @property
-    def identity_history(self) -> tuple[tuple[int, Identity | None], ...]:
-        """From which position in the received data on the peer was known as whom."""
-        return tuple(self._plaintext.history)
-
-    @property
-    def tickets(self) -> tuple[Ticket, ...]:
-        """Client: the session tickets received so far, newest last."""
-        store = self._engine.after.tickets
-        return tuple(store.tickets) if store is not None else ()
-
-    @property
-    def session(self) -> Ticket | Session12 | None:
-        """Client: what the next connection to this server can resume, if there is anything.
-
-        The newest ticket, which in TLS 1.3 comes after the handshake, or the session of TLS 1.2.
-        """
-        tickets = self.tickets
-        return tickets[-1] if tickets else self.session12
-
-    @property
-    def session12(self) -> Session12 | None:
-        """Client: from what a TLS 1.2 connection can be resumed, if the server lets us."""
-        outcome = self._engine.outcome
-        return outcome.session12 if outcome is not None and self.role is Role.client else None
-
-    @property
-    def peer_closed(self) -> bool:
-        """Whether the peer said close_notify: it will send no more."""
-        return self._engine.received_close
-
-    @property
-    def sent_close(self) -> bool:
-        """Whether we have said our last: close_notify, or a fatal alert."""
-        return self._engine.link.closed
+        super().__init__(config, Engine(config, server_name, session))
 
     # --- bytes
 
@@ -207,12 +116,6 @@ class Connection:
                 raise UsageError("answer the open question before giving more data")
         engine.receive(data)
 
-    @property
-    def wants_data(self) -> bool:
-        """Whether more input can be used now; not while the handshake asks something."""
-        engine = self._engine
-        return engine.failure is None and not engine.received_close and not engine.held
-
     def receive_eof(self) -> None:
         """Note that the transport will bring no more.
 
@@ -227,11 +130,6 @@ class Connection:
         layer = self._engine.layer
         output = layer.output
         return output.pop() if len(output) == 1 else layer.data_to_send()
-
-    @property
-    def has_data_to_send(self) -> bool:
-        """Whether `data_to_send` would give any."""
-        return self._engine.layer.has_output
 
     def send_data(self, data: bytes | bytearray | memoryview) -> None:
         """Queue application data.
@@ -293,36 +191,6 @@ class Connection:
         up before, says whose it is.
         """
         return self._plaintext.read(size)
-
-    @property
-    def readable(self) -> int:
-        """How many bytes of application data wait to be read."""
-        return len(self._plaintext)
-
-    @property
-    def readable_in_record(self) -> int:
-        """How many of these bytes came in one record: the one read from next."""
-        return self._plaintext.left_of_record
-
-    @property
-    def read_position(self) -> int:
-        """How many bytes of application data were read so far."""
-        return self._plaintext.read_position
-
-    @property
-    def read_identity(self) -> Identity | None:
-        """Whom the peer had proven to be when the next byte to read was received."""
-        return self._plaintext.read_identity
-
-    @property
-    def read_is_early(self) -> bool:
-        """Server: whether the next byte to read is early data (§2.3).
-
-        It can be read before the handshake is complete. It may be a replay, and is
-        nobody's: whoever is authenticated later did not say it by that. No piece
-        that is read holds early data and other data.
-        """
-        return self._plaintext.read_position < self._plaintext.early_end
 
     def close(self) -> None:
         """Say close_notify: we send no more, and may still receive (§6.1).
@@ -441,24 +309,6 @@ class Connection:
         with self._engine.failing(harmless=UsageError):
             requests.answer(context, credential)
 
-    @property
-    def open_requests(self) -> tuple[bytes, ...]:
-        """Contexts of the requests that wait, oldest first.
-
-        On a server they wait for the client's answer or for a verdict, on a client
-        for our own answer.
-        """
-        engine = self._engine
-        after = engine.after
-        if after.reauth_server is not None:
-            return after.reauth_server.open_requests
-        return after.reauth_client.pending_requests if after.reauth_client is not None else ()
-
-    def next_deadline(self) -> float | None:
-        """Return when `check_deadlines` is due, on `config.clock`; None for never."""
-        requests = self._engine.after.reauth_server
-        return requests.next_deadline() if requests is not None else None
-
     def check_deadlines(self) -> None:
         """Expire the requests whose time is up.
 
@@ -526,11 +376,6 @@ class Connection:
         return channel_binding(self._secrets(), kind)
 
     # --- inside
-
-    @property
-    def _is_tls12(self) -> bool:
-        established = self.established
-        return established is not None and established.version == ProtocolVersion.TLS12
 
     def _secrets(self) -> SessionSecrets | SessionSecrets12:
         if self._engine.outcome is None:

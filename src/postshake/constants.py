@@ -241,6 +241,14 @@ class CompressionMethod(IntEnum):
     null = 0
 
 
+class CertificateCompressionAlgorithm(IntEnum):
+    """What makes a Certificate shorter (RFC 8879 section 7.3)."""
+
+    zlib = 1
+    brotli = 2
+    zstd = 3
+
+
 class ClientCertificateType(IntEnum):
     """What a TLS 1.2 server takes from a client (RFC 5246 section 7.4.4, RFC 8422)."""
 

@@ -181,6 +181,10 @@ gnutls_certificate_send_x509_rdn_sequence = _call(Session.certificate_send_x509_
 gnutls_certificate_client_get_request_status = _call(Session.certificate_client_get_request_status)
 gnutls_certificate_get_peers = _or_none(Session.certificate_get_peers)
 gnutls_certificate_get_ours = _or_none(Session.certificate_get_ours)
+gnutls_compress_certificate_set_methods = _call(Session.compress_certificate_set_methods)
+gnutls_compress_certificate_get_selected_method = _call(
+    Session.compress_certificate_get_selected_method
+)
 gnutls_ocsp_status_get = _or_none(Session.ocsp_status_get)
 
 

@@ -34,6 +34,7 @@ from typing import Any
 from cryptography import x509
 
 from .constants import (
+    CertificateCompressionAlgorithm,
     CipherSuite,
     ExtensionType,
     NamedGroup,
@@ -72,6 +73,7 @@ _NAMES: dict[str, type[Any]] = {
     "named_group_list": NamedGroup,
     "selected_group": NamedGroup,
     "algorithm": SignatureScheme,
+    "algorithms": CertificateCompressionAlgorithm,
     "supported_signature_algorithms": SignatureScheme,
     "versions": ProtocolVersion,
     "selected_version": ProtocolVersion,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +74,12 @@ class Certificates:
         """RSA 2048, and like many client certificates without a subjectAltName."""
         self.mallory = self._issue(self._rogue_ca, "mallory", Purpose.CLIENT_AUTH)
         """From an authority that nobody trusts."""
+
+    def with_its_ca(self, who: Who) -> Who:
+        """Somebody who shows the authority's certificate too: a chain of two."""
+        path = self.folder / f"{who.certificate.stem}-chain.crt"
+        path.write_bytes(who.pem + self.ca.read_bytes())
+        return replace(who, certificate=path)
 
     def _issue(
         self,

@@ -53,6 +53,8 @@ def prefix(test: str) -> str:
     return f"{head}::test_{tail}" if head else f"test_{tail}"
 
 
+COMPRESSION = "test_compression.py"
+
 REAUTH = (
     *("accepted", "three times", "declines", "declines three times"),
     *("declines what is required", "untrusted", "offers nothing"),
@@ -233,6 +235,13 @@ TABLES = (
 )
 
 QUIRKS = {
+    "tlslite-ng compresses a client's certificate once more and hashes that: only who compresses "
+    "as it does, with zlib at the usual level, can authenticate so.": (
+        f"{COMPRESSION}::test_our_client_at_tlslite",
+    ),
+    "Firefox undoes zlib, Brotli and Zstandard on a server's certificate, Chromium Brotli alone.": (
+        *(f"{COMPRESSION}::test_firefox_undoes", f"{COMPRESSION}::test_chromium_undoes"),
+    ),
     "wolfSSL lets the transcript of a second reauth go on from the first, as client and as "
     "server. Its answer cannot be checked, and it can check nobody's: ask it once.": (
         *("test_peers.py::TestWolfSSL::test_answers_once", f"{OUR_SERVER}::test_wolfssl_answers"),

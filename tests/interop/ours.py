@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any, ClassVar
 
 from postshake import (
     AuthRequest,
@@ -37,6 +38,7 @@ class OurServer(LineServer):
         identity: who it is; the one with an ECDSA key by default.
         on_refusal: what it does to a client without an acceptable certificate.
         named: whether its requests name the authority that it trusts.
+        fields: more of its configuration.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class OurServer(LineServer):
         identity: Who | None = None,
         on_refusal: Refusal = Refusal.KEEP,
         named: bool = False,
+        **fields: Any,
     ) -> None:
         trust = TrustStore.from_files(certificates.ca)
         credential = _credential(identity or certificates.server)
-        config = ServerConfig(credentials=(credential,), verifier=ChainVerifier(trust))
+        config = ServerConfig(credentials=(credential,), verifier=ChainVerifier(trust), **fields)
         request = AuthRequest(
             authorities=trust.names() if named else (), within=TIMEOUT, on_refusal=on_refusal
         )
@@ -111,12 +114,16 @@ def _describe(completed: ReauthCompleted) -> str:
 class OurClient(Client):
     """Our client. It answers with its one credential, whatever the server wants to see."""
 
+    fields: ClassVar[dict[str, Any]] = {}
+    """More of its configuration."""
+
     def _open(self, certificates: Certificates, who: Who | None, offer: bool) -> None:
         credential = _credential(who) if who else None
         config = ClientConfig(
             credentials=(credential,) if credential else (),
             verifier=ChainVerifier(TrustStore.from_files(certificates.ca)),
             post_handshake_auth=offer,
+            **self.fields,
         )
         self._socket.settimeout(TIMEOUT)
         # only for a refusal does it matter that the server did not name the authority

@@ -56,6 +56,7 @@ from postshake.wire.extensions import (
 )
 from tests.certs import Issued
 from tests.pair import issued, the_ca
+from tests.protocol.links import link
 from tests.vectors.rfc8448 import CLIENT_AUTHENTICATION, SIMPLE
 
 P256 = SignatureScheme.ecdsa_secp256r1_sha256
@@ -288,7 +289,8 @@ REQUEST = CertificateRequest(b"context", NOTHING)
 def test_a_certificate_is_added_and_then_signed_for() -> None:
     credential = issued("alice").credential()
     flight = Flight(Transcript("sha256", b"before"))
-    flow = add_certificate(flight, REQUEST, Wanted(signature_algorithms=(0x0A0A, P256)), credential)
+    wanted = Wanted(signature_algorithms=(0x0A0A, P256))
+    flow = add_certificate(flight, link(), REQUEST, wanted, credential)
     asked = next(flow)
     assert isinstance(asked, Ask)
     subject = asked.subject
@@ -311,7 +313,7 @@ def test_without_one_that_fits_the_certificate_is_empty(scheme: SignatureScheme 
     credential = issued("alice").credential() if scheme else None
     flight = Flight(Transcript("sha256"))
     wanted = Wanted(signature_algorithms=(SignatureScheme.ed25519,))
-    flow = add_certificate(flight, REQUEST, wanted, credential)
+    flow = add_certificate(flight, link(), REQUEST, wanted, credential)
     with pytest.raises(StopIteration) as stop:
         next(flow)
     assert stop.value.value is None
@@ -322,6 +324,7 @@ def test_without_one_that_fits_the_certificate_is_empty(scheme: SignatureScheme 
 def test_a_signer_must_give_bytes(answer: object) -> None:
     flow = add_certificate(
         Flight(Transcript("sha256")),
+        link(),
         REQUEST,
         Wanted(signature_algorithms=(P256,)),
         issued("alice").credential(),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import pytest
 
-from postshake.config import Config
-from postshake.constants import AlertDescription, ContentType, KeyUpdateRequest, Role
+from postshake.constants import AlertDescription, ContentType, KeyUpdateRequest
 from postshake.crypto.suites import TLS13_SUITES
 from postshake.errors import InternalError, UnexpectedMessage
 from postshake.events import Direction, TraceEntry
@@ -17,22 +15,15 @@ from postshake.protocol.transcript import Transcript
 from postshake.record.layer import RecordLayer
 from postshake.record.limits import Limits
 from postshake.record.protection import Epoch
-from postshake.record.reassembly import Reassembly
 from postshake.wire.auth import Certificate, CertificateEntry, Finished
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.later import KeyUpdate
-from tests.pair import ConnectionPair, client_config, server_config
+from tests.pair import ConnectionPair, client_config
+from tests.protocol.links import link
 
 AES = TLS13_SUITES[0x1301]
 FINISHED = Finished(b"f" * 32)
 CERTIFICATE = Certificate(b"ctxt!", (CertificateEntry(b"der"),))
-
-
-def link(role: Role = Role.client, **fields: Any) -> Link:
-    limits = Limits()
-    config: Config = client_config(**fields) if role is Role.client else server_config(**fields)
-    layer = RecordLayer(limits=limits, role=role)
-    return Link(role, config, layer, Reassembly(limits))
 
 
 def reader_of(sender: Link, secret: bytes) -> RecordLayer:

@@ -133,9 +133,9 @@ TABLE = """
 104 | two certificates, no authority named | same
 105 | an RSA certificate, schemes for PSS keys alone | same
 106 | a certificate that may not sign | same
-107 | the client's certificate compressed | waits: certificate compression, which is for later
-108 | no compression in common | same; we have none at all
-109 | a compressed certificate that is damaged | ours: nobody asked for one, unexpected_message
+107 | the client's certificate compressed | same
+108 | no compression in common | same
+109 | a compressed certificate that is damaged | same; one that nobody asked for is unexpected
 110 | an OCSP response with the client's certificate | same
 111 | the server does not name its authorities | same
 112 | how many tickets a server sends | same
@@ -169,7 +169,7 @@ HEAD = """# Scenarios of reauthentication
 
 Every scenario known to us, what we make of it, and the test that shows it. *same*: as
 GnuTLS does it. *ours*: we do otherwise, as said; B, D and O number what was found out about
-GnuTLS. *waits*: for another part of postshake. Each test runs with the client and the server
+GnuTLS. Each test runs with the client and the server
 named: ours, or libgnutls itself.
 
 This page is written by `python -m tests.session.scenarios` and checked by

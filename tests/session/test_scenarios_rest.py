@@ -6,11 +6,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
 
-from postshake.protocol import certificate_request, reauth_server
+from postshake.constants import AlertDescription
 from postshake.session import codes
 from postshake.session import constants as c
-from postshake.wire.auth import CertificateRequest
-from postshake.wire.extensions import Extensions, UnknownExtension
+from postshake.wire.auth import CompressedCertificate
+from postshake.wire.handshake import encode_handshake
 from tests.certs import NOW, key_usage
 from tests.session.ends import (
     AGAIN,
@@ -20,6 +20,8 @@ from tests.session.ends import (
     authority,
     certificate,
     extension_block,
+    flip,
+    hello_extensions,
     pairings,
     tamper,
 )
@@ -111,28 +113,107 @@ def test_106_and_that_signs_all_the_same(kind, monkeypatch):
         assert pair.server.reauth() == codes.E_INVALID_SESSION
 
 
-@pairings(*OUR_SERVER)
-def test_108_no_common_compression_and_a_plain_certificate(kind, monkeypatch):
-    """Debian's GnuTLS compresses nothing, nor do we: an offer is passed over."""
-    make = certificate_request.make_certificate_request
+ZLIB, BROTLI, ZSTD = c.COMP_ZLIB, c.COMP_BROTLI, c.COMP_ZSTD
 
-    def with_an_offer(*arguments, **options):
-        request = make(*arguments, **options)
-        offer = UnknownExtension(27, bytes.fromhex("020001"))  # zlib
-        context = request.certificate_request_context
-        return CertificateRequest(context, Extensions((*request.extensions, offer)))
 
-    monkeypatch.setattr(reauth_server, "make_certificate_request", with_an_offer)
-    pair = Pair(kind, with_alice()).handshake()
+def long_alice(*methods, **fields):
+    """A client with a chain in which enough is said twice to be worth compressing."""
+    return compressing(
+        methods,
+        Setup(certificates=[authority().intermediate("Below").issue("alice")], **fields),
+    )
+
+
+def compressing(methods, setup=None):
+    def prepare(end):
+        answer = end.api.gnutls_compress_certificate_set_methods(end.session, methods)
+        assert answer == 0
+
+    setup = setup or Setup()
+    setup.prepare = prepare
+    return setup
+
+
+@pytest.mark.parametrize("in_handshake", [True, False])
+@pairings("ours-ours")
+def test_107_the_client_s_certificate_is_compressed(kind, in_handshake):
+    """Debian's GnuTLS is built without; tlslite-ng stands in, in tests/interop."""
+    request = c.CERT_REQUIRE if in_handshake else None
+    server = compressing((ZSTD, BROTLI, ZLIB), Setup(request=request))
+    pair = Pair(kind, long_alice(ZLIB, BROTLI), server).handshake()
+    if not in_handshake:
+        pair.server.request(c.CERT_REQUIRE)
+        pair.ask()
+        assert 27 in request_extensions(pair)
+        assert (pair.client.reauth(), pair.server.reauth()) == (0, 0)
+    assert pair.server.of("CompressedCertificate", incoming=True) == 1
+    assert pair.server.of("Certificate", incoming=True) == 0
+    method = pair.client.api.gnutls_compress_certificate_get_selected_method
+    assert method(pair.client.session) == ZLIB  # the sender's favourite of those offered
+    assert method(pair.server.session) == BROTLI
+    assert pair.server.leaf() == pair.client.ours()
+
+
+@pairings("ours-ours")
+def test_108_no_common_compression_and_a_plain_certificate(kind):
+    pair = Pair(kind, long_alice(BROTLI, ZSTD), compressing((ZLIB,))).handshake()
     assert pair.reauth() == (0, 0)
     assert pair.server.of("Certificate", incoming=True) == 1
+    assert pair.server.of("CompressedCertificate", incoming=True) == 0
+    method = pair.client.api.gnutls_compress_certificate_get_selected_method
+    assert method(pair.client.session) == c.COMP_UNKNOWN
+
+
+@pairings(*OUR_SERVER)
+def test_108_an_offer_to_who_compresses_nothing(kind):
+    """Debian's GnuTLS passes over the offer, as ours does that was told nothing."""
+    pair = Pair(kind, with_alice(), compressing((ZLIB,))).handshake()
+    assert pair.reauth() == (0, 0)
+    assert pair.server.of("Certificate", incoming=True) == 1
+
+
+@pytest.mark.parametrize("in_handshake", [True, False])
+@pairings("ours-ours")
+def test_109_a_compressed_certificate_that_is_damaged(kind, in_handshake, monkeypatch):
+    request = c.CERT_REQUIRE if in_handshake else None
+    pair = Pair(kind, long_alice(ZLIB), compressing((ZLIB,), Setup(request=request)))
+    if in_handshake:
+        assert pair.client.handshake() == AGAIN
+    else:
+        pair.handshake()
+    tamper(monkeypatch, pair.client, "Certificate", flip)
+    if in_handshake:
+        answers = pair.run(pair.client.handshake, pair.server.handshake)
+    else:
+        answers = pair.reauth()
+    assert answers == (0, codes.E_CERTIFICATE_ERROR)
+    assert pair.server.leaf() is None
+    assert pair.server.alert_send_appropriate(codes.E_CERTIFICATE_ERROR) == 0
+    assert pair.client.recv() == codes.E_FATAL_ALERT_RECEIVED
+    assert pair.client.alert() == AlertDescription.bad_certificate
 
 
 @pairings("ours-ours")
 def test_109_a_compressed_certificate_that_nobody_asked_for(kind, monkeypatch):
     pair = Pair(kind, with_alice()).handshake()
-    tamper(monkeypatch, pair.client, "Certificate", lambda raw: b"\x19" + raw[1:])
+    unasked = encode_handshake(CompressedCertificate(1, 300, b"whatever"))
+    tamper(monkeypatch, pair.client, "Certificate", lambda raw: unasked)
     assert pair.reauth() == (0, codes.E_UNEXPECTED_PACKET)
+
+
+@pairings("ours-ours")
+def test_107_methods_that_are_none(kind):
+    pair = Pair(kind, with_alice())
+    set_methods = pair.client.api.gnutls_compress_certificate_set_methods
+    assert set_methods(pair.client.session, (ZLIB,)) == 0
+    assert set_methods(pair.client.session, (ZLIB, 7)) == codes.E_INVALID_REQUEST
+    assert pair.client.handshake() == AGAIN
+    assert hello_extensions(pair.up.writes[0])[27] == bytes.fromhex("02 0001")  # as it was
+    pair = Pair(kind, with_alice())
+    assert set_methods(pair.client.session, (ZLIB,)) == 0
+    assert set_methods(pair.client.session, ()) == 0
+    assert pair.client.handshake() == AGAIN
+    assert 27 not in hello_extensions(pair.up.writes[0])
 
 
 def ocsp_response(issued):

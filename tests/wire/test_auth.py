@@ -10,6 +10,7 @@ from postshake.wire.auth import (
     CertificateEntry,
     CertificateRequest,
     CertificateVerify,
+    CompressedCertificate,
     Finished,
 )
 from postshake.wire.extensions import CertificateStatus, Extensions, SignatureAlgorithms
@@ -94,3 +95,27 @@ def test_finished_is_what_is_there(length: int) -> None:
     data = bytes(range(length))
     assert Finished.decode(data) == Finished(data)
     assert Finished(data).encode() == data
+
+
+def test_compressed_certificate() -> None:
+    body = bytes.fromhex("0001 000102 000003 616263")
+    message = CompressedCertificate(1, 258, b"abc")
+    assert message.encode() == body
+    assert CompressedCertificate.decode(body) == message
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("0001 0001", "CompressedCertificate: expected 3 bytes at byte 2, got 2"),
+        ("0001 000102 000000", "at least 1 bytes at byte 8, got 0"),
+        (
+            "0001 000102 000002 61",
+            "expected a vector of 2 bytes at byte 8, got 1",
+        ),
+        ("0001 000102 000001 61 00", "expected its end at byte 9, got 1"),
+    ],
+)
+def test_damaged_compressed_certificate(body: str, text: str) -> None:
+    with pytest.raises(DecodeError, match=text):
+        CompressedCertificate.decode(bytes.fromhex(body))

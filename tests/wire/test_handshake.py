@@ -27,6 +27,7 @@ KNOWN = {
     HandshakeType.certificate_verify,
     HandshakeType.finished,
     HandshakeType.key_update,
+    HandshakeType.compressed_certificate,
 }
 
 # A Finished is whatever is there: the flow, which knows the hash, checks its

@@ -21,6 +21,7 @@ from ..recording import Recording
 __all__ = ["picture", "save_page"]
 
 MOST_ROWS = 5000  # a browser takes no more with pleasure
+_ABOUT_A_REQUEST = ("CertificateRequest", "Certificate", "CompressedCertificate")
 _VERSIONS = {"TLS13": "TLS 1.3", "TLS12": "TLS 1.2"}
 _NAMED = {"plaintext": "not encrypted", "encrypted": "encrypted, keys unknown"}
 EPOCHS = ("plaintext", "early", "handshake", "application")
@@ -145,7 +146,7 @@ class _Rows:
             classes.append("flight")
         self._sender = sender
         attributes, badge = "", ""
-        if context and what in ("CertificateRequest", "Certificate"):
+        if context and what in _ABOUT_A_REQUEST:
             number = self._numbers.setdefault(context, len(self._numbers) + 1)
             badge = f'<span class="badge">request {number}</span>'
             kind = "asks" if what == "CertificateRequest" else "answers"

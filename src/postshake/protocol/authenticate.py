@@ -52,8 +52,9 @@ from ..wire.extensions import (
     SignedCertificateTimestamps,
     StatusRequest,
 )
+from .compression import add_compressed
 from .flow import Flow, ask
-from .link import Flight
+from .link import Flight, Link
 
 __all__ = [
     "FinishedProof",
@@ -123,7 +124,11 @@ def certificate_entries(
 
 
 def add_certificate(
-    flight: Flight, request: CertificateRequest, wanted: Wanted, credential: Credential | None
+    flight: Flight,
+    link: Link,
+    request: CertificateRequest,
+    wanted: Wanted,
+    credential: Credential | None,
 ) -> Flow[Credential | None]:
     """Add a client's Certificate, and its CertificateVerify (§4.4.2, §4.4.3).
 
@@ -139,7 +144,8 @@ def add_certificate(
     if credential is None or scheme is None:
         flight.add(Certificate(context, ()))
         return None
-    flight.add(Certificate(context, certificate_entries(credential, request.extensions)))
+    certificate = Certificate(context, certificate_entries(credential, request.extensions))
+    add_compressed(flight, link, certificate, request.extensions)
     flight.add((yield from sign_transcript(flight, Role.client, credential, scheme)))
     return credential
 

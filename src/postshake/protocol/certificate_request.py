@@ -14,6 +14,7 @@ from ..pki.choose import Wanted
 from ..wire.auth import CertificateRequest
 from ..wire.extensions import (
     CertificateAuthorities,
+    CompressCertificate,
     Extension,
     Extensions,
     OidFilter,
@@ -42,7 +43,11 @@ RSA_PKCS1 = frozenset(
 
 
 def make_certificate_request(
-    context: bytes, wanted: Wanted, *, request_ocsp: bool = False
+    context: bytes,
+    wanted: Wanted,
+    *,
+    request_ocsp: bool = False,
+    compression: tuple[int, ...] = (),
 ) -> CertificateRequest:
     """Write a CertificateRequest.
 
@@ -50,6 +55,7 @@ def make_certificate_request(
         context: empty in the main handshake, unique in the connection afterwards.
         wanted: what the server accepts.
         request_ocsp: whether an OCSP response is wanted too (§4.4.2.1).
+        compression: what may make the certificate shorter (RFC 8879).
     """
     return CertificateRequest(
         context,
@@ -59,6 +65,7 @@ def make_certificate_request(
             wanted.authorities,
             wanted.oid_filters,
             request_ocsp,
+            compression,
         ),
     )
 
@@ -70,6 +77,7 @@ def _extensions(
     authorities: tuple[bytes, ...],
     oid_filters: tuple[tuple[bytes, bytes], ...],
     request_ocsp: bool,
+    compression: tuple[int, ...],
 ) -> Extensions:
     schemes = wanted_schemes
     if not RSA_KEYS.isdisjoint(schemes):
@@ -85,6 +93,8 @@ def _extensions(
         extensions.append(CertificateAuthorities(authorities))
     if request_ocsp:
         extensions.append(StatusRequestEmpty())
+    if compression:
+        extensions.append(CompressCertificate(compression))
     if oid_filters:
         extensions.append(OidFilters(tuple([OidFilter(*pair) for pair in oid_filters])))
     return Extensions(tuple(extensions)).encode_once()

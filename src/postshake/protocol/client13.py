@@ -305,7 +305,7 @@ def write_answer(
     if request is not None:
         wanted = wanted_by(request)
         credential = yield from ask(ChooseCredential(Role.client, config.credentials, wanted, None))
-        credential = yield from add_certificate(flight, request, wanted, credential)
+        credential = yield from add_certificate(flight, link, request, wanted, credential)
     secret = link.writing_secret
     flight.add(Finished(finished_mac(hellos.suite.hash_name, secret, flight.digest())))
     link.send(flight)

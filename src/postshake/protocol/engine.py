@@ -36,9 +36,11 @@ from ..record.reassembly import Reassembly
 from ..session12 import Session12
 from ..tickets import Ticket
 from ..wire.alert import Alert
+from ..wire.auth import CompressedCertificate
 from ..wire.tls12 import ChangeCipherSpec
 from .afterwards import Afterwards
 from .alerts import CLOSURE_ALERTS, bear, send_alert, trace_alert
+from .compression import uncompressed
 from .desk import Desk
 from .early_data import EarlyData
 from .failing import Failing
@@ -248,8 +250,11 @@ class Engine:
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
         message = self.link.decode(handshake_type, raw[4:])
+        if type(message) is CompressedCertificate:
+            message = uncompressed(message, self.config)
+            handshake_type = HandshakeType.certificate
         if self.config.trace is not None:
-            self.link.trace(Direction.received, message, len(raw))
+            self.link.trace(Direction.received, message, raw)
         received = Received(message, raw)
         reader = self._reader
         if reader is not None and handshake_type == HandshakeType.hello_request:

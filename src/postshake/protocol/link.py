@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..config import Config
-from ..constants import ContentType, Role
+from ..constants import CertificateCompressionAlgorithm, ContentType, HandshakeType, Role
 from ..crypto.suites import Suite
 from ..crypto.suites12 import Suite12
 from ..errors import InternalError
@@ -37,9 +37,14 @@ class Flight:
         self.messages: list[Handshake] = []
         self.parts: list[bytes] = []
 
-    def add(self, message: Handshake) -> None:
-        """Append a message to the flight and to the transcript."""
-        raw = encode_handshake(message)
+    def add(self, message: Handshake, *, on_wire: Handshake | None = None) -> None:
+        """Append a message to the flight and to the transcript.
+
+        Args:
+            message: what is said.
+            on_wire: the form that it has there, if another.
+        """
+        raw = encode_handshake(on_wire or message)
         self.transcript.add(raw)
         self.messages.append(message)
         self.parts.append(raw)
@@ -53,6 +58,7 @@ class Link:
     """A conversation's hold on the connection it belongs to."""
 
     __slots__ = (
+        "certificate_compression",
         "closed",
         "config",
         "decode",
@@ -75,6 +81,8 @@ class Link:
         """Whether we said our last alert: nothing may follow it (§6.1)."""
         self.early_data_left = 0
         """How many bytes of early data we still accept (§4.2.10)."""
+        self.certificate_compression: CertificateCompressionAlgorithm | None = None
+        """How the certificate that we sent last was made shorter (RFC 8879)."""
         self.tls12 = False
         """Whether TLS 1.2 was chosen."""
         self.session12: Session12 | None = None
@@ -106,7 +114,7 @@ class Link:
         """Queue a flight as one unbroken run of bytes, in as few records as it fits."""
         if self.config.trace is not None:
             for message, raw in zip(flight.messages, flight.parts, strict=True):
-                self.trace(Direction.sent, message, len(raw))
+                self.trace(Direction.sent, message, raw)
         self.layer.send(ContentType.handshake, b"".join(flight.parts))
         flight.parts.clear()
         flight.messages.clear()
@@ -115,7 +123,7 @@ class Link:
         """Queue one message that belongs to no transcript."""
         raw = encode_handshake(message)
         if self.config.trace is not None:
-            self.trace(Direction.sent, message, len(raw))
+            self.trace(Direction.sent, message, raw)
         self.layer.send(ContentType.handshake, raw)
 
     def send_change_cipher_spec(self) -> None:
@@ -188,15 +196,17 @@ class Link:
         epoch = trace_epoch(self.protection(direction))
         self.config.trace(TraceEntry(direction, what, size, epoch))
 
-    def trace(self, direction: Direction, message: Handshake, size: int) -> None:
+    def trace(self, direction: Direction, message: Handshake, raw: bytes) -> None:
         """Show a message to the trace; call it only where there is one."""
         assert self.config.trace is not None
         context = getattr(message, "certificate_request_context", b"")
+        compressed = raw[0] == HandshakeType.compressed_certificate
+        name = "CompressedCertificate" if compressed else type(message).__name__
         self.config.trace(
             TraceEntry(
                 direction,
-                type(message).__name__,
-                size,
+                name,
+                len(raw),
                 trace_epoch(self.protection(direction)),
                 f"context {context[:4].hex()}…" if context else "",
                 message,

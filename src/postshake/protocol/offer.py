@@ -16,6 +16,7 @@ from ..values import dataclass, field, replace
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,
+    CompressCertificate,
     Cookie,
     Extension,
     Extensions,
@@ -115,6 +116,8 @@ def _extensions(
         extensions.append(SignatureAlgorithms(offered_schemes(config)))
         if config.signature_algorithms_cert != offered_schemes(config):
             extensions.append(SignatureAlgorithmsCert(config.signature_algorithms_cert))
+        if config.certificate_compression:
+            extensions.append(CompressCertificate(config.certificate_compression))
     if config.psk_modes:  # without it a server sends no tickets (§4.2.9)
         extensions.append(PskKeyExchangeModes(config.psk_modes))
     if config.alpn_protocols:

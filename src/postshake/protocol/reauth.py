@@ -139,7 +139,7 @@ def write_answer(
 ) -> Flow[tuple[Flight, Credential | None]]:
     """Write our answer to one CertificateRequest; it is sealed when this returns (§4.6.2)."""
     flight = Flight(transcript)  # handshake + this request
-    used = yield from add_certificate(flight, request, wanted_by(request), credential)
+    used = yield from add_certificate(flight, link, request, wanted_by(request), credential)
     secret = link.writing_secret  # of the generation in force now
     flight.add(Finished(finished_mac(transcript.hash_name, secret, flight.digest())))
     return flight, used

@@ -97,7 +97,12 @@ class ReauthServer:
         )
         flight = Flight(self._transcript.fork())
         try:
-            message = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
+            message = make_certificate_request(
+                context,
+                wanted,
+                request_ocsp=policy.request_ocsp,
+                compression=self._config.certificate_compression,
+            )
             flight.add(message)
         except InternalError as error:  # a list too long for its length, say
             raise UsageError(f"this request cannot be written: {error}") from error

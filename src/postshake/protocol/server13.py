@@ -61,6 +61,7 @@ from .authenticate import (
     sign_transcript,
 )
 from .certificate_request import make_certificate_request
+from .compression import add_compressed
 from .early_data import admit_early_data, begin_reading, read_early_data
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
@@ -85,7 +86,7 @@ def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow
     secret, handshake_reading_secret = send_server_hello(link, config, hellos, early)
     flight = Flight(hellos.transcript)
     add_parameters(link, config, hellos, flight, alpn_protocol, early)
-    request = yield from add_proof(config, hellos, flight, ours)
+    request = yield from add_proof(link, config, hellos, flight, ours)
     add_finished(link, hellos, flight)
     link.send(flight)
     master, reading_secret = write_application_keys(link, hellos, secret)
@@ -283,6 +284,7 @@ def add_parameters(
 
 
 def add_proof(
+    link: Link,
     config: ServerConfig,
     hellos: Hellos,
     flight: Flight,
@@ -293,7 +295,8 @@ def add_proof(
         return None
     credential, scheme = ours
     request = add_request(config, flight)
-    flight.add(Certificate(b"", certificate_entries(credential, hellos.extensions)))
+    certificate = Certificate(b"", certificate_entries(credential, hellos.extensions))
+    add_compressed(flight, link, certificate, hellos.extensions)
     flight.add((yield from sign_transcript(flight, Role.server, credential, scheme)))
     return request
 
@@ -307,7 +310,12 @@ def add_request(config: ServerConfig, flight: Flight) -> CertificateRequest | No
         signature_algorithms=config.signature_algorithms,
         signature_algorithms_cert=config.signature_algorithms_cert,
     )
-    request = make_certificate_request(b"", wanted, request_ocsp=config.request_ocsp)
+    request = make_certificate_request(
+        b"",
+        wanted,
+        request_ocsp=config.request_ocsp,
+        compression=config.certificate_compression,
+    )
     flight.add(request)
     return request
 

@@ -93,6 +93,7 @@ def _common(session: Session, priorities: Priorities) -> dict[str, Any]:
         "signature_algorithms_cert": tuple(priorities.signature_algorithms),
         # a session resumed needs a key exchange, as GnuTLS has it
         "psk_modes": modes or (() if session._without_tickets else (_MODES[0][0],)),
+        "certificate_compression": session._compression,
         "send_alerts": False,
     }
 

@@ -82,6 +82,15 @@ class Facts(Peer):
         shown = self._machine.shown if self._machine is not None else None
         return shown.chain[0] if shown is not None else None
 
+    def compress_certificate_get_selected_method(self) -> int:
+        """Return COMP_ZLIB and the like: how our certificate was compressed when last sent.
+
+        COMP_UNKNOWN if it was sent as it is, or not at all.
+        """
+        machine = self._machine
+        algorithm = machine.connection.certificate_compression if machine is not None else None
+        return c.COMP_UNKNOWN if algorithm is None else algorithm + 1  # zlib is 1 on the wire
+
     def certificate_client_get_request_status(self) -> bool:
         """Client: whether the server has ever asked for a certificate."""
         return self._machine is not None and self._machine.was_asked

@@ -6,8 +6,9 @@ import socket
 from collections.abc import Iterable
 
 from ..config import Config
-from ..constants import Role
+from ..constants import CertificateCompressionAlgorithm, Role
 from ..errors import UsageError
+from ..pki.compression import compressors
 from ..pki.names import normalize_server_name
 from ..psk import ReplayGuard
 from ..tickets import MAX_LIFETIME, TicketKeys
@@ -25,6 +26,12 @@ DEFAULT_LIFETIME = 6 * 3600
 """Seconds for which a session may be resumed, as in GnuTLS."""
 DEFAULT_EARLY_DATA = 16384
 """Bytes of early data that a server takes, as in GnuTLS."""
+
+_COMPRESSION = {
+    c.COMP_ZLIB: CertificateCompressionAlgorithm.zlib,
+    c.COMP_BROTLI: CertificateCompressionAlgorithm.brotli,
+    c.COMP_ZSTD: CertificateCompressionAlgorithm.zstd,
+}
 
 
 class Settings:
@@ -64,6 +71,9 @@ class Settings:
         self._max_early_data = DEFAULT_EARLY_DATA
         self._replay_guard: ReplayGuard | None = None
         self._early_data_window = 10.0
+        self._compression: tuple[CertificateCompressionAlgorithm, ...] = (
+            self._base.certificate_compression
+        )
 
     def credentials_set(self, credentials: CertificateCredentials | PskCredentials) -> None:
         """Use these credentials; those of the other kind stay as they are.
@@ -100,6 +110,32 @@ class Settings:
         self._protocols = tuple(
             each.encode() if isinstance(each, str) else each for each in protocols
         )
+
+    def compress_certificate_set_methods(self, methods: Iterable[int]) -> None:
+        """Let certificates be compressed on their way, in both directions (RFC 8879).
+
+        Args:
+            methods: COMP_ZLIB, COMP_BROTLI, COMP_ZSTD, favourites first; none of them
+                for no compression, as it is without this call.
+
+        Raises:
+            SessionError: E_INVALID_REQUEST for what is no method,
+                E_UNIMPLEMENTED_FEATURE for one that cannot be had here.
+        """
+        algorithms = []
+        for method in methods:
+            algorithm = _COMPRESSION.get(method)
+            if algorithm is None:
+                raise SessionError(
+                    codes.E_INVALID_REQUEST, f"no way to compress has the number {method}"
+                )
+            if algorithm not in compressors():
+                raise SessionError(
+                    codes.E_UNIMPLEMENTED_FEATURE,
+                    f"{algorithm.name} is not installed: see postshake[compression]",
+                )
+            algorithms.append(algorithm)
+        self._compression = tuple(algorithms)
 
     def certificate_server_set_request(self, mode: int) -> None:
         """Server: CERT_IGNORE, CERT_REQUEST or CERT_REQUIRE a client's certificate.

@@ -61,6 +61,8 @@ class SSLContext(ssl.SSLContext):
     - `reauth_callback` chooses the certificate for a server's request;
     - `verifier` judges peers in the place of the trusted certificates;
     - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
+    - `certificate_compression` names what may make certificates shorter, favourites first:
+      "zlib", "brotli", "zstd" (RFC 8879);
     - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`.
     """
 
@@ -85,6 +87,7 @@ class SSLContext(ssl.SSLContext):
     _ticket_keys: TicketKeys
     _counters: dict[str, int]
     _configs: dict[Any, Any]
+    certificate_compression: tuple[str, ...]
     recorder: Callable[[Role], Recording] | None
     _version: int
     _lock: threading.Lock
@@ -115,6 +118,7 @@ class SSLContext(ssl.SSLContext):
         self._own_verifier = None
         self._reauth_callback = None
         self._forbidden = frozenset({b"h2", b"h3"})
+        self.certificate_compression = ()
         self.recorder = None
         self._version = 0  # counts changes of what is kept here
         self._lock = threading.Lock()

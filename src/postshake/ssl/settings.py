@@ -16,6 +16,7 @@ from ..crypto.groups import supported_groups
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.suites12 import TLS12_SUITES
 from ..errors import UsageError
+from ..pki.compression import compressors_named
 from ..psk import ExternalPsk
 from .errors import ssl_error, translate
 from .verifier import AnyPeer
@@ -137,6 +138,7 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
         context.maximum_version,
         context.post_handshake_auth,
         context.hostname_checks_common_name,
+        tuple(context.certificate_compression),
         context.num_tickets if server_side else 0,
     )
 
@@ -156,6 +158,7 @@ def _common(context: SSLContext) -> dict[str, Any]:
         "alpn_protocols": context._alpn,
         "keylog": context._keylog,
         "reauth_forbidden_alpn": context.reauth_forbidden_alpn,
+        "certificate_compression": compressors_named(context.certificate_compression),
     }
     if context._groups is not None:
         settings["groups"] = context._groups

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..constants import HandshakeType
 from ..values import dataclass
-from .codec import Reader, u16, vec8, vec16, vec24
+from .codec import Reader, u16, u24, vec8, vec16, vec24
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CertificateEntry",
     "CertificateRequest",
     "CertificateVerify",
+    "CompressedCertificate",
     "Finished",
 ]
 
@@ -103,6 +104,41 @@ class Certificate:
         """Write the body."""
         return vec8(self.certificate_request_context) + vec24(
             b"".join([entry.encode() for entry in self.certificate_list])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedCertificate:
+    """A Certificate in fewer bytes (RFC 8879 section 4).
+
+    ::
+
+        CertificateCompressionAlgorithm algorithm;
+        uint24 uncompressed_length;
+        opaque compressed_certificate_message<1..2^24-1>;
+    """
+
+    handshake_type: ClassVar[HandshakeType] = HandshakeType.compressed_certificate
+
+    algorithm: int
+    uncompressed_length: int
+    """How long the body of the Certificate is."""
+    compressed_certificate_message: bytes
+
+    @classmethod
+    def decode(cls, body: bytes) -> CompressedCertificate:
+        """Read a whole message."""
+        reader = Reader(body, "CompressedCertificate")
+        message = cls(reader.u16(), reader.u24(), reader.vec24(min=1))
+        reader.finish()
+        return message
+
+    def encode(self) -> bytes:
+        """Write the body."""
+        return (
+            u16(self.algorithm)
+            + u24(self.uncompressed_length)
+            + vec24(self.compressed_certificate_message)
         )
 
 

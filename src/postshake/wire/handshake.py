@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from ..constants import HandshakeType, name_of
 from ..errors import UnexpectedMessage
-from .auth import Certificate, CertificateRequest, CertificateVerify, Finished
+from .auth import (
+    Certificate,
+    CertificateRequest,
+    CertificateVerify,
+    CompressedCertificate,
+    Finished,
+)
 from .codec import vec24
 from .hello import ClientHello, EncryptedExtensions, ServerHello
 from .later import EndOfEarlyData, KeyUpdate, NewSessionTicket
@@ -33,6 +39,7 @@ Handshake = (
     | Certificate
     | CertificateRequest
     | CertificateVerify
+    | CompressedCertificate
     | Finished
     | KeyUpdate
     | HelloRequest
@@ -115,6 +122,7 @@ _DECODERS: dict[int, Callable[[bytes], Handshake]] = {
     CertificateVerify.handshake_type: CertificateVerify.decode,
     Finished.handshake_type: Finished.decode,
     KeyUpdate.handshake_type: KeyUpdate.decode,
+    CompressedCertificate.handshake_type: CompressedCertificate.decode,
 }
 
 _DECODERS12: dict[int, Callable[[bytes], Handshake]] = {
