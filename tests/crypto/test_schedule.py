@@ -104,6 +104,20 @@ def test_a_missing_input_is_zeros_of_the_hash_length(suite: Suite) -> None:
     ).binder_key(external=True)
 
 
+@every_suite
+def test_without_a_psk_the_first_stage_is_a_constant(suite: Suite) -> None:
+    name, digest = suite.hash_name, hashlib.new(suite.hash_name, b"messages").digest()
+    stages = (
+        HandshakeSecret.without_psk(name, b"shared"),
+        EarlySecret(name).with_shared_secret(b"shared"),
+    )
+    one, other = (stage.master().exporter_master_secret(digest) for stage in stages)
+    assert one == other
+    assert (
+        HandshakeSecret.without_psk(name, b"other").master().exporter_master_secret(digest) != one
+    )
+
+
 def test_psk_and_shared_secret_both_count() -> None:
     secrets = {
         EarlySecret("sha256", psk)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import cache
 from typing import Final
 
 from .hkdf import HASH_LENGTHS, derive_secret, expand_label, extract, first_block
@@ -105,10 +106,21 @@ class EarlySecret(_Stage):
         return HandshakeSecret(self.hash_name, self._salt(), shared_secret)
 
 
+@cache
+def _salt_without_psk(hash_name: str) -> bytes:
+    """Derive what is the same in every handshake without a PSK, and no secret."""
+    return EarlySecret(hash_name)._salt()
+
+
 class HandshakeSecret(_Stage):
     """The second stage, from the key exchange (§7.1)."""
 
     __slots__ = ()
+
+    @classmethod
+    def without_psk(cls, hash_name: str, shared_secret: bytes) -> HandshakeSecret:
+        """Begin where there is no PSK: the first stage is then a constant (§7.1)."""
+        return cls(hash_name, _salt_without_psk(hash_name), shared_secret)
 
     def client_handshake_traffic_secret(self, digest: bytes) -> bytes:
         """Derive the client's secret of the handshake; through ServerHello (§7.1)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import NamedGroup, ProtocolVersion, Role, name_of
-from ..crypto.schedule import EarlySecret, HandshakeSecret, MasterSecret, finished_mac
+from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     DecodeError,
     IllegalParameter,
@@ -44,7 +44,7 @@ from .flow import Flow, ask, expect, expect_one_of
 from .link import Flight, Link
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
-from .psk import Psk, recall, started_at
+from .psk import Psk, handshake_secret, recall, started_at
 
 __all__ = ["client_handshake13"]
 
@@ -113,8 +113,7 @@ def agree_on_keys(
     """Protect what follows with what both ends have now (§7.1)."""
     psk = hellos.psk
     group, shared = complete_exchange(hellos)
-    early_secret = psk.early_secret() if psk is not None else EarlySecret(hellos.suite.hash_name)
-    secret = early_secret.with_shared_secret(shared)
+    secret = handshake_secret(psk, hellos.suite, shared)
     digest = hellos.transcript.digest()
     reading = secret.server_handshake_traffic_secret(digest)
     writing = secret.client_handshake_traffic_secret(digest)

@@ -24,7 +24,8 @@ import hashlib
 
 from ..config import Config
 from ..constants import PskKeyExchangeMode, Role
-from ..crypto.schedule import EarlySecret, finished_mac
+from ..crypto.schedule import EarlySecret, HandshakeSecret, finished_mac
+from ..crypto.suites import Suite
 from ..errors import InternalError
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
@@ -80,6 +81,14 @@ class Psk:
     def early_secret(self) -> EarlySecret:
         """Begin the key schedule with it (§7.1)."""
         return EarlySecret(self.hash_name, self.key)
+
+
+def handshake_secret(psk: Psk | None, suite: Suite, shared: bytes | None) -> HandshakeSecret:
+    """Go on from the PSK, if there is one, with the key exchange's result (§7.1)."""
+    if psk is not None:
+        return psk.early_secret().with_shared_secret(shared)
+    assert shared is not None  # without a PSK there is a key exchange
+    return HandshakeSecret.without_psk(suite.hash_name, shared)
 
 
 def make_binder(psk: Psk, truncated_hello: bytes, before: Transcript | None) -> bytes:

@@ -10,7 +10,7 @@ from ..constants import (
     name_of,
 )
 from ..crypto.groups import answer_share
-from ..crypto.schedule import EarlySecret, HandshakeSecret, MasterSecret, finished_mac
+from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
@@ -69,7 +69,7 @@ from .link import Flight, Link
 from .negotiate import choose_alpn
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
-from .psk import recall, started_at
+from .psk import handshake_secret, recall, started_at
 from .server_hellos import Hellos, enter_compatibility
 
 __all__ = ["choose_protocol", "judge_client", "name_asked_for", "server_handshake13"]
@@ -234,8 +234,7 @@ def send_server_hello(
     link.send(flight)
     if not hellos.retried:
         enter_compatibility(link, hellos.client_hello)
-    early_secret = psk.early_secret() if psk is not None else EarlySecret(suite.hash_name)
-    secret = early_secret.with_shared_secret(shared)
+    secret = handshake_secret(psk, suite, shared)
     digest = hellos.transcript.digest()
     writing = secret.server_handshake_traffic_secret(digest)
     reading = secret.client_handshake_traffic_secret(digest)
