@@ -204,6 +204,21 @@ AGAIN = {
     ),
 }
 
+STARTTLS = "test_starttls.py"
+IN_THE_CLEAR = {
+    f"{name}, {protocol}": _row(
+        *(STARTTLS, protocol.lower(), "connect[{}]"),
+        *("connect_as_nobody[{}]" if known else None, library),
+    )
+    for name, protocol, known, library in (
+        ("exim", "SMTP", True, "smtplib"),
+        ("dovecot", "IMAP", True, "imaplib"),
+        ("dovecot", "POP3", True, "poplib"),
+        ("slapd", "LDAP", True, None),
+        ("prosody", "XMPP", False, None),
+    )
+}
+
 TABLES = (
     Table(
         "Reauth: their clients, our server",
@@ -231,6 +246,14 @@ TABLES = (
         "age, we by configuration or by the guard against replay.",
         ("resumes", "external PSK", "and reauth", "0-RTT accepted", "0-RTT refused"),
         AGAIN,
+    ),
+    Table(
+        "STARTTLS",
+        "`postshake connect --starttls`, with a certificate in the handshake, of which the "
+        "server then says whose it was (prosody knows nobody); and the standard library's "
+        "clients with a context of `postshake.ssl`.",
+        ("`postshake connect`", "as nobody", "smtplib, imaplib, poplib"),
+        IN_THE_CLEAR,
     ),
 )
 
