@@ -54,7 +54,8 @@ from ..pki.identity import Identity
 from ..session12 import Session12
 from ..tickets import Ticket
 from .answers import conclude
-from .errands import AsyncAnswerer, Errands
+from .carrier import Carrier
+from .errands import AsyncAnswerer
 from .sockets import OverStream, Transport
 
 __all__ = ["TLSStream"]
@@ -64,7 +65,7 @@ PIECE = 64 * 1024  # of what is sent: sealed and sent in turn, so that answers n
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
-class TLSStream(Errands, ByteStream):
+class TLSStream(Carrier, ByteStream):
     """TLS over a transport, for any number of tasks.
 
     `open_tls_stream` and `serve_tls` make one over TCP; `over` puts one on any stream of
@@ -95,12 +96,9 @@ class TLSStream(Errands, ByteStream):
         session: Ticket | Session12 | None = None,
     ) -> None:
         connection = Connection(config, server_name, session=session)
-        super().__init__(connection, answer, on_event)
-        self.transport = transport
+        super().__init__(transport, connection, answer, on_event)
         self._max_unread = max_unread
-        self._reading, self._writing = anyio.Lock(), anyio.Lock()
-        self._unsent = memoryview(b"")
-        self._shaken = self._closed = False
+        self._shaken = False
 
     def __repr__(self) -> str:
         return f"<TLSStream {self.connection!r}{' closed' if self._closed else ''}>"
@@ -318,115 +316,6 @@ class TLSStream(Errands, ByteStream):
                             await self.transport.receive()
         finally:
             await self.transport.aclose()
-
-    # --- moving bytes
-
-    async def _move(self, done: Callable[[], bool]) -> None:
-        """Bring things forward: answer what is asked, or wait for bytes from the peer.
-
-        Args:
-            done: whether somebody else has done it meanwhile.
-        """
-        if self._questions or self._requests:
-            await self._settle()
-            if done():
-                return
-        async with self._reading:
-            if done() or self._questions or self._requests:
-                return
-            await self._take()
-        if self._questions or self._requests:
-            await self._settle()
-
-    async def _take(self) -> None:
-        connection = self.connection
-        due = connection.next_deadline()
-        data: bytes | None = None
-        ended = False
-        with anyio.move_on_after(None if due is None else due - connection.config.clock()) as scope:
-            try:
-                data = await self._receive()
-            except anyio.EndOfStream:
-                ended = True
-        if scope.cancelled_caught:
-            await self._advance(connection.check_deadlines)
-        elif ended:
-            await self._advance(connection.receive_eof)
-        elif data is not None:
-            await self._advance(connection.receive_data, data)
-
-    async def _receive(self) -> bytes:
-        """Wait for bytes, and send what still waits at the same time.
-
-        One after the other, two ends that both wait to send would wait for ever.
-        """
-        if not self._has_output:
-            return await self.transport.receive()
-        data = b""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._flush)
-            with contextlib.suppress(anyio.EndOfStream):
-                data = await self.transport.receive()
-            group.cancel_scope.cancel()
-        if not data:
-            raise anyio.EndOfStream
-        return data
-
-    async def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
-        """Let the engine take a step; send what it has to say, sort what it brought."""
-        try:
-            step(*arguments)
-        except PostshakeError:
-            self._sort()
-            with contextlib.suppress(OSError, anyio.BrokenResourceError):  # the reason matters more
-                await self._send_now()
-            raise
-        self._sort()
-        if self._has_output:
-            await self._send_now()
-
-    @property
-    def _has_output(self) -> bool:
-        """Whether bytes wait that nobody is sending: a sender takes what others queue, too."""
-        waits = bool(self._unsent) or self.connection.has_data_to_send
-        return waits and not self._writing.locked()
-
-    async def _send_now(self) -> None:
-        """Send what can be sent without waiting; the rest leaves with whatever call comes."""
-        if self._writing.locked():
-            return
-        connection = self.connection
-        while self._unsent or connection.has_data_to_send:
-            if not self._unsent:
-                self._unsent = memoryview(connection.data_to_send())
-            sent = self.transport.send_now(self._unsent)
-            if sent is None:
-                await self._flush()
-                return
-            if not sent:
-                return
-            self._unsent = self._unsent[sent:]
-
-    async def _flush(self) -> None:
-        async with self._writing:
-            await self._send_rest()
-
-    async def _send_rest(self) -> None:
-        """Send all that waits; whoever calls this has the lock for writing."""
-        connection = self.connection
-        while True:
-            if not self._unsent:
-                if not connection.has_data_to_send:
-                    return
-                self._unsent = memoryview(connection.data_to_send())
-            sent = await self.transport.send_some(self._unsent)
-            self._unsent = self._unsent[sent:]
-
-    def _check(self) -> None:
-        if self.connection.failure is not None:
-            raise self.connection.failure
-        if self._closed:
-            raise anyio.ClosedResourceError
 
 
 _VERSIONS = {ProtocolVersion.TLS13: "TLSv1.3", ProtocolVersion.TLS12: "TLSv1.2"}

@@ -23,7 +23,7 @@ from ..errors import (
 )
 from .deframer import MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
-from .protection import Epoch, Inbound, Outbound, Pile
+from .protection import Epoch, Inbound, Outbound, Pile, no_content
 from .protection12 import Inbound12, Outbound12
 
 __all__ = ["PaddingPolicy", "RecordLayer"]
@@ -305,14 +305,14 @@ class RecordLayer:
                 section="5.2",
             )
         elif not content:
-            raise _empty(content_type)
+            raise no_content(content_type)
 
     def _plain_record(self, header: bytes, body: bytes | memoryview) -> tuple[int, bytes] | None:
         """Judge a record that is not protected; None when it is dropped."""
         inbound = self.inbound
         content_type = header[0]
         if isinstance(inbound, Inbound12):
-            return self._record12(inbound, header, body)
+            return inbound.take(header, body)
         if content_type == _CHANGE_CIPHER_SPEC:
             self._drop_change_cipher_spec(body)
             return None
@@ -338,34 +338,12 @@ class RecordLayer:
                 section="5",
             )
         if not body:
-            raise _empty(content_type)
+            raise no_content(content_type)
         if not inbound.protected:
             inbound.sequence += 1
             if content_type == _HANDSHAKE:
                 self.skip_early_data = 0  # the second ClientHello follows all early data
         return content_type, bytes(body)
-
-    def _record12(
-        self, inbound: Inbound12, header: bytes, body: bytes | memoryview
-    ) -> tuple[int, bytes]:
-        """Judge a record of TLS 1.2, protected or not (RFC 5246 section 6.2)."""
-        if inbound.protected:
-            record = inbound.open(header, body)
-        elif header[0] == _APPLICATION_DATA:
-            raise UnexpectedMessage(
-                "expected handshake records, got application data before any key",
-                section="RFC 5246, 6.2.1",
-            )
-        elif len(body) > MAX_PLAINTEXT:
-            raise RecordOverflow(
-                f"plaintext record: expected at most {MAX_PLAINTEXT} bytes, got {len(body)}",
-                section="RFC 5246, 6.2.1",
-            )
-        else:
-            record = header[0], bytes(body)
-        if not record[1]:
-            raise _empty(header[0])
-        return record
 
     def _drop_change_cipher_spec(self, body: bytes | memoryview) -> None:
         if not self.ccs_allowed or bytes(body) != b"\x01":
@@ -402,9 +380,3 @@ class RecordLayer:
         if padding < 0:
             raise InternalError(f"the padding policy: expected 0 or more, got {padding}")
         return min(padding, self.max_fragment_out - length)
-
-
-def _empty(content_type: int) -> UnexpectedMessage:
-    return UnexpectedMessage(
-        f"expected content in a record of type {content_type}, got none", section="5.1"
-    )

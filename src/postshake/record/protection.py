@@ -59,7 +59,7 @@ from ..crypto.suites import TAG_LENGTH, Aead, Suite
 from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
 from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, SMALL
 
-__all__ = ["MAX_GENERATION", "Epoch", "Inbound", "Outbound", "Pile"]
+__all__ = ["MAX_GENERATION", "Epoch", "Inbound", "Outbound", "Pile", "no_content"]
 
 MAX_GENERATION = 2**48 - 1
 """The most KeyUpdates that we send in a connection (RFC 9846, Key and IV Update)."""
@@ -387,3 +387,10 @@ def _no_key(nonce: bytes, data: bytes | memoryview, header: bytes) -> bytes:
 
 def _used_up(what: str) -> InternalError:
     return InternalError(f"{what}: all 2**64 sequence numbers of this key are used up")
+
+
+def no_content(content_type: int) -> UnexpectedMessage:
+    """Tell of a record without content, where there must be some (§5.1)."""
+    return UnexpectedMessage(
+        f"expected content in a record of type {content_type}, got none", section="5.1"
+    )

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 from cryptography.exceptions import InvalidTag
 
+from ..constants import ContentType
 from ..crypto.suites import TAG_LENGTH
 from ..crypto.suites12 import Suite12
-from ..errors import BadRecordMac, InternalError, RecordOverflow
+from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
 from .deframer import MAX_PLAINTEXT
-from .protection import Epoch, Inbound, Outbound
+from .protection import Epoch, Inbound, Outbound, no_content
 
 __all__ = ["Inbound12", "Outbound12"]
 
@@ -114,6 +115,32 @@ class Inbound12(Inbound):
     def update(self) -> None:
         """Refuse: TLS 1.2 has no key updates."""
         raise InternalError("key update: TLS 1.2 has none")
+
+    def take(self, header: bytes, body: bytes | memoryview) -> tuple[int, bytes]:
+        """Judge a record, protected or not: its content type and content (RFC 5246 section 6.2).
+
+        Raises:
+            UnexpectedMessage: application data before any key, or no content at all.
+            RecordOverflow: the content is longer than allowed.
+            BadRecordMac: it does not authenticate.
+        """
+        if self.protected:
+            record = self.open(header, body)
+        elif header[0] == ContentType.application_data:
+            raise UnexpectedMessage(
+                "expected handshake records, got application data before any key",
+                section="RFC 5246, 6.2.1",
+            )
+        elif len(body) > MAX_PLAINTEXT:
+            raise RecordOverflow(
+                f"plaintext record: expected at most {MAX_PLAINTEXT} bytes, got {len(body)}",
+                section="RFC 5246, 6.2.1",
+            )
+        else:
+            record = header[0], bytes(body)
+        if not record[1]:
+            raise no_content(header[0])
+        return record
 
     def open(self, header: bytes, body: bytes | memoryview) -> tuple[int, bytes]:
         """Open one protected record of any type: its content type and content.
