@@ -25,6 +25,10 @@ NOT_OURS = {
     # finite-field Diffie-Hellman
     "ThreadedTests.test_dh_params",
 }
+if sys.version_info >= (3, 13):
+    NOT_OURS -= {"SimpleBackgroundTests.test_bio_handshake"}  # looks no more
+    # short keys, keys without an identity, hints
+    NOT_OURS |= {"ThreadedTests.test_psk", "ThreadedTests.test_psk_tls1_3"}
 PROGRAM = Path(__file__).with_name("cpython.py")
 
 
@@ -36,8 +40,8 @@ def test_cpythons_tests_pass():
         there = False
     if not there:
         pytest.skip("this Python came without its tests")
-    if sys.version_info >= (3, 12):
-        pytest.skip("the list is for the tests of Python 3.11")
+    if sys.version_info >= (3, 14):
+        pytest.skip("the list is for the tests of Python 3.11 to 3.13")
     done = subprocess.run(
         [sys.executable, str(PROGRAM)],
         env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},

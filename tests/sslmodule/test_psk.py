@@ -47,3 +47,14 @@ def test_one_has_not(version):
     pair = Memory(server, client)
     results = pair.run(pair.client.do_handshake, pair.server.do_handshake)
     assert any(isinstance(result, ours.SSLError) for result in results)
+
+
+@pytest.mark.parametrize(
+    ("identity", "key", "why"),
+    [(None, KEY, "without an identity"), ("sensor7", bytes(15), "at least 16 bytes")],
+)
+def test_a_key_that_will_not_do(identity, key, why):
+    _, client, _ = contexts(ours.TLSVersion.TLSv1_3)
+    client.set_psk_client_callback(lambda hint: (identity, key))
+    with pytest.raises(ValueError, match=why):
+        client.wrap_bio(ours.MemoryBIO(), ours.MemoryBIO(), server_hostname="server")

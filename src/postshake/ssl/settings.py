@@ -188,8 +188,10 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
     assert isinstance(config, ClientConfig)
     assert context._psk_client is not None
     identity, key = context._psk_client(None)
-    if identity is None or not key:
+    if not key:
         return config
+    if identity is None:
+        raise ValueError("the callback gave a key without an identity")
     try:
         return replace(config, psks=(ExternalPsk(identity.encode(), bytes(key)),))
     except UsageError as error:

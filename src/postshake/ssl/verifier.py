@@ -17,6 +17,7 @@ from ..constants import Role
 from ..errors import CertificateError, CertificateRevoked, NameMismatch, UnknownCA
 from ..pki.names import matches_host, normalize_server_name
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from .strict import check_strictly
 
 __all__ = ["AnyPeer", "ContextVerifier"]
 
@@ -72,6 +73,7 @@ class ContextVerifier:
         self._check_chain = (
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
         )
+        self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
         self._common_names = common_names
 
     def verify(self, peer: PeerChain) -> VerifiedChain:
@@ -88,6 +90,8 @@ class ContextVerifier:
             chain = self._chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
+        if self._strict:
+            check_strictly(chain.certificates)
         self._check_name(peer)
         self._check_revocation(chain, peer.at)
         return chain
