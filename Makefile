@@ -10,9 +10,9 @@
 #   make clean    remove .venv, caches and builds
 #
 # make test ARGS="-k reauth -n 0" passes ARGS to pytest; PYTHON=... chooses the
-# interpreter.
+# interpreter, and VENV=.venv-3.13, say, a place of its own for it.
 
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))
@@ -51,7 +51,7 @@ format: $(VENV)/.group-lint
 	$(BIN)/python -m ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps, so that the second time costs nothing. A failed step leaves none.

@@ -185,7 +185,9 @@ class _FirstInit:
     __slots__ = ()
 
     def __get__(self, value: object, cls: type) -> Any:
-        spec: _Spec = cls.__value_spec__  # type: ignore[attr-defined]
+        # `inspect` of Python 3.13 asks as if the class were an object of its own
+        owner: Any = value if isinstance(value, type) else cls
+        spec: _Spec = owner.__value_spec__
         method = _write_init(spec)
         spec.owner.__init__ = method  # type: ignore[misc]
         return method if value is None else method.__get__(value, cls)

@@ -536,13 +536,18 @@ async def test_handshakes_that_fail():
         assert (await reader.read())[:1] == b"\x15"
         writer.close()
 
+    gone = asyncio.Event()
+
     async def silent(reader, writer):
-        await reader.read()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
         writer.close()
+        gone.set()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     with pytest.raises(TimeoutError):
         await visit(server.sockets[0].getsockname()[1], handshake_time=0.1)
+    await gone.wait()
     server.close()
 
 
