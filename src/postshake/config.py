@@ -252,6 +252,9 @@ class ServerConfig(Config):
     chosen_elsewhere: bool = False
     """Whether whoever answers `ChooseCredential` brings credentials of its own, so
     that `credentials` may be empty."""
+    prefer_client_suites: bool = False
+    """Whether the cipher suite is chosen in the client's order, not in ours: a telephone
+    without AES in its processor knows why it likes ChaCha20 better."""
     alpn_mismatch_is_fatal: bool = True
     """Whether a client that speaks none of `alpn_protocols` is refused (RFC 7301 section 3.2).
     Otherwise no application protocol is agreed on."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.constants import NamedGroup
-from postshake.protocol.negotiate import choose_alpn, choose_first, choose_group
+from postshake.protocol.negotiate import choose_alpn, choose_first, choose_group, common_suites
 
 X, P, Q = NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1
 HYBRID = NamedGroup.X25519MLKEM768
@@ -73,3 +73,11 @@ def test_the_application_protocol(
     ours: list[bytes], theirs: list[bytes], chosen: bytes | None
 ) -> None:
     assert choose_alpn(ours, theirs) == chosen
+
+
+@pytest.mark.parametrize(
+    ("client_first", "common"), [(False, [0x1303, 0x1301]), (True, [0x1301, 0x1303])]
+)
+def test_the_suites_in_common(client_first: bool, common: list[int]) -> None:
+    ours, theirs = [0x1303, 0x1302, 0x1301], [0x0A0A, 0x1301, 0x1303]
+    assert common_suites(ours, theirs, client_first=client_first) == common

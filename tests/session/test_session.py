@@ -26,7 +26,7 @@ from postshake.session import (
     codes,
 )
 from postshake.session import constants as c
-from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate
+from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
 
 TRUSTED = [authority().certificate]
 
@@ -771,3 +771,18 @@ def test_after_its_goodbye_a_client_cannot_answer():
     client.bye(c.SHUT_WR)
     failed(codes.E_INVALID_REQUEST, client.reauth)
     failed(codes.E_SESSION_EOF, server.reauth)
+
+
+@pytest.mark.parametrize(
+    ("option", "chosen"), [("", 0x1303), (":%SERVER_PRECEDENCE", 0x1301)], ids=["client", "server"]
+)
+@pairings("ours-ours", "ours-gnutls", "gnutls-ours")
+def test_whose_favourite_suite_is_taken(kind, option, chosen):
+    alone = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL"
+    client = Setup(priority=f"{alone}:+CHACHA20-POLY1305:+AES-128-GCM")
+    server = Setup(priority=f"{alone}:+AES-128-GCM:+CHACHA20-POLY1305{option}")
+    pair = Pair(kind, client, server).handshake()
+    hello = b"".join(pair.down.writes)
+    at = 5 + 4 + 2 + 32
+    at += 1 + hello[at]
+    assert int.from_bytes(hello[at : at + 2]) == chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 from tests.sslmodule.scripts import Script
@@ -168,6 +168,14 @@ def ciphers() -> Iterator[Script]:
             only12 | {"ciphers": second},
             ("shake", "cipher", "facts"),
         )
+    for whose, off in (("server", ()), ("client", ("OP_CIPHER_SERVER_PREFERENCE",))):
+        for first, second in permutations(texts[:3], 2):
+            yield Script(
+                f"cipher-{whose}-first-{first}-{second}",
+                {"ciphers": f"{first}:{second}", "no options": off},
+                only12 | {"ciphers": f"{second}:{first}"},
+                ("shake", "cipher", "facts"),
+            )
     for curve in ("prime256v1", "secp384r1", "X25519", "nonsense"):
         for version in BOTH:
             yield Script(

@@ -132,6 +132,8 @@ def context_for(
         context.maximum_version = getattr(module.TLSVersion, high)
     for option in settings.get("options", ()):
         context.options |= getattr(module, option)
+    for option in settings.get("no options", ()):
+        context.options &= ~getattr(module, option)
     if "alpn" in settings:
         context.set_alpn_protocols(list(settings["alpn"]))
     if "ciphers" in settings:

@@ -1,7 +1,7 @@
 """What two ends agree on: pure choices from what each has (§4.1.1).
 
-The server chooses, by its own order of preference. None means that nothing is in
-common; what that costs is the caller's to say.
+The server chooses, by its own order of preference unless it is told to go by the client's.
+None means that nothing is in common; what that costs is the caller's to say.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ from collections.abc import Collection, Sequence
 
 from ..constants import NamedGroup
 
-__all__ = ["choose_alpn", "choose_first", "choose_group"]
+__all__ = ["choose_alpn", "choose_first", "choose_group", "common_suites"]
 
 
 def choose_first(ours: Sequence[int], theirs: Collection[int]) -> int | None:
     """Return the first of ours that they have too."""
     return next((code for code in ours if code in theirs), None)
+
+
+def common_suites(ours: Sequence[int], theirs: Sequence[int], *, client_first: bool) -> list[int]:
+    """Return the cipher suites in common, to be preferred first (§4.1.1)."""
+    first, others = (theirs, ours) if client_first else (ours, theirs)
+    return [code for code in first if code in others]
 
 
 def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[int]) -> int | None:

@@ -20,6 +20,7 @@ from ..wire.extensions import (
 )
 from ..wire.hello import ClientHello
 from .flow import Flow, ask
+from .negotiate import common_suites
 from .psk import Psk, judge_again, make_binder
 from .transcript import Transcript
 
@@ -125,12 +126,12 @@ def open_ticket(config: ServerConfig, ticket: bytes) -> TicketState | None:
 
 
 def suites_for(config: ServerConfig, hello: ClientHello, psk: Psk) -> list[Suite]:
-    """Return the suites in common that have the PSK's hash, our favourites first."""
-    return [
-        TLS13_SUITES[code]
-        for code in config.cipher_suites
-        if code in hello.cipher_suites and TLS13_SUITES[code].hash_name == psk.hash_name
-    ]
+    """Return the suites in common that have the PSK's hash, to be preferred first."""
+    common = common_suites(
+        config.cipher_suites, hello.cipher_suites, client_first=config.prefer_client_suites
+    )
+    suites = [TLS13_SUITES[code] for code in common]
+    return [suite for suite in suites if suite.hash_name == psk.hash_name]
 
 
 def choose_suite(config: ServerConfig, hello: ClientHello, psk: Psk) -> Suite:

@@ -42,7 +42,7 @@ from .early_data import skip_early_data
 from .flow import Flow, expect_one_of
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import choose_first, choose_group
+from .negotiate import choose_group, common_suites
 from .psk import Psk
 from .psk_server import choose_psk, choose_suite
 from .server_hellos12 import choose_version
@@ -134,13 +134,15 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
             section="4.1.2",
         )
     check_presence(hello.extensions)
-    code = choose_first(config.cipher_suites, hello.cipher_suites)
-    if code is None:
+    common = common_suites(
+        config.cipher_suites, hello.cipher_suites, client_first=config.prefer_client_suites
+    )
+    if not common:
         raise NegotiationError(
             "no cipher suite in common: the client offers "
             + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
         )
-    return TLS13_SUITES[code]
+    return TLS13_SUITES[common[0]]
 
 
 def check_presence(extensions: Extensions) -> None:

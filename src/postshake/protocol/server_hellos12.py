@@ -22,7 +22,7 @@ from ..wire.extensions import (
     SupportedVersionsClientHello,
 )
 from ..wire.hello import DOWNGRADE_TLS12, ClientHello
-from .negotiate import choose_first
+from .negotiate import choose_first, common_suites
 from .offer12 import UNCOMPRESSED, groups12
 
 __all__ = [
@@ -154,12 +154,11 @@ def check_renegotiation_info(extensions: Extensions) -> None:
 
 
 def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]:
-    """Return the suites in common, ours first."""
-    common = [
-        code
-        for code in config.cipher_suites12
-        if code in hello.cipher_suites and is_usable(config, TLS12_SUITES[code])
-    ]
+    """Return the suites in common, to be preferred first."""
+    shared = common_suites(
+        config.cipher_suites12, hello.cipher_suites, client_first=config.prefer_client_suites
+    )
+    common = [code for code in shared if is_usable(config, TLS12_SUITES[code])]
     if not common:
         raise NegotiationError(
             "no TLS 1.2 cipher suite in common: the client offers "

@@ -125,6 +125,7 @@ def _server_config(session: Session, priorities: Priorities) -> ServerConfig:
         raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, what)
     keys = session._ticket_keys if not session._without_tickets else None
     settings: dict[str, Any] = {
+        "prefer_client_suites": "SERVER_PRECEDENCE" not in priorities.options,
         "tickets12": keys is not None and not session.flags & c.NO_TICKETS_TLS12,
         "tickets": c.DEFAULT_TICKETS if keys and not session.flags & c.NO_AUTO_SEND_TICKET else 0,
         "session_lifetime12": session._ticket_lifetime,

@@ -215,5 +215,6 @@ def _server(context: SSLContext) -> ServerConfig:
         ticket_keys=context._ticket_keys,
         tickets12=tickets,
         psk_lookup=context._psk_lookup,
+        prefer_client_suites=not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )
