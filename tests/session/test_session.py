@@ -11,6 +11,7 @@ import pytest
 from postshake.config import AuthRequest, Config
 from postshake.constants import AlertDescription
 from postshake.pki.credential import Credential
+from postshake.protocol import offer12
 from postshake.record.limits import Limits
 from postshake.session import (
     CLIENT,
@@ -26,6 +27,7 @@ from postshake.session import (
     codes,
 )
 from postshake.session import constants as c
+from postshake.wire.extensions import UnknownExtension
 from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
 
 TRUSTED = [authority().certificate]
@@ -786,3 +788,37 @@ def test_whose_favourite_suite_is_taken(kind, option, chosen):
     at = 5 + 4 + 2 + 32
     at += 1 + hello[at]
     assert int.from_bytes(hello[at : at + 2]) == chosen
+
+
+@pairings("ours-ours", "ours-gnutls", "gnutls-ours")
+def test_a_fallback_that_was_not_needed(kind):
+    """RFC 7507: the server could have done better."""
+    old = Setup(priority="NORMAL:-VERS-ALL:+VERS-TLS1.2:%FALLBACK_SCSV")
+    pair = Pair(kind, old, Setup(priority="NORMAL"))
+    pair.client.handshake()
+    code = pair.server.handshake()
+    assert code == codes.E_INAPPROPRIATE_FALLBACK
+    pair.server.alert_send_appropriate(code)
+    assert pair.client.handshake() == codes.E_FATAL_ALERT_RECEIVED
+    assert pair.client.alert() == AlertDescription.inappropriate_fallback
+
+
+@pytest.mark.parametrize(
+    ("flags", "option", "ticket"),
+    [(0, "", True), (c.NO_TICKETS_TLS12, "", False), (0, ":%NO_TICKETS_TLS12", False)],
+)
+def test_no_tickets_in_tls12(flags, option, ticket):
+    priority = f"NORMAL:-VERS-ALL:+VERS-TLS1.2{option}"
+    server = Setup(flags=flags, priority=priority, ticket_key=bytes(64))
+    pair = Pair("ours-ours", Setup(priority="NORMAL"), server).handshake()
+    assert bool(pair.server.of("NewSessionTicket12")) is ticket
+
+
+def test_peers_without_a_session_hash_can_be_refused(monkeypatch):
+    unknown = UnknownExtension(0x1234, b"")
+    monkeypatch.setattr(offer12, "ExtendedMasterSecret", lambda: unknown)
+    priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2"
+    for option, expected in (("", (0, 0)), (":%FORCE_SESSION_HASH", None)):
+        pair = Pair("ours-ours", Setup(priority=priority), Setup(priority=priority + option))
+        answers = pair.run(pair.client.handshake, pair.server.handshake)
+        assert answers == expected if expected else answers[1] < 0

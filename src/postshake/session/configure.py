@@ -94,6 +94,7 @@ def _common(session: Session, priorities: Priorities) -> dict[str, Any]:
         # a session resumed needs a key exchange, as GnuTLS has it
         "psk_modes": modes or (() if session._without_tickets else (_MODES[0][0],)),
         "certificate_compression": session._compression,
+        "require_extended_master_secret": "FORCE_SESSION_HASH" in priorities.options,
         "send_alerts": False,
     }
 
@@ -112,6 +113,7 @@ def _client_config(session: Session, priorities: Priorities) -> ClientConfig:
         post_handshake_auth=session._offers_reauth,
         key_shares=shares,
         request_status=session._certificates is not None and not session._without_ocsp,
+        is_fallback="FALLBACK_SCSV" in priorities.options,
         middlebox_compatibility="DISABLE_TLS13_COMPAT_MODE" not in priorities.options,
     )
 
@@ -126,7 +128,7 @@ def _server_config(session: Session, priorities: Priorities) -> ServerConfig:
     keys = session._ticket_keys if not session._without_tickets else None
     settings: dict[str, Any] = {
         "prefer_client_suites": "SERVER_PRECEDENCE" not in priorities.options,
-        "tickets12": keys is not None and not session.flags & c.NO_TICKETS_TLS12,
+        "tickets12": keys is not None and not session._without_tickets12,
         "tickets": c.DEFAULT_TICKETS if keys and not session.flags & c.NO_AUTO_SEND_TICKET else 0,
         "session_lifetime12": session._ticket_lifetime,
         "ticket_lifetime": session._ticket_lifetime,

@@ -144,6 +144,7 @@ _CODES: tuple[tuple[type[errors.PostshakeError], int], ...] = (
     (errors.DecryptError, codes.E_DECRYPTION_FAILED),
     (errors.MessageTooLarge, codes.E_HANDSHAKE_TOO_LARGE),
     (errors.TooMuch, codes.E_TOO_MANY_HANDSHAKE_PACKETS),
+    (errors.InappropriateFallback, codes.E_INAPPROPRIATE_FALLBACK),
     (errors.UnsupportedVersion, codes.E_UNSUPPORTED_VERSION_PACKET),
     (errors.NoApplicationProtocol, codes.E_NO_APPLICATION_PROTOCOL),
     (errors.UnrecognizedName, codes.E_UNRECOGNIZED_NAME),

@@ -6,7 +6,9 @@ A string starts with a level, such as ``NORMAL``, and goes on with words that ad
     NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-X25519:%SERVER_PRECEDENCE
 
 The orders of preference inside a level are our own. Words for what GnuTLS has and we
-have not, such as ``AES-128-CBC``, are known and change nothing.
+have not, such as ``AES-128-CBC``, are known and change nothing. Of the options these have
+an effect: ``SERVER_PRECEDENCE``, ``NO_TICKETS``, ``NO_TICKETS_TLS12``, ``NO_STATUS_REQUEST``,
+``FORCE_SESSION_HASH``, ``FALLBACK_SCSV`` and ``DISABLE_TLS13_COMPAT_MODE``.
 """
 
 from __future__ import annotations

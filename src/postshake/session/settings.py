@@ -204,6 +204,10 @@ class Settings:
         return bool(self.flags & c.NO_TICKETS) or self._has_option("NO_TICKETS")
 
     @property
+    def _without_tickets12(self) -> bool:
+        return bool(self.flags & c.NO_TICKETS_TLS12) or self._has_option("NO_TICKETS_TLS12")
+
+    @property
     def _without_ocsp(self) -> bool:
         return bool(self.flags & c.NO_STATUS_REQUEST) or self._has_option("NO_STATUS_REQUEST")
 
