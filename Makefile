@@ -2,6 +2,7 @@
 #
 #   make demo     watch a client step up over a real TLS 1.3 connection
 #   make test     every test (peers that are not installed are skipped)
+#   make soak     the property tests, with other examples each time, and many
 #   make lint     ruff and mypy --strict
 #   make bench    speed against the floor of primitives and against ssl
 #   make bench-full  longer, with how costs grow; JSON and a plot in build/
@@ -22,7 +23,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
 
-.PHONY: demo test lint docs bench bench-full format clean
+.PHONY: demo test soak lint docs bench bench-full format clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.package
@@ -30,6 +31,10 @@ demo: $(VENV)/.package
 
 test: $(VENV)/.group-test
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+# what takes examples; the rest would only be the same again
+soak: $(VENV)/.group-test
+	POSTSHAKE_EXAMPLES=soak $(BIN)/python -m pytest -n auto -m hypothesis $(ARGS)
 
 lint: $(VENV)/.group-lint
 	$(BIN)/python -m ruff check .

@@ -1,6 +1,7 @@
 """Runs CPython's own tests of `ssl` with our module in its place.
 
-A program, for a process of its own. Prints the name of each test that did not pass.
+A program, for a process of its own. Prints the name of each test that did not pass; of
+those named on the command line, if there are any.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import postshake.ssl as ours
 __all__ = ["run"]
 
 
-def run(left_out: set[str]) -> list[str]:
-    """Run all tests but these; return the names of those that fail."""
+def run(wanted: set[str]) -> list[str]:
+    """Run these tests, or all of them; return the names of those that fail."""
     for name in dir(standard):  # the tests look at private names too
         if not hasattr(ours, name):
             setattr(ours, name, getattr(standard, name))
@@ -30,7 +31,7 @@ def run(left_out: set[str]) -> list[str]:
     suite = unittest.TestSuite(
         test
         for test in _flat(unittest.defaultTestLoader.loadTestsFromModule(tests))
-        if test.id().partition("test_ssl.")[2] not in left_out
+        if not wanted or test.id().partition("test_ssl.")[2] in wanted
     )
     result = unittest.TextTestRunner(stream=io.StringIO()).run(suite)
     failed = [*result.failures, *result.errors]

@@ -42,14 +42,24 @@ def test_cpythons_tests_pass():
         pytest.skip("this Python came without its tests")
     if sys.version_info >= (3, 14):
         pytest.skip("the list is for the tests of Python 3.11 to 3.13")
+    ran, failed, said = run()
+    assert ran > 150
+    extra = failed - NOT_OURS
+    if extra:  # these tests open many ports, and on a busy machine one may go to somebody else
+        _, again, said = run(*extra)
+        failed -= extra - again
+    assert failed == NOT_OURS, said
+
+
+def run(*names: str) -> tuple[int, set[str], str]:
+    """Run these tests, or all: how many ran, which failed, and why."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAM)],
+        [sys.executable, str(PROGRAM), *names],
         env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    ran = next(line for line in done.stderr.splitlines() if " ran, " in line)
-    assert int(ran.split()[0]) > 150
-    assert set(done.stdout.split()) == NOT_OURS, done.stderr[-20000:]
+    count = next(line for line in done.stderr.splitlines() if " ran, " in line)
+    return int(count.split()[0]), set(done.stdout.split()), done.stderr[-20000:]
