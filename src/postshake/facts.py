@@ -131,12 +131,13 @@ class Facts:
     @property
     def has_data_to_send(self) -> bool:
         """Whether `data_to_send` would give any."""
-        return self._engine.layer.has_output
+        return bool(self._engine.layer.output)
 
     @property
     def readable(self) -> int:
         """How many bytes of application data wait to be read."""
-        return len(self._plaintext)
+        plaintext = self._plaintext
+        return plaintext.position - plaintext.read_position
 
     @property
     def readable_in_record(self) -> int:
@@ -162,6 +163,12 @@ class Facts:
         that is read holds early data and other data.
         """
         return self._plaintext.read_position < self._plaintext.early_end
+
+    @property
+    def has_news(self) -> bool:
+        """Whether an event or a question waits to be taken."""
+        desk = self._engine.desk
+        return desk.events is not None or desk.questions is not None
 
     # --- requests for authentication
 

@@ -86,7 +86,9 @@ class Plaintext:
                 available = history[self._turn + 1][0] - self.read_position
                 size = available if size < 0 else min(size, available)
         chunks = self.chunks
-        if size < 0 and len(chunks) == 1 and not self._offset:  # nearly always
+        if (  # nearly always
+            len(chunks) == 1 and not self._offset and (size < 0 or len(chunks[0]) <= size)
+        ):
             data = chunks.pop()
             self.read_position += len(data)
             return data

@@ -41,7 +41,6 @@ __all__ = ["Channel"]
 
 PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
 IGNORE_UNEXPECTED_EOF = 1 << 7
-NOTHING = memoryview(b"")
 
 
 class Channel(Settling):
@@ -74,9 +73,10 @@ class Channel(Settling):
             self.session = session
         self._reading, self._writing = threading.RLock(), threading.RLock()
         self._state = threading.RLock()
-        self._unsent = NOTHING
+        self._unsent: bytes | memoryview = b""
         self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
         self._began = False
+        self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._asked: tuple[AuthRequest, Reauth] | None = None
 
@@ -109,23 +109,22 @@ class Channel(Settling):
         self._shake(self._transport.limit())
 
     def _shake(self, limit: float | None) -> Connection:
+        if self._open is not None:
+            return self._open
         connection = self._connection
         if connection is None:
             connection = self._connect()
-        if not self._shaken:
-            with self._reading:
-                self._check()
-                self._step(connection.start)
-                while connection.established is None:
-                    self._flush(limit)
-                    self._take(limit)
-                    self._check()  # it takes nothing more once it has failed, and says nothing
+        with self._reading:
+            self._check()
+            self._step(connection.start)
+            while connection.established is None:
                 self._flush(limit)
-                self._shaken = True
-            self._own_context._count(self.server_side, good=True, resumed=self.session_reused)
+                self._take(limit)
+                self._check()  # it takes nothing more once it has failed, and says nothing
+            self._flush(limit)
+            self._open = connection
+        self._own_context._count(self.server_side, good=True, resumed=self.session_reused)
         return connection
-
-    _shaken = False
 
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
@@ -159,13 +158,15 @@ class Channel(Settling):
                 if connection.readable:  # another thread may have been quicker
                     return connection.read(size)
         limit = self._transport.limit()
-        connection = self._shake(limit)
+        connection = self._open or self._shake(limit)
         with self._reading:
             while True:
-                with self._state:
-                    if connection.readable:
-                        return connection.read(size)
-                self._check()
+                if connection.readable:
+                    with self._state:
+                        if connection.readable:
+                            return connection.read(size)
+                if connection.failure is not None:
+                    self._check()
                 if connection.peer_closed:
                     if connection.sent_close:
                         raise ssl.SSLZeroReturnError(
@@ -187,22 +188,23 @@ class Channel(Settling):
 
         If it must stop in between, call it again with the same data: it goes on.
         """
-        view = memoryview(data)
-        if not view.c_contiguous:
-            raise BufferError("memoryview: underlying buffer is not C-contiguous")
-        view = view.cast("B")
+        view: bytes | memoryview = data if type(data) is bytes else _bytes_of(data)
+        size = len(view)
         limit = self._transport.limit()
-        connection = self._shake(limit)
+        connection = self._open or self._shake(limit)
         with self._writing:
-            self._check()
-            if self._taken > len(view):
+            if connection.failure is not None:
+                self._check()
+            if self._taken > size:
                 raise ssl_error("BAD_WRITE_RETRY")
             if connection.sent_close:
                 raise ssl_error("PROTOCOL_IS_SHUTDOWN")
             if self._unsent or connection.has_data_to_send:
                 self._flush(limit)
-            while self._taken < len(view):
-                piece = view[self._taken : self._taken + self._piece]
+            while self._taken < size:
+                piece = view
+                if size > self._piece or self._taken:
+                    piece = memoryview(view)[self._taken : self._taken + self._piece]
                 try:
                     with self._state:
                         connection.send_data(piece)  # it brings no event and no question
@@ -213,7 +215,7 @@ class Channel(Settling):
                 self._taken += len(piece)
                 self._flush(limit)
             self._taken = 0
-        return len(view)
+        return size
 
     def pending(self) -> int:
         """Return how many bytes can be read without looking at the transport."""
@@ -360,7 +362,8 @@ class Channel(Settling):
                 try:
                     call(*arguments)
                 finally:
-                    self._settle()
+                    if self._connected().has_news:
+                        self._settle()
         except PostshakeError as error:
             raise self._failed(error) from error
         if self._connection is not None and self._connection.has_data_to_send:
@@ -386,9 +389,10 @@ class Channel(Settling):
             while self._unsent or connection.has_data_to_send:
                 if not self._unsent:
                     with self._state:
-                        self._unsent = memoryview(connection.data_to_send())
+                        self._unsent = connection.data_to_send()
                 sent = self._transport.send(self._unsent, limit)
-                self._unsent = self._unsent[sent:] if sent < len(self._unsent) else NOTHING
+                left = sent < len(self._unsent)
+                self._unsent = memoryview(self._unsent)[sent:] if left else b""
         finally:
             self._writing.release()
 
@@ -396,3 +400,10 @@ class Channel(Settling):
         connection = self._connected()
         if connection.failure is not None:
             raise translate(connection.failure, self.server_hostname) from connection.failure
+
+
+def _bytes_of(data: Any) -> memoryview:
+    view = memoryview(data)
+    if not view.c_contiguous:
+        raise BufferError("memoryview: underlying buffer is not C-contiguous")
+    return view.cast("B")

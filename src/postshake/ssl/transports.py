@@ -44,7 +44,7 @@ class Transport(Protocol):
         """
         ...
 
-    def send(self, data: memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None) -> int:
         """Take bytes for the peer, and return how many.
 
         Raises:
@@ -83,7 +83,7 @@ class BioTransport:
             raise want_read()
         return data
 
-    def send(self, data: memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None) -> int:
         """Take everything."""
         return self._outgoing.write(data)
 
@@ -128,7 +128,7 @@ class SocketTransport:
         partial.clear()
         return record
 
-    def send(self, data: memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None) -> int:
         """Send what the socket takes."""
         return self._call(socket.socket.send, data, want_write, limit)
 
