@@ -182,7 +182,9 @@ class Recording:
                 raise UsageError(f"{path}: more than {MAX_FILE} bytes")
             with open(path, encoding="utf-8") as file:
                 return cls.parse(file)
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
             raise UsageError(f"{path}: {error}") from error
 
     @classmethod

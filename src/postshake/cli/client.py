@@ -19,7 +19,7 @@ from typing import TextIO
 from ..config import ClientConfig
 from ..constants import Role
 from ..drive.sync import Stream
-from ..errors import UsageError
+from ..errors import UnknownCA, UsageError
 from ..events import Event, TraceEntry
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
@@ -163,7 +163,11 @@ def _connected(
         teller.event(event)
 
     with waiting(f"connecting to {host} port {port}", quiet=options.quiet or options.json):
-        sock = socket.create_connection(place, CONNECT_TIMEOUT)
+        try:
+            sock = socket.create_connection(place, CONNECT_TIMEOUT)
+        except OSError as error:
+            why = error.strerror or error
+            raise OSError(f"no connection to {host} port {port}: {why}") from error
         try:
             if options.starttls is not None:
                 start_tls(sock, options.starttls, name)
@@ -180,7 +184,12 @@ def _connected(
             raise
     with stream:
         with waiting(f"shaking hands with {host}", quiet=options.quiet or options.json):
-            established = stream.handshake()
+            try:
+                established = stream.handshake()
+            except UnknownCA as error:
+                if options.cafile is None:
+                    error.add_note("(--cafile FILE says which authorities to trust instead)")
+                raise
         teller.connected(host, port, established)
         identity = stream.peer_identity
         if identity is not None:
@@ -226,7 +235,9 @@ def _credentials(options: argparse.Namespace) -> tuple[Credential, ...]:
 def _first_line(path: str) -> str:
     try:
         return (Path(path).read_text(encoding="utf-8").splitlines() or [""])[0]
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path}: {error}") from error
 
 

@@ -33,7 +33,9 @@ def endpoint(text: str, default_port: int) -> tuple[str, int]:
         host, port = text, str(default_port)  # a name, or a bare IPv6 address
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise argparse.ArgumentTypeError(f"expected HOST or HOST:PORT, got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected HOST or HOST:PORT, with a port from 1 to 65535, got {text!r}"
+        )
     return host, int(port)
 
 

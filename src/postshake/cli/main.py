@@ -47,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have any letters
             stream.reconfigure(errors="backslashreplace")
-    options = parser().parse_args(arguments)
+    commands = parser()
+    options = commands.parse_args(arguments)
+    if not hasattr(options, "run"):
+        commands.print_help(sys.stderr)
+        return 2
     try:
         code: int = options.run(options)
         sys.stdout.flush()
@@ -62,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             told = {"event": "error", "message": _describe(error), "exit_code": code}
             print(json.dumps(told), file=sys.stderr)
         else:
-            print(f"postshake: {_describe(error)}", file=sys.stderr)
+            lines = [_describe(error), *getattr(error, "__notes__", [])]
+            print("postshake:", "\n".join(lines), file=sys.stderr)
         return code
 
 
@@ -84,7 +89,10 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = made.add_subparsers(metavar="COMMAND", required=True)
+    made.add_argument(
+        "--version", action=_Version, nargs=0, help="say which version this is, and of what else"
+    )
+    commands = made.add_subparsers(metavar="COMMAND")
     demo.add_arguments(command("demo", "watch a client step up over a loopback connection"))
     server.add_arguments(
         command(
@@ -107,6 +115,20 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+class _Version(argparse.Action):
+    """Prints versions, which it takes a moment to find out."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        from cryptography.hazmat.backends.openssl import backend
+
+        print(f"postshake {version('postshake')}")
+        print(f"cryptography {version('cryptography')}, {backend.openssl_version_text()}")
+        print(f"Python {sys.version.split()[0]}")
+        parser.exit()
+
+
 def _nobody_reads() -> bool:
     """Whether our output is a pipe whose reader has gone, such as ``| head``."""
     output = sys.stdout.fileno()
@@ -120,9 +142,11 @@ def _nobody_reads() -> bool:
 
 
 def _describe(error: Exception) -> str:
-    if isinstance(error, PostshakeError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    told = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        told = f"{where}{error.strerror}"
+    return told or type(error).__name__
 
 
 def _exit_code(error: Exception) -> int:
