@@ -13,13 +13,16 @@ from typing import Any
 
 import anyio
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import postshake.ssl as ssl
 from postshake import ChainVerifier, ClientConfig, Connection, TrustStore
 from postshake.drive.answers import find_answer_now
+from postshake.errors import CertificateRevoked
 from postshake.events import TraceEntry
 from postshake.pki.compression import compressors
-from tests.certs import CA
+from tests.certs import CA, peer
+from tests.revoking import make_list
 from tests.web.servers import serving_with
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -176,6 +179,28 @@ def test_compression():
         while (question := target.next_question()) is not None:
             target.answer(question.id, find_answer_now(question.subject))
     assert "CompressedCertificate" in [entry.what for entry in seen]
+
+
+def test_revocation(folder):
+    ca = CA("Docs CA, again")
+    (folder / "tls" / "ca.crt").write_bytes(ca.pem())
+    bob, carol = ca.issue("bob"), ca.issue("carol")
+
+    def publish(*revoked):
+        text = make_list(ca, *revoked).public_bytes(Encoding.PEM)
+        (folder / "tls" / "ca.crl").write_bytes(text)
+
+    publish()
+    made = run("howto/servers.md", "revocation")
+    verify = made["config"].verifier.verify
+    verify(peer(bob))
+    assert made["request"].request_ocsp
+    publish(bob)
+    verify(peer(bob))
+    made["renew"]()
+    verify(peer(carol))
+    with pytest.raises(CertificateRevoked):
+        verify(peer(bob))
 
 
 def eventually(port: int) -> socket.socket:

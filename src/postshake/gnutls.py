@@ -340,6 +340,8 @@ def _files(method: Callable[..., Any]) -> Callable[..., Any]:
 _Certificates = CertificateCredentials
 gnutls_certificate_set_x509_trust_file = _files(_Certificates.set_x509_trust_file)
 gnutls_certificate_set_x509_trust_mem = _files(_Certificates.set_x509_trust_mem)
+gnutls_certificate_set_x509_crl_file = _files(_Certificates.set_x509_crl_file)
+gnutls_certificate_set_x509_crl_mem = _files(_Certificates.set_x509_crl_mem)
 gnutls_certificate_set_x509_key_file = _files(_Certificates.set_x509_key_file)
 gnutls_certificate_set_x509_key_mem = _files(_Certificates.set_x509_key_mem)
 gnutls_certificate_set_x509_system_trust = _call(_Certificates.set_x509_system_trust)

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,20 @@ def test_a_certificate_may_be_optional(serve: Callable[..., Serve], certificates
         assert (status, text) == (200, "This page is protected. To me you are nobody.\n")
     with browser(server.port, certificates, certificates.alice) as fetch:
         assert "CN=alice" in fetch("/protected")[1]
+
+
+def test_who_was_revoked_stays_outside(
+    serve: Callable[..., Serve], certificates: Certificates, run: Run, as_client: Callable[..., Any]
+):
+    crl = certificates.revoke(require("openssl"), certificates.alice)
+    server = serve("--crl", crl)
+    get = "GET /protected HTTP/1.0\r\n\r\n"
+    refused = run(*as_client(server.port, certificates.alice), input=get)
+    assert "403" in refused.stdout
+    server.expect("reauth refused: certificate 'CN=alice' was revoked on .*keyCompromise")
+    let_in = run(*as_client(server.port, certificates.alice_rsa), input=get)
+    assert "This page is protected. To me you are CN=alice-rsa" in let_in.stdout
+    assert run("serve", "--crl", "nosuch").returncode == 2
 
 
 def test_what_is_protected_is_protected_however_it_is_written(

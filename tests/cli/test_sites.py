@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, Serve
-from tests.interop.program import TIMEOUT
+from tests.interop.program import TIMEOUT, require
 
 APPLICATION = """
 async def app(scope, receive, send):
@@ -153,6 +153,19 @@ def test_an_application(application, certificates):
     server.program.signal(signal.SIGTERM)
     server.expect("stopped")
     assert server.program.wait() == 0
+
+
+def test_an_application_and_who_was_revoked(application, certificates):
+    crl = certificates.revoke(require("openssl"), certificates.alice, certificates.mallory)
+    server = application("--protect", "/admin", "--crl", crl)
+    server.expect("startup complete")
+    with visit(server.port, certificates, certificates.alice) as fetch:
+        assert fetch("/")[:2] == (200, b"/ for None")
+        status, body, *_ = fetch("/admin/x")
+        assert status == 403
+        assert b"was not accepted" in body
+    with visit(server.port, certificates, certificates.alice_rsa) as fetch:
+        assert fetch("/admin/x")[:2] == (200, b"/admin/x for CN=alice-rsa")
 
 
 def test_an_application_and_the_picture(application, certificates):

@@ -75,6 +75,26 @@ class Certificates:
         self.mallory = self._issue(self._rogue_ca, "mallory", Purpose.CLIENT_AUTH)
         """From an authority that nobody trusts."""
 
+    def revoke(self, openssl: str, *revoked: Who) -> Path:
+        """Let OpenSSL write a list in the authority's name, with these in it."""
+        folder = self.folder / f"revoking-{'-'.join(who.name for who in revoked)}"
+        folder.mkdir()
+        (folder / "ca.key").write_bytes(self._ca.key_pem())
+        (folder / "index").write_text("")
+        (folder / "number").write_text("01")
+        (folder / "conf").write_text(
+            f"[ca]\ndefault_ca = this\n[this]\ndatabase = {folder}/index\n"
+            f"crlnumber = {folder}/number\ndefault_md = sha256\ndefault_crl_days = 1\n"
+        )
+        base = [openssl, "ca", "-config", f"{folder}/conf", "-cert", str(self.ca)]
+        base += ["-keyfile", f"{folder}/ca.key"]
+        steps = [
+            ["-revoke", str(who.certificate), "-crl_reason", "keyCompromise"] for who in revoked
+        ]
+        for step in [*steps, ["-gencrl", "-out", f"{folder}/crl.pem"]]:
+            subprocess.run([*base, *step], check=True, capture_output=True, timeout=60)
+        return folder / "crl.pem"
+
     def with_its_ca(self, who: Who) -> Who:
         """Somebody who shows the authority's certificate too: a chain of two."""
         path = self.folder / f"{who.certificate.stem}-chain.crt"
@@ -147,6 +167,9 @@ class _Issuer:
         builder = builder.add_extension(usage, critical=True)
         self._certificate = builder.sign(self._key, hashes.SHA256())
         path.write_bytes(_pem(self._certificate))
+
+    def key_pem(self) -> bytes:
+        return _key_pem(self._key)
 
     def issue(
         self,

@@ -52,7 +52,8 @@ class OurServer(LineServer):
     ) -> None:
         trust = TrustStore.from_files(certificates.ca)
         credential = _credential(identity or certificates.server)
-        config = ServerConfig(credentials=(credential,), verifier=ChainVerifier(trust), **fields)
+        fields.setdefault("verifier", ChainVerifier(trust))
+        config = ServerConfig(credentials=(credential,), **fields)
         request = AuthRequest(
             authorities=trust.names() if named else (), within=TIMEOUT, on_refusal=on_refusal
         )

@@ -45,6 +45,7 @@ class LineClient(Protocol):
 ALERTS = {
     "unknown_ca": r"unknown.?ca(?![a-z])|CA is unknown|certificate authority is unknown|alert 48$",
     "certificate_required": r"certificate (is )?required|certificate_required|alert 116$",
+    "certificate_revoked": r"certificate.?(was |is |has been |as )?revoked|alert 44$",
     "decrypt_error": r"decrypt.?error|alert 51$",
     "access_denied": r"access.?(was )?denied",
     "internal_error": r"internal.?error",

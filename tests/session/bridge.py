@@ -126,6 +126,12 @@ class Gnutls:
         call = self.library.gnutls_certificate_set_x509_trust_mem
         return int(call(credentials.it, C.byref(Datum.of(text)), form))
 
+    def gnutls_certificate_set_x509_crl_mem(
+        self, credentials: Handle, text: bytes, form: int
+    ) -> int:
+        call = self.library.gnutls_certificate_set_x509_crl_mem
+        return int(call(credentials.it, C.byref(Datum.of(text)), form))
+
     def gnutls_certificate_set_x509_key_mem(
         self, credentials: Handle, cert: bytes, key: bytes, form: int
     ) -> int:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from postshake.errors import CertificateRevoked
 from postshake.session import CertificateCredentials, SessionError, codes
+from tests.certs import CA, peer
+from tests.revoking import make_list
 from tests.session.ends import authority, certificate
 
 
@@ -81,3 +85,26 @@ def test_a_verifier_of_ones_own_stays():
     credentials.set_verifier(own)
     credentials.set_x509_trust([authority("Another CA").certificate])
     assert credentials.verifier is own
+
+
+def test_revocation_lists(tmp_path):
+    """They add up, and hold for verifiers that were made before."""
+    ca = CA("Revoking CA")
+    first, second = ca.issue("first"), ca.issue("second")
+    credentials = CertificateCredentials()
+    credentials.set_x509_trust([ca.certificate])
+    verifier = credentials.verifier
+    other = CA("Another CA")
+    path = tmp_path / "crl.pem"
+    path.write_bytes(make_list(ca, first).public_bytes(Encoding.PEM))
+    assert credentials.set_x509_crl_file(path) == 1
+    assert credentials.set_x509_crl([make_list(other)]) == 1
+    assert credentials.set_x509_crl_mem(make_list(other).public_bytes(Encoding.PEM).decode()) == 1
+    with pytest.raises(CertificateRevoked):
+        verifier.verify(peer(first))
+    verifier.verify(peer(second))
+    with pytest.raises(SessionError) as caught:
+        credentials.set_x509_crl_file(tmp_path / "nosuch")
+    assert caught.value.code == codes.E_FILE_ERROR
+    with pytest.raises(SessionError):
+        credentials.set_x509_crl_mem("no list")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from postshake.session import codes
 from postshake.session import constants as c
+from tests.revoking import make_list
 from tests.session.ends import (
     AGAIN,
     Pair,
     Setup,
+    authority,
     certificate,
     flip,
     pairings,
@@ -161,6 +164,19 @@ def test_085_the_exception_knows_a_better_alert(kind):
     session.alert_send_appropriate(caught.value)
     assert pair.client.recv_until() == codes.E_FATAL_ALERT_RECEIVED
     assert pair.client.alert() == c.A_UNKNOWN_CA
+
+
+@pairings()
+@pytest.mark.parametrize("revoked", [True, False])
+def test_revoked_or_not(kind, revoked):
+    """As 85, with a list of the authority's; numbers and status are GnuTLS's."""
+    pair = Pair(kind, with_alice()).handshake()
+    crl = make_list(authority(), *[certificate("alice")] * revoked).public_bytes(Encoding.PEM)
+    add = pair.server.api.gnutls_certificate_set_x509_crl_mem
+    assert add(pair.server.credentials, crl, c.X509_FMT_PEM) == 1
+    pair.server.verify_by_itself()
+    assert pair.reauth() == (0, codes.E_CERTIFICATE_VERIFICATION_ERROR if revoked else 0)
+    assert pair.server.status() == (c.CERT_INVALID | c.CERT_REVOKED if revoked else 0)
 
 
 @pairings()

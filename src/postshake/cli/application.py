@@ -11,6 +11,8 @@ from posixpath import normpath
 from typing import Any
 
 from ..errors import UsageError
+from ..pki.revocation import Revocation
+from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..web.asgi import StepUp
 from ..web.policy import Policy
@@ -53,6 +55,7 @@ def serve(
     within: float,
     keylog: str | None,
     connections: int,
+    revocation: Revocation,
     debug: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
@@ -67,11 +70,13 @@ def serve(
         within: seconds that a client has to answer.
         keylog: a file for the secrets.
         connections: most at a time.
+        revocation: who looks whether clients' certificates were revoked.
         debug: where a client sees its own connection, drawn; None for nowhere.
     """
     import uvicorn
 
     context = server_context(certificate, key, ca=ca)
+    context.verifier = ChainVerifier(TrustStore.from_files(ca), revocation=revocation)
     if keylog is not None:
         context.keylog_filename = keylog
     policy = Policy(within=within)

@@ -22,6 +22,7 @@ from ..constants import Role
 from ..drive.sync import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
+from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
@@ -71,6 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="FILE", help="its key, if it is not in the same file")
     parser.add_argument(
         "--ca", metavar="FILE", help="authorities that clients' certificates must come from"
+    )
+    parser.add_argument(
+        "--crl",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a revocation list, PEM or DER; repeatable. Whoever is in it is refused",
     )
     parser.add_argument(
         "--auto",
@@ -170,6 +178,7 @@ def _serve_application(
                 within=options.within,
                 keylog=options.keylog,
                 connections=options.connections,
+                revocation=Revocation.from_files(*options.crl),
                 debug=_debug_path(options),
             )
     log("stopped")
@@ -211,7 +220,7 @@ def _config(options: argparse.Namespace, files: Files) -> tuple[ServerConfig, Tr
     trust = TrustStore.from_files(files.ca)
     config = ServerConfig(
         credentials=(Credential.from_files(files.certificate, files.key),),
-        verifier=ChainVerifier(trust),
+        verifier=ChainVerifier(trust, revocation=Revocation.from_files(*options.crl)),
         alpn_protocols=() if options.echo else (b"http/1.1",),
         keylog=key_log(options.keylog) if options.keylog else None,
     )

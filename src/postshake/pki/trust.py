@@ -2,11 +2,12 @@
 
 A Verifier is asked once per authentication, before Finished is accepted as proof.
 ChainVerifier is the default: a path to a trust anchor, good for the peer's role and,
-for servers, for the name. It does not look at revocation lists.
+for servers, for the name. Whether anything was revoked is `revocation`'s to say.
 
 A path that was verified is remembered while each of its certificates is valid, under
 the exact bytes that were presented: nothing else that the verdict depends on can
-change, as trust store and settings are fixed. Refusals are never remembered.
+change, as trust store and settings are fixed. Refusals are never remembered, and
+revocation is looked at anew each time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..values import dataclass, field
 from .facts import Facts
 from .names import matches_names, name_mismatch, normalize_server_name
 from .path import PathSearch
+from .revocation import Revocation
 from .store import TrustStore
 
 __all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
@@ -88,9 +90,10 @@ class ChainVerifier:
         max_depth: most certificates between the peer's own and the anchor.
         minimum_rsa_bits: shortest RSA key accepted anywhere in the path.
         cache_size: how many verified chains are remembered; 0 for none.
+        revocation: who looks whether certificates were revoked; None for nobody.
     """
 
-    __slots__ = ("_cache", "cache_size", "max_depth", "minimum_rsa_bits", "trust")
+    __slots__ = ("_cache", "cache_size", "max_depth", "minimum_rsa_bits", "revocation", "trust")
 
     def __init__(
         self,
@@ -99,11 +102,13 @@ class ChainVerifier:
         max_depth: int = 8,
         minimum_rsa_bits: int = 2048,
         cache_size: int = 256,
+        revocation: Revocation | None = None,
     ) -> None:
         self.trust = trust
         self.max_depth = max_depth
         self.minimum_rsa_bits = minimum_rsa_bits
         self.cache_size = cache_size
+        self.revocation = revocation
         self._cache: dict[_Key, _Remembered] = {}
 
     def verify(self, peer: PeerChain) -> VerifiedChain:
@@ -113,6 +118,12 @@ class ChainVerifier:
             CertificateError: there is none; the subclass says why.
             UsageError: ``peer.server_name`` is no server name.
         """
+        chain = self._verify_path(peer)
+        if self.revocation is not None:
+            self.revocation.check(chain.certificates, peer.at, peer.ocsp_response)
+        return chain
+
+    def _verify_path(self, peer: PeerChain) -> VerifiedChain:
         key = (peer.certificates, peer.role, peer.server_name)
         remembered = self._cache.pop(key, None)
         if remembered is not None and remembered.since <= peer.at < remembered.until:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..errors import UsageError
 from ..pki.credential import Credential, Password, Signer
+from ..pki.revocation import Revocation, load_lists, read_lists
 from ..pki.trust import ChainVerifier, TrustStore, Verifier
 from ..values import dataclass
 from . import codes
@@ -70,6 +71,8 @@ class CertificateCredentials:
         self.verify_function: VerifyFunction | None = None
         self.retrieve_function: RetrieveFunction | None = None
         self._trusted: list[bytes] = []
+        self._lists: list[x509.CertificateRevocationList] = []
+        self._revocation = Revocation()
         self._verifier: Verifier | None = None  # of the owner's making
 
     # --- whom we trust
@@ -102,6 +105,24 @@ class CertificateCredentials:
             store = TrustStore.system()
         return self._trust(_ders(store))
 
+    def set_x509_crl_file(self, path: Path) -> int:
+        """Refuse whom the lists in a PEM or DER file revoke; return how many lists there are."""
+        with _translated():
+            return self.set_x509_crl(load_lists(path))
+
+    def set_x509_crl_mem(self, text: bytes | str) -> int:
+        """Refuse whom the lists in PEM text revoke; return how many lists there are."""
+        with _translated():
+            return self.set_x509_crl(read_lists(text.encode() if isinstance(text, str) else text))
+
+    def set_x509_crl(self, lists: Iterable[x509.CertificateRevocationList]) -> int:
+        """Refuse whom these lists revoke; return how many there are."""
+        added = [*lists]
+        with _translated():
+            self._revocation.replace([*self._lists, *added])
+        self._lists += added
+        return len(added)
+
     def set_verifier(self, verifier: Verifier) -> None:
         """Verify chains with a Verifier of your own instead of the trusted certificates."""
         self._verifier = verifier
@@ -118,7 +139,7 @@ class CertificateCredentials:
 
     @cached_property
     def _chain_verifier(self) -> ChainVerifier:
-        return ChainVerifier(self.trust)
+        return ChainVerifier(self.trust, revocation=self._revocation)
 
     # --- who we are
 

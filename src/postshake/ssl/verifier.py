@@ -6,7 +6,7 @@ import ssl
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from cryptography import x509
@@ -16,14 +16,20 @@ from cryptography.x509.oid import NameOID
 from ..constants import Role
 from ..errors import CertificateError, CertificateRevoked, NameMismatch, UnknownCA
 from ..pki.names import matches_host, normalize_server_name
+from ..pki.ocsp import Standing
+from ..pki.revocation import RevocationLists
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
 from .strict import check_strictly
 
 __all__ = ["AnyPeer", "ContextVerifier"]
 
 SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 18, 19
-NO_CRL, CRL_BADLY_SIGNED, CRL_NOT_YET, CRL_EXPIRED = 3, 8, 11, 12
-SKEW = timedelta(minutes=5)
+_NO_LIST = {
+    Standing.UNKNOWN: (3, "unable to get certificate CRL"),
+    Standing.BADLY_SIGNED: (8, "CRL signature failure"),
+    Standing.NOT_YET_VALID: (11, "CRL is not yet valid"),
+    Standing.EXPIRED: (12, "CRL has expired"),
+}
 
 
 E = TypeVar("E", bound=CertificateError)
@@ -68,7 +74,7 @@ class ContextVerifier:
                     (roots if own or partial else self._others).append(der)
             self.trust = TrustStore(roots)
         self._chains = ChainVerifier(self.trust)
-        self._lists = tuple(lists)
+        self._lists = RevocationLists(lists)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
         self._check_chain = (
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
@@ -111,8 +117,14 @@ class ContextVerifier:
             return
         path = [x509.load_der_x509_certificate(der) for der in chain.certificates]
         pairs = list(zip(path, path[1:] or path, strict=False))
+        now = datetime.fromtimestamp(at, UTC)
         for certificate, issuer in pairs if self._check_chain else pairs[:1]:
-            _check_revoked(certificate, issuer, self._lists, datetime.fromtimestamp(at, UTC))
+            found = self._lists.find(certificate, issuer, now)
+            if found.standing is Standing.REVOKED and not found.outdated:
+                raise CertificateRevoked("certificate revoked")
+            if found.standing is not Standing.GOOD:
+                code, text = _NO_LIST[Standing.EXPIRED if found.outdated else found.standing]
+                raise _told(UnknownCA(text), code)
 
 
 def _is_own_issuer(der: bytes) -> bool | None:
@@ -125,28 +137,6 @@ def _is_own_issuer(der: bytes) -> bool | None:
         return certificate.subject == certificate.issuer
     except ValueError:
         return None
-
-
-def _check_revoked(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    lists: Iterable[x509.CertificateRevocationList],
-    now: datetime,
-) -> None:
-    """Look a certificate up in its issuer's newest list (RFC 5280 section 6.3)."""
-    own = [each for each in lists if each.issuer == certificate.issuer]
-    if not own:
-        raise _told(UnknownCA("unable to get certificate CRL"), NO_CRL)
-    newest = max(own, key=lambda each: each.last_update_utc)
-    key = issuer.public_key()
-    if not newest.is_signature_valid(key):  # type: ignore[arg-type]
-        raise _told(UnknownCA("CRL signature failure"), CRL_BADLY_SIGNED)
-    if newest.last_update_utc > now + SKEW:
-        raise _told(UnknownCA("CRL is not yet valid"), CRL_NOT_YET)
-    if newest.next_update_utc is not None and newest.next_update_utc < now:
-        raise _told(UnknownCA("CRL has expired"), CRL_EXPIRED)
-    if newest.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
-        raise CertificateRevoked("certificate revoked")
 
 
 def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:

@@ -1,0 +1,144 @@
+"""OCSP responses that came with a certificate (RFC 6960), and what a lookup finds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ..values import dataclass
+
+__all__ = ["SKEW", "Finding", "Standing", "read_response"]
+
+SKEW = timedelta(minutes=5)
+"""By which clocks may differ."""
+DAY = timedelta(days=1)  # for which a response counts that names no end
+
+
+class Standing(Enum):
+    """What is known of a certificate."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    UNKNOWN = "there is no revocation list of its issuer"
+    BADLY_SIGNED = "the revocation list is not signed by its issuer"
+    NOT_YET_VALID = "the revocation list is of tomorrow"
+    EXPIRED = "the revocation list has expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found out about a certificate."""
+
+    standing: Standing
+    since: datetime | None = None
+    """From when on it is revoked."""
+    reason: str = ""
+    """Why, if its issuer says so."""
+    outdated: bool = False
+    """Whether there must be a newer list than the one that says so."""
+
+    def __str__(self) -> str:
+        if self.standing is not Standing.REVOKED:
+            return str(self.standing.value)
+        when = f" on {self.since:%Y-%m-%d}" if self.since is not None else ""
+        return f"revoked{when}{f', {self.reason}' if self.reason else ''}"
+
+
+def read_response(
+    data: bytes, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+) -> Finding | None:
+    """Read an OCSP response (RFC 6960 section 4.2).
+
+    Returns:
+        What it says of the certificate; None if it says nothing that can be used. A peer
+        could have left it out as well.
+    """
+    try:
+        response = ocsp.load_der_ocsp_response(data)
+        if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+            return None
+        if not _is_authorized(response, issuer, now):
+            return None
+        for each in response.responses:
+            if _is_about(each, certificate, issuer) and _is_current(each, now):
+                return _finding(each)
+    except Exception:  # whatever a stranger's bytes make cryptography raise
+        return None
+    return None
+
+
+def _is_about(
+    single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate
+) -> bool:
+    if single.serial_number != certificate.serial_number:
+        return False
+    request = ocsp.OCSPRequestBuilder().add_certificate(
+        certificate, issuer, single.hash_algorithm
+    ).build()  # fmt: skip
+    return (single.issuer_name_hash, single.issuer_key_hash) == (
+        request.issuer_name_hash,
+        request.issuer_key_hash,
+    )
+
+
+def _is_current(single: ocsp.OCSPSingleResponse, now: datetime) -> bool:
+    until = single.next_update_utc or single.this_update_utc + DAY
+    return single.this_update_utc - SKEW <= now <= until + SKEW
+
+
+def _finding(single: ocsp.OCSPSingleResponse) -> Finding | None:
+    if single.certificate_status is ocsp.OCSPCertStatus.GOOD:
+        return Finding(Standing.GOOD)
+    if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
+        reason = single.revocation_reason
+        since = single.revocation_time_utc
+        return Finding(Standing.REVOKED, since, reason.value if reason is not None else "")
+    return None
+
+
+def _is_authorized(response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> bool:
+    """Whether the issuer signed it, or one whom the issuer lets (section 4.2.2.2)."""
+    if _signed(response, issuer.public_key()):
+        return True
+    return any(
+        _is_responder(each, issuer, now) and _signed(response, each.public_key())
+        for each in response.certificates
+    )
+
+
+def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
+    if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+        return False
+    try:
+        purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        certificate.verify_directly_issued_by(issuer)
+    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
+        return False
+    return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
+
+
+def _signed(response: ocsp.OCSPResponse, key: PublicKeyTypes) -> bool:
+    digest = response.signature_hash_algorithm
+    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
+        return False
+    signature, signed = response.signature, response.tbs_response_bytes
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
+            key.verify(signature, signed, ec.ECDSA(digest))
+        elif isinstance(key, rsa.RSAPublicKey) and digest is not None:
+            key.verify(signature, signed, padding.PKCS1v15(), digest)
+        elif digest is None:  # Ed25519 and its kin
+            key.verify(signature, signed)  # type: ignore[union-attr, call-arg]
+        else:
+            return False
+    except (InvalidSignature, AttributeError, TypeError):
+        return False
+    return True

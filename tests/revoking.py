@@ -1,0 +1,81 @@
+"""Revocation lists and OCSP responses of the test authorities, as wrong as a test needs them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from tests.certs import CA, DAY, NOW, Issued
+
+__all__ = ["SINCE", "make_list", "make_response"]
+
+SINCE = NOW - DAY
+"""When whoever is revoked was revoked."""
+
+
+def make_list(
+    ca: CA,
+    *revoked: Issued,
+    since: datetime.datetime = NOW - DAY,
+    until: datetime.datetime | None = NOW + DAY,
+    reason: x509.ReasonFlags | None = None,
+    extra: Iterable[tuple[x509.ExtensionType, bool]] = (),
+    signed_by: Any = None,
+) -> x509.CertificateRevocationList:
+    """A list of an authority's with these certificates in it."""
+    builder = x509.CertificateRevocationListBuilder()
+    builder = builder.issuer_name(ca.certificate.subject).last_update(since)
+    builder = builder.next_update(until or NOW + DAY)
+    for each in revoked:
+        entry = x509.RevokedCertificateBuilder()
+        entry = entry.serial_number(each.certificate.serial_number).revocation_date(SINCE)
+        if reason is not None:
+            entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    for extension, critical in extra:
+        builder = builder.add_extension(extension, critical=critical)
+    key = signed_by or ca.private_key
+    return builder.sign(key, _hash(key))
+
+
+def make_response(
+    ca: CA,
+    about: Issued,
+    status: str = "good",
+    *,
+    since: datetime.datetime = NOW - DAY,
+    until: datetime.datetime | None = NOW + DAY,
+    reason: x509.ReasonFlags | None = None,
+    issuer: CA | None = None,
+    responder: Issued | None = None,
+) -> bytes:
+    """An OCSP response of an authority's, or of a responder's, about a certificate."""
+    revoked = status == "revoked"
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        cert=about.certificate,
+        issuer=(issuer or ca).certificate,
+        algorithm=hashes.SHA256(),
+        cert_status=ocsp.OCSPCertStatus[status.upper()],
+        this_update=since,
+        next_update=until,
+        revocation_time=SINCE if revoked else None,
+        revocation_reason=reason if revoked else None,
+    )
+    signer = responder or ca
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
+    if responder is not None:
+        builder = builder.certificates([responder.certificate])
+    key = signer.private_key
+    return builder.sign(key, _hash(key)).public_bytes(Encoding.DER)
+
+
+def _hash(key: Any) -> hashes.HashAlgorithm | None:
+    has_hash = isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey))
+    return hashes.SHA256() if has_hash else None
