@@ -22,6 +22,7 @@ from postshake.errors import CertificateRevoked
 from postshake.events import TraceEntry
 from postshake.pki.compression import compressors
 from tests.certs import CA, peer
+from tests.pair import ConnectionPair
 from tests.revoking import make_list
 from tests.web.servers import serving_with
 
@@ -201,6 +202,14 @@ def test_revocation(folder):
     verify(peer(carol))
     with pytest.raises(CertificateRevoked):
         verify(peer(bob))
+
+
+def test_exported_authenticators():
+    made = run("explanation.md", "exported")
+    pair = ConnectionPair().handshake()
+    server, client = (made["both_have"](end.connection) for end in (pair.server, pair.client))
+    identity = made["ask"](server, lambda request: made["answer"](client, request))
+    assert identity.common_name == "alice"
 
 
 def eventually(port: int) -> socket.socket:

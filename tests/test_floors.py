@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"protocol"}),),
     (frozenset({"connection", "facts"}),),
     (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording"})),
-    (frozenset({"session"}), frozenset({"ssl"})),
+    (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "api"}),),
     (frozenset({"web"}), frozenset({"gnutls"})),
     (frozenset({"cli"}),),

@@ -76,6 +76,7 @@ class HandshakeType(IntEnum):
     server_hello_done = 14  # TLS 1.2
     certificate_verify = 15
     client_key_exchange = 16  # TLS 1.2
+    client_certificate_request = 17  # RFC 9261
     finished = 20
     certificate_status = 22  # TLS 1.2, RFC 6066
     key_update = 24

@@ -31,18 +31,19 @@ KINDS = {
     "HRR": MessageKind.hello_retry_request,
     "EE": MessageKind.encrypted_extensions,
     "CR": MessageKind.certificate_request,
+    "CCR": MessageKind.client_certificate_request,
     "CT": MessageKind.certificate,
     "NST": MessageKind.new_session_ticket,
 }
 
 TABLE = """
-    server_name                             CH EE 12
+    server_name                             CH EE 12 CCR
     max_fragment_length                     CH EE 12
-    status_request                          CH CR CT 12
+    status_request                          CH CR CT 12 CCR
     supported_groups                        CH EE 12
-    signature_algorithms                    CH CR
+    signature_algorithms                    CH CR CCR
     application_layer_protocol_negotiation  CH EE 12
-    signed_certificate_timestamp            CH CR CT 12
+    signed_certificate_timestamp            CH CR CT 12 CCR
     padding                                 CH
     key_share                               CH SH HRR
     pre_shared_key                          CH SH
@@ -50,12 +51,12 @@ TABLE = """
     early_data                              CH EE NST
     cookie                                  CH HRR
     supported_versions                      CH SH HRR
-    certificate_authorities                 CH CR
-    oid_filters                             CR
+    certificate_authorities                 CH CR CCR
+    oid_filters                             CR CCR
     post_handshake_auth                     CH
-    signature_algorithms_cert               CH CR
+    signature_algorithms_cert               CH CR CCR
     record_size_limit                       CH EE 12
-    compress_certificate                    CH CR
+    compress_certificate                    CH CR CCR
     ec_point_formats                        CH 12
     extended_master_secret                  CH 12
     session_ticket                          CH 12
@@ -115,7 +116,8 @@ def test_misplaced_text() -> None:
     with pytest.raises(IllegalParameter) as caught:
         decode(block((ExtensionType.oid_filters, b"\0\0")), MessageKind.client_hello)
     assert str(caught.value) == (
-        "ClientHello: expected oid_filters only in CertificateRequest, got it here (§4.2)"
+        "ClientHello: expected oid_filters only in CertificateRequest, ClientCertificateRequest, "
+        "got it here (§4.2)"
     )
 
 

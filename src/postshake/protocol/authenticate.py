@@ -161,14 +161,15 @@ def sign_transcript(
     return CertificateVerify(scheme, signature)
 
 
-def signed_content(role: Role, digest: bytes) -> bytes:
+def signed_content(role: Role, digest: bytes, context_string: bytes = b"") -> bytes:
     """Return what a CertificateVerify signs (§4.4.3).
 
     Args:
         role: whose signature it is.
         digest: the transcript's hash, through Certificate.
+        context_string: what kind of signature it is, if not one of TLS's own.
     """
-    return b" " * 64 + CONTEXT_STRINGS[role] + b"\0" + digest
+    return b" " * 64 + (context_string or CONTEXT_STRINGS[role]) + b"\0" + digest
 
 
 def check_certificate(certificate: Certificate, requested: Extensions, limits: Limits) -> None:
@@ -208,6 +209,7 @@ def check_signature(
     role: Role,
     offered: tuple[int, ...],
     digest: bytes,
+    context_string: bytes = b"",
 ) -> SignedChain:
     """Check a CertificateVerify, and return the proof (§4.4.3).
 
@@ -217,6 +219,7 @@ def check_signature(
         role: the signer's.
         offered: the schemes that we said we accept.
         digest: the transcript's hash, through Certificate.
+        context_string: what kind of signature it is, if not one of TLS's own.
 
     Raises:
         BadCertificate: the leaf cannot be read.
@@ -238,7 +241,8 @@ def check_signature(
             f"the certificate's {type(key).__name__}",
             section="4.4.3",
         )
-    verify(scheme, key, verify_message.signature, signed_content(role, digest))
+    content = signed_content(role, digest, context_string)
+    verify(scheme, key, verify_message.signature, content)
     first = certificate.certificate_list[0].extensions.get(CertificateStatus)
     return SignedChain(
         tuple(entry.cert_data for entry in certificate.certificate_list),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 
-from ..config import AuthRequest, Refusal, ServerConfig
+from ..config import AuthRequest, Config, Refusal, ServerConfig
 from ..errors import (
     CertificateError,
     CertificateRequired,
@@ -25,7 +25,7 @@ from ..pki.trust import VerifiedChain
 from ..questions import Refused, Verdict
 from ..values import replace
 from ..wire.auth import Certificate
-from .authenticate import identify
+from .authenticate import SignedChain, identify
 from .certificate_request import make_certificate_request
 from .desk import Desk
 from .flow import Conversation, Received
@@ -85,16 +85,7 @@ class ReauthServer:
         if verifier is None:
             raise UsageError("nobody is there to judge the answer: give a verifier")
         context = self._new_context(policy.context)
-        wanted = Wanted(
-            authorities=policy.authorities,
-            signature_algorithms=_or_default(
-                policy.signature_algorithms, self._config.signature_algorithms
-            ),
-            signature_algorithms_cert=_or_default(
-                policy.signature_algorithms_cert, self._config.signature_algorithms_cert
-            ),
-            oid_filters=policy.oid_filters,
-        )
+        wanted = wanted_for(policy, self._config)
         flight = Flight(self._transcript.fork())
         try:
             message = make_certificate_request(
@@ -195,18 +186,9 @@ class ReauthServer:
 
     def _accept(self, request: OpenRequest, answer: Authenticated) -> Verdict:
         """Add to the owner's verdict what the request itself demands."""
-        verdict = answer.verdict
+        verdict = hold_to(answer.verdict, request.policy, request.wanted, answer.signed)
         if isinstance(verdict, Refused):
             return verdict
-        assert isinstance(verdict, VerifiedChain)
-        wanted = request.wanted
-        binding = request.policy.binding_authorities and wanted.authorities
-        if binding and not leads_to(verdict.certificates, wanted.authorities):
-            return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
-        try:
-            check_oid_filters(answer.signed.leaf, wanted.oid_filters)
-        except CertificateError as error:
-            return Refused(error)
         previous = self._desk.peer_identity
         if (
             previous is not None
@@ -260,6 +242,35 @@ class ReauthServer:
             request = self._open[context]
             error = CertificateRequired(f"no answer within {request.policy.within} seconds")
             self._conclude(request, Outcome.EXPIRED, error)
+
+
+def hold_to(
+    verdict: Verdict, policy: AuthRequest, wanted: Wanted, signed: SignedChain
+) -> VerifiedChain | Refused:
+    """Add to a verifier's verdict what a request demands beside (§4.2.4, §4.2.5)."""
+    if isinstance(verdict, Refused):
+        return verdict
+    assert isinstance(verdict, VerifiedChain)
+    binding = policy.binding_authorities and wanted.authorities
+    if binding and not leads_to(verdict.certificates, wanted.authorities):
+        return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
+    try:
+        check_oid_filters(signed.leaf, wanted.oid_filters)
+    except CertificateError as error:
+        return Refused(error)
+    return verdict
+
+
+def wanted_for(policy: AuthRequest, config: Config) -> Wanted:
+    """Say what a request accepts: what it says itself, or else the configuration."""
+    return Wanted(
+        authorities=policy.authorities,
+        signature_algorithms=_or_default(policy.signature_algorithms, config.signature_algorithms),
+        signature_algorithms_cert=_or_default(
+            policy.signature_algorithms_cert, config.signature_algorithms_cert
+        ),
+        oid_filters=policy.oid_filters,
+    )
 
 
 def _or_default(wish: tuple[int, ...] | None, default: tuple[int, ...]) -> tuple[int, ...]:

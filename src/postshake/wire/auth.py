@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ..constants import HandshakeType
 from ..values import dataclass
@@ -14,6 +14,7 @@ __all__ = [
     "CertificateEntry",
     "CertificateRequest",
     "CertificateVerify",
+    "ClientCertificateRequest",
     "CompressedCertificate",
     "Finished",
 ]
@@ -30,22 +31,31 @@ class CertificateRequest:
     """
 
     handshake_type: ClassVar[HandshakeType] = HandshakeType.certificate_request
+    kind: ClassVar[MessageKind] = MessageKind.certificate_request
 
     certificate_request_context: bytes
     """Names the request in its answer; empty in the main handshake."""
     extensions: Extensions
 
     @classmethod
-    def decode(cls, body: bytes) -> CertificateRequest:
+    def decode(cls, body: bytes) -> Self:
         """Read a whole message; an empty block decodes, as in RFC 9846."""
-        reader = Reader(body, "CertificateRequest")
-        message = cls(reader.vec8(), Extensions.decode(reader, MessageKind.certificate_request))
+        reader = Reader(body, cls.__name__)
+        message = cls(reader.vec8(), Extensions.decode(reader, cls.kind))
         reader.finish()
         return message
 
     def encode(self) -> bytes:
         """Write the body."""
         return vec8(self.certificate_request_context) + self.extensions.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificateRequest(CertificateRequest):
+    """A client asks the server for another certificate, outside of TLS (RFC 9261 section 4)."""
+
+    handshake_type: ClassVar[HandshakeType] = HandshakeType.client_certificate_request
+    kind: ClassVar[MessageKind] = MessageKind.client_certificate_request
 
 
 @dataclass(frozen=True, slots=True)

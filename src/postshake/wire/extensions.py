@@ -134,6 +134,7 @@ class MessageKind(Enum):
     hello_retry_request = "HelloRetryRequest"
     encrypted_extensions = "EncryptedExtensions"
     certificate_request = "CertificateRequest"
+    client_certificate_request = "ClientCertificateRequest"
     certificate = "Certificate entry"
     new_session_ticket = "NewSessionTicket"
 
@@ -340,6 +341,11 @@ PLACES: dict[int, dict[MessageKind, type[KnownExtension]]] = {
 The table of §4.2, its rows in order of code points; RFC 8449 and RFC 8879 add
 theirs, and the last column stands for TLS 1.2.
 """
+
+for _places in PLACES.values():  # RFC 9261 section 4: as in a CertificateRequest, and a name
+    if _CR in _places:
+        _places[MessageKind.client_certificate_request] = _places[_CR]
+PLACES[ExtensionType.server_name][MessageKind.client_certificate_request] = ServerName
 
 _ROWS: dict[MessageKind, dict[int, tuple[type[KnownExtension], str]]] = {
     message: {
