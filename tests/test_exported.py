@@ -327,6 +327,25 @@ def server_request(server: ExportedAuthenticators) -> bytes:
     return server.request().data
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "a message of 4 bytes at least, got 0"),
+        (b"\x14\0\0\x20", "a message of 36 bytes at least, got 4"),
+        (b"\x14\xff\xff\xff", "at most 131072 bytes, got one of 16777215"),
+        (b"\x14\0\0\0" * 4, "3 messages at most, got 4 bytes more"),
+        (b"\x14\0\0\0" * 2, "three messages, or one, got 2"),
+        (b"\x0b\0\0\0", "expected Finished, got certificate"),
+        (b"\x14\0\0\0" * 3, "expected Certificate, got finished"),
+    ],
+)
+def test_lengths(data: bytes, text: str) -> None:
+    _, server = ends()
+    request = server.request()
+    with pytest.raises(PeerError, match=text):
+        server.validate(request.context, data)
+
+
 def test_connections_that_have_none() -> None:
     pair = ConnectionPair()
     with pytest.raises(UsageError, match="not complete"):

@@ -136,7 +136,8 @@ class _Exported:
         return self._read(data).message.certificate_request_context
 
     def _read(self, data: bytes) -> Claim:
-        return read_request(data, self._connection.role.peer)
+        connection = self._connection
+        return read_request(data, connection.role.peer, connection.config.limits)
 
     def _answer(self, data: bytes, credential: Credential | None, choose: bool) -> Flow[bytes]:
         claim = self._read(data)

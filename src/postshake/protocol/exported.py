@@ -13,11 +13,18 @@ from collections.abc import Callable
 
 from ..config import Config
 from ..constants import HandshakeType, Role, name_of
-from ..errors import BadFinished, DecodeError, IllegalParameter, UnexpectedMessage
+from ..errors import (
+    BadFinished,
+    DecodeError,
+    IllegalParameter,
+    MessageTooLarge,
+    UnexpectedMessage,
+)
 from ..pki.choose import choose_scheme
 from ..pki.credential import Credential
 from ..pki.trust import Verifier
 from ..questions import JudgePeer, Sign, Verdict
+from ..record.limits import Limits
 from ..values import dataclass, field
 from ..wire.auth import (
     Certificate,
@@ -107,7 +114,7 @@ def exported_keys(export: Export, hash_name: str, hash_length: int, role: Role) 
     )
 
 
-def read_request(data: bytes, sender: Role) -> Claim:
+def read_request(data: bytes, sender: Role, limits: Limits) -> Claim:
     """Read a request of that end's (section 4).
 
     Raises:
@@ -115,7 +122,7 @@ def read_request(data: bytes, sender: Role) -> Claim:
         UnexpectedMessage: it is one of the other end's, or something else.
     """
     kind = REQUESTS[sender]
-    ((handshake_type, body, raw),) = _messages(data, 1)
+    ((handshake_type, body, raw),) = _messages(data, 1, limits)
     if handshake_type != kind.handshake_type:
         raise _unexpected(kind.__name__, handshake_type)
     message = kind.decode(body)
@@ -170,7 +177,7 @@ def read_authenticator(
     transcript = claim.transcript(keys)
     message = claim.message
     context = message.certificate_request_context
-    messages = _messages(data, 3)
+    messages = _messages(data, 3, config.limits)
     if len(messages) == 1:
         transcript.add(encode_handshake(Certificate(context, ())))
         _check_finished(keys, transcript, messages[0])
@@ -200,20 +207,27 @@ _Message = tuple[int, bytes, bytes]
 """Type, body, and the whole."""
 
 
-def _messages(data: bytes, most: int) -> list[_Message]:
+def _messages(data: bytes, most: int, limits: Limits) -> list[_Message]:
     """Take messages apart that follow on one another, without records around them."""
     found: list[_Message] = []
-    while data:
-        end = HEADER + int.from_bytes(data[1:HEADER])
-        if len(data) < max(end, HEADER) or len(found) == most:
+    while data or not found:
+        if len(found) == most:
             raise DecodeError(
-                f"authenticator: expected at most {most} whole messages, "
-                f"got {len(data)} bytes more or less"
+                f"authenticator: expected {most} messages at most, got {len(data)} bytes more"
+            )
+        size = int.from_bytes(data[1:HEADER])
+        if size > limits.handshake_message:
+            raise MessageTooLarge(
+                f"authenticator: expected a message of at most {limits.handshake_message} bytes, "
+                f"got one of {size}"
+            )
+        end = HEADER + size
+        if len(data) < end:
+            raise DecodeError(
+                f"authenticator: expected a message of {end} bytes at least, got {len(data)}"
             )
         found.append((data[0], data[HEADER:end], data[:end]))
         data = data[end:]
-    if not found:
-        raise DecodeError("authenticator: expected messages, got nothing")
     return found
 
 
