@@ -39,18 +39,15 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import Any
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..connection import Connection, State
-from ..constants import Role
 from ..errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
-from ..events import Established, Event, ReauthCompleted, ReauthRequested
-from ..pki.credential import Credential
+from ..events import Established, Event, ReauthCompleted
 from ..pki.identity import Identity
 from ..session12 import Session12
 from ..tickets import Ticket
-from .answers import choose_for, declining, find_answer_now
+from .chores import Answerer, Chores
 from .pump import Pump
 
 __all__ = ["Answerer", "Stream"]
@@ -58,11 +55,8 @@ __all__ = ["Answerer", "Stream"]
 MAX_UNREAD = 1024 * 1024
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
-Answerer = Callable[[ReauthRequested], Credential | None]
-"""Chooses what to answer a request with; None declines."""
 
-
-class Stream:
+class Stream(Chores):
     """TLS over a socket, for one thread at a time.
 
     Args:
@@ -94,16 +88,11 @@ class Stream:
         max_unread: int = MAX_UNREAD,
         session: Ticket | Session12 | None = None,
     ) -> None:
-        self.connection = Connection(config, server_name, session=session)
-        """The engine, for what this class does not show."""
+        super().__init__(Connection(config, server_name, session=session), answer, on_event)
         self.timeout = sock.gettimeout()
         self._sock = sock
-        self._answer = answer or self._choose
-        self._on_event = on_event
         self._max_unread = max_unread
         self._asked: tuple[AuthRequest | None, bytes] | None = None
-        self._completed: dict[bytes, ReauthCompleted] = {}
-        self._ended = False  # we said that we send no more
         self._closed = False
         self._pump = Pump(sock, self.connection, self._advance, max_unread)
 
@@ -324,6 +313,9 @@ class Stream:
 
     # --- inside
 
+    def _send_some(self) -> None:
+        self._pump.send_some()
+
     def _limit(self) -> float | None:
         """When a call that begins now has to end."""
         return None if self.timeout is None else monotonic() + self.timeout
@@ -346,61 +338,3 @@ class Stream:
             self._pump.move(limit)
         self._pump.flush(limit)  # our Finished
         return established
-
-    # --- what the engine wants
-
-    def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
-        """Let the engine take a step, and settle what comes of it."""
-        try:
-            step(*arguments)
-            self._settle()
-        except Exception:
-            if self.connection.failure is not None:
-                self._settle()  # what led to it is worth knowing
-            with contextlib.suppress(OSError, PostshakeError):  # the reason matters more
-                self._pump.send_some()
-            raise
-
-    def _settle(self) -> None:
-        """Answer all questions and requests, and hand the events out.
-
-        The owner's code may raise: the rest is settled first.
-        """
-        connection = self.connection
-        errors: list[Exception] = []
-        while True:
-            if (question := connection.next_question()) is not None:
-                found = find_answer_now(question.subject)
-                connection.answer(question.id, found)
-                if isinstance(found, Exception):  # and it was for a request: no harm done
-                    errors.append(declining(found))
-            elif (event := connection.next_event()) is not None:
-                try:
-                    self._take(event)
-                except Exception as error:
-                    errors.append(error)
-            else:
-                break
-        if errors:
-            if connection.role is Role.client and connection.failure is None and not self._ended:
-                for context in connection.open_requests:  # those that failed
-                    connection.answer_auth(context, None)
-                self._settle()
-            raise errors[0]
-
-    def _take(self, event: Event) -> None:
-        if isinstance(event, ReauthCompleted):
-            self._completed[event.context] = event
-        if self._on_event is not None:
-            self._on_event(event)
-        if isinstance(event, ReauthRequested):
-            if self.connection.failure is not None or self._ended:
-                return
-            try:
-                credential = self._answer(event)
-            except Exception as error:
-                raise declining(error) from error
-            self.connection.answer_auth(event.context, credential)
-
-    def _choose(self, request: ReauthRequested) -> Credential | None:
-        return choose_for(request, self.connection.config.credentials)

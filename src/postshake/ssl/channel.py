@@ -32,7 +32,7 @@ from .errors import ssl_error, translate
 from .reauth import Reauth
 from .session import SSLSession
 from .settling import Settling
-from .transports import BioTransport, Transport
+from .transports import BioTransport, Transport, check_is_tls
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -340,20 +340,10 @@ class Channel(Settling):
         if data:
             if not self._began:
                 self._began = True
-                self._look(data)
+                check_is_tls(data, self.server_side)
             self._step(connection.receive_data, data)
         else:
             self._step(connection.receive_eof)
-
-    def _look(self, data: bytes) -> None:
-        """See whether the peer speaks TLS at all (OpenSSL has errors of its own for that)."""
-        if data[0] in range(20, 24) and data[1:2] in (b"\x03", b""):
-            return
-        if self.server_side and data[:4] in (b"GET ", b"POST", b"HEAD", b"PUT "):
-            raise ssl_error("HTTP_REQUEST")
-        if self.server_side and data.startswith(b"CONNE"):
-            raise ssl_error("HTTPS_PROXY_REQUEST")
-        raise ssl_error("WRONG_VERSION_NUMBER")
 
     def _step(self, call: Callable[..., object], *arguments: Any) -> None:
         """Let the engine take a step, and settle what comes of it."""

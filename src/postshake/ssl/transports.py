@@ -15,11 +15,12 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from ..record.deframer import HEADER_LENGTH, MAX_CIPHERTEXT
+from .errors import ssl_error
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-__all__ = ["BioTransport", "SocketTransport", "Transport"]
+__all__ = ["BioTransport", "SocketTransport", "Transport", "check_is_tls"]
 
 
 class Transport(Protocol):
@@ -181,6 +182,17 @@ def _missing(partial: bytearray) -> int:
     if not 20 <= partial[0] <= 23 or length > MAX_CIPHERTEXT:
         return 0  # the engine says what is wrong with it
     return HEADER_LENGTH + length - len(partial)
+
+
+def check_is_tls(data: bytes, server_side: bool) -> None:
+    """See whether the peer speaks TLS at all (OpenSSL has errors of its own for that)."""
+    if data[0] in range(20, 24) and data[1:2] in (b"\x03", b""):
+        return
+    if server_side and data[:4] in (b"GET ", b"POST", b"HEAD", b"PUT "):
+        raise ssl_error("HTTP_REQUEST")
+    if server_side and data.startswith(b"CONNE"):
+        raise ssl_error("HTTPS_PROXY_REQUEST")
+    raise ssl_error("WRONG_VERSION_NUMBER")
 
 
 def want_read() -> ssl.SSLError:
