@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from typing import Any
 
+import anyio
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -399,6 +400,69 @@ async def test_signers_and_verifiers_that_take_their_time() -> None:
     blocking = ExportedAuthenticators(pair.client.connection)
     with pytest.raises(UsageError, match="asynchronous"):
         blocking.authenticate(server.request().data, slow)
+
+
+@pytest.mark.anyio
+async def test_a_context_is_good_for_once_also_while_it_takes_time() -> None:
+    signing, judging = anyio.Event(), anyio.Event()
+
+    class Slow(AliceSigner):
+        async def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+            await signing.wait()
+            return sign(scheme, issued("alice").private_key, data)
+
+        async def verify(self, peer: PeerChain) -> VerifiedChain:
+            await judging.wait()
+            return the_ca().verifier().verify(peer)
+
+    slow = Credential(issued("alice").chain, Slow())
+    pair = ConnectionPair(client_config("alice"), server_config(verifier=Slow())).handshake()
+    client = AsyncExportedAuthenticators(pair.client.connection)
+    server = AsyncExportedAuthenticators(pair.server.connection)
+    request = server.request()
+    answers: list[bytes] = []
+    outcomes: list[object] = []
+
+    async def answer() -> None:
+        answers.append(await client.authenticate(request.data, slow))
+
+    async def judge() -> None:
+        try:
+            outcomes.append(await server.validate(request.context, answers[0]))
+        except UsageError as error:
+            outcomes.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(answer)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(IllegalParameter, match="used before"):
+            await client.authenticate(request.data)
+        signing.set()
+    async with anyio.create_task_group() as group:
+        group.start_soon(judge)
+        group.start_soon(judge)
+        await anyio.wait_all_tasks_blocked()
+        judging.set()
+    identity, error = sorted(outcomes, key=lambda each: isinstance(each, UsageError))
+    assert getattr(identity, "common_name", None) == "alice"
+    assert "settled or cancelled meanwhile" in str(error)
+
+
+@pytest.mark.anyio
+async def test_who_gives_up_signing_has_answered_nothing() -> None:
+    class Never(AliceSigner):
+        async def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    pair = ConnectionPair().handshake()
+    client = AsyncExportedAuthenticators(pair.client.connection)
+    server = ExportedAuthenticators(pair.server.connection)
+    request = server.request()
+    with anyio.move_on_after(0.01):
+        await client.authenticate(request.data, Credential(issued("alice").chain, Never()))
+    answer = await client.authenticate(request.data)
+    assert server.validate(request.context, answer) is not None
 
 
 def test_where_reauth_is_forbidden() -> None:

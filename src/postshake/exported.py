@@ -16,6 +16,7 @@ peer speaks this; ours are held against the RFC.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, TypeVar, cast
@@ -27,8 +28,8 @@ from .errors import CertificateRequired, IllegalParameter, InternalError, TooMuc
 from .pki.choose import choose_credential, choose_server_credential
 from .pki.credential import Credential
 from .pki.identity import Identity
-from .protocol.authenticate import identify
-from .protocol.certificate_request import make_certificate_request, wanted_by
+from .protocol.authenticate import hold_to, identify
+from .protocol.certificate_request import make_certificate_request, wanted_by, wanted_for
 from .protocol.exported import (
     REQUESTS,
     Claim,
@@ -39,7 +40,6 @@ from .protocol.exported import (
     write_authenticator,
 )
 from .protocol.flow import Ask, Flow
-from .protocol.reauth_server import hold_to, wanted_for
 from .questions import Refused
 from .values import dataclass, field
 from .wire.handshake import encode_handshake
@@ -146,11 +146,14 @@ class _Exported:
             raise IllegalParameter("authenticator request: its context was used before")
         if len(self._spent) >= MOST:
             raise TooMuch(f"authenticator requests: expected at most {MOST} in a connection")
-        if choose:
-            credential = self._choose(claim)
-        answer = yield from write_authenticator(self._own, claim, credential)
-        self._spent.add(context)
-        return answer
+        self._spent.add(context)  # now: a signature may take long, and nobody may begin another
+        try:
+            if choose:
+                credential = self._choose(claim)
+            return (yield from write_authenticator(self._own, claim, credential))
+        except BaseException:
+            self._spent.discard(context)  # nothing was answered
+            raise
 
     def _choose(self, claim: Claim) -> Credential | None:
         config = self._connection.config
@@ -176,7 +179,9 @@ class _Exported:
         proven = yield from read_authenticator(
             self._peers, opened.claim, data, connection.role.peer, config, verifier
         )
-        self._open.pop(context, None)
+        if self._open.get(context) is not opened:
+            raise UsageError("this request was settled or cancelled meanwhile")
+        del self._open[context]
         self._spent.add(context)
         return self._conclude(opened, proven)
 
@@ -261,26 +266,27 @@ class AsyncExportedAuthenticators(_Exported):
 
 def _run(flow: Flow[T]) -> T:
     found: Any = None
-    while True:
-        try:
-            step = flow.send(found)
-        except StopIteration as stop:
-            return cast("T", stop.value)
-        assert isinstance(step, Ask)  # nothing comes in but what was given
-        found = find_answer_now(step.subject)
-        if isinstance(found, Exception):
-            flow.close()
-            raise found
+    with contextlib.closing(flow):  # whoever fails to answer ends it
+        while True:
+            try:
+                step = flow.send(found)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            assert isinstance(step, Ask)  # nothing comes in but what was given
+            found = find_answer_now(step.subject)
+            if isinstance(found, Exception):
+                raise found
 
 
 async def _run_async(flow: Flow[T]) -> T:
     found: Any = None
-    while True:
-        try:
-            step = flow.send(found)
-        except StopIteration as stop:
-            return cast("T", stop.value)
-        assert isinstance(step, Ask)
-        found = find_answer(step.subject)
-        if isawaitable(found):
-            found = await cast("Awaitable[object]", found)
+    with contextlib.closing(flow):
+        while True:
+            try:
+                step = flow.send(found)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            assert isinstance(step, Ask)
+            found = find_answer(step.subject)
+            if isawaitable(found):
+                found = await cast("Awaitable[object]", found)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +28,7 @@ DIRECT = ROOT.issue("direct")
 BELOW_ISSUED = Issued(BELOW.certificate, BELOW.private_key)
 EVERYTHING = Require.CHAIN
 POINT = x509.UniformResourceIdentifier("http://crl.example/1")
+PART = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "part")])
 ANOTHER_POINT = x509.UniformResourceIdentifier("http://crl.example/2")
 
 
@@ -133,6 +134,18 @@ def test_the_newest_list_counts() -> None:
     check(ALICE, make_list(BELOW), old)
 
 
+def test_a_namesake_s_list_does_not_hide_the_issuer_s() -> None:
+    """Two authorities of one name, as after a change of keys: each signs for its own."""
+    namesake = ROOT.intermediate("Below")
+    newer = make_list(namesake, BOB, since=NOW)
+    with pytest.raises(CertificateRevoked):
+        check(ALICE, newer, make_list(BELOW, ALICE))
+    check(ALICE, newer, make_list(BELOW), require=Require.LEAF)
+    tomorrow = make_list(BELOW, since=NOW + DAY, until=NOW + 2 * DAY)
+    with pytest.raises(CertificateRevoked):
+        check(ALICE, tomorrow, make_list(BELOW, ALICE))
+
+
 def test_which_have_to_be_known() -> None:
     leaf, chain = make_list(BELOW), make_list(ROOT)
     check(ALICE, leaf, require=Require.LEAF)
@@ -148,6 +161,7 @@ def test_which_have_to_be_known() -> None:
         ({"only_contains_user_certs": True}, True, False),
         ({"only_contains_ca_certs": True}, False, True),
         ({"only_contains_attribute_certs": True}, False, False),
+        ({"relative_name": PART}, False, False),
     ],
 )
 def test_lists_for_some_kinds(

@@ -141,11 +141,19 @@ class RevocationLists:
     def find(
         self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
     ) -> Finding:
-        """Look a certificate up in its issuer's newest list that is about such as it."""
+        """Look a certificate up in its issuer's newest list that is about such as it.
+
+        One that is not signed by this issuer, who may have a namesake, or is of tomorrow,
+        is passed over for an older one.
+        """
+        useless: Finding | None = None
         for each in self._by_issuer.get(certificate.issuer.public_bytes(), ()):
             if each.covers(certificate):
-                return each.find(certificate, issuer, now)
-        return Finding(Standing.UNKNOWN)
+                found = each.find(certificate, issuer, now)
+                if found.standing not in (Standing.BADLY_SIGNED, Standing.NOT_YET_VALID):
+                    return found
+                useless = useless or found
+        return useless or Finding(Standing.UNKNOWN)
 
 
 class _List:
@@ -176,6 +184,8 @@ class _List:
         scope = self._scope
         if scope is None:
             return True
+        if scope.relative_name is not None:  # a part, and nobody says which: seldom seen
+            return False
         is_ca = _is_ca(certificate)
         if scope.only_contains_attribute_certs or (scope.only_contains_ca_certs and not is_ca):
             return False

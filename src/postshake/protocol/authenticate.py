@@ -18,24 +18,27 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
+from ..config import AuthRequest
 from ..constants import Role, SignatureScheme, name_of
 from ..crypto.schedule import finished_mac
 from ..crypto.signatures import fits, verify
 from ..errors import (
     BadCertificate,
     BadFinished,
+    CertificateError,
     DecodeError,
     IllegalParameter,
     InternalError,
     SchemeMismatch,
     TooMuch,
+    UnknownCA,
     UnsupportedExtension,
 )
-from ..pki.choose import Wanted, choose_scheme
+from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
-from ..questions import Sign
+from ..questions import Refused, Sign, Verdict
 from ..record.limits import Limits
 from ..values import dataclass, field
 from ..wire.auth import (
@@ -64,6 +67,7 @@ __all__ = [
     "check_certificate",
     "check_finished",
     "check_signature",
+    "hold_to",
     "identify",
     "read_leaf",
     "sign_transcript",
@@ -288,6 +292,23 @@ def check_finished(
     if not hmac.compare_digest(finished.verify_data, expected):
         raise BadFinished("Finished: verify_data does not match the transcript", section="4.4.4")
     return FinishedProof()
+
+
+def hold_to(
+    verdict: Verdict, policy: AuthRequest, wanted: Wanted, signed: SignedChain
+) -> VerifiedChain | Refused:
+    """Add to a verifier's verdict what a request demands beside (§4.2.4, §4.2.5)."""
+    if isinstance(verdict, Refused):
+        return verdict
+    assert isinstance(verdict, VerifiedChain)
+    binding = policy.binding_authorities and wanted.authorities
+    if binding and not leads_to(verdict.certificates, wanted.authorities):
+        return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
+    try:
+        check_oid_filters(signed.leaf, wanted.oid_filters)
+    except CertificateError as error:
+        return Refused(error)
+    return verdict
 
 
 def identify(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from ..config import AuthRequest, Config
 from ..constants import SignatureScheme
 from ..errors import MissingExtension
 from ..pki.choose import Wanted
@@ -24,7 +25,7 @@ from ..wire.extensions import (
     StatusRequestEmpty,
 )
 
-__all__ = ["make_certificate_request", "wanted_by"]
+__all__ = ["make_certificate_request", "wanted_by", "wanted_for"]
 
 RSA_KEYS = frozenset(
     {
@@ -125,3 +126,19 @@ def wanted_by(request: CertificateRequest) -> Wanted:
             for item in (filters.filters if filters else ())
         ),
     )
+
+
+def wanted_for(policy: AuthRequest, config: Config) -> Wanted:
+    """Say what a request accepts: what it says itself, or else the configuration."""
+    return Wanted(
+        authorities=policy.authorities,
+        signature_algorithms=_or_default(policy.signature_algorithms, config.signature_algorithms),
+        signature_algorithms_cert=_or_default(
+            policy.signature_algorithms_cert, config.signature_algorithms_cert
+        ),
+        oid_filters=policy.oid_filters,
+    )
+
+
+def _or_default(wish: tuple[int, ...] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+    return default if wish is None else wish

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 
-from ..config import AuthRequest, Config, Refusal, ServerConfig
+from ..config import AuthRequest, Refusal, ServerConfig
 from ..errors import (
     CertificateError,
     CertificateRequired,
@@ -16,17 +16,14 @@ from ..errors import (
     InternalError,
     ReauthUnavailable,
     UnexpectedMessage,
-    UnknownCA,
     UsageError,
 )
 from ..events import Established, Outcome, ReauthCompleted
-from ..pki.choose import Wanted, check_oid_filters, leads_to
-from ..pki.trust import VerifiedChain
 from ..questions import Refused, Verdict
 from ..values import replace
 from ..wire.auth import Certificate
-from .authenticate import SignedChain, identify
-from .certificate_request import make_certificate_request
+from .authenticate import hold_to, identify
+from .certificate_request import make_certificate_request, wanted_for
 from .desk import Desk
 from .flow import Conversation, Received
 from .link import Flight, Link
@@ -242,36 +239,3 @@ class ReauthServer:
             request = self._open[context]
             error = CertificateRequired(f"no answer within {request.policy.within} seconds")
             self._conclude(request, Outcome.EXPIRED, error)
-
-
-def hold_to(
-    verdict: Verdict, policy: AuthRequest, wanted: Wanted, signed: SignedChain
-) -> VerifiedChain | Refused:
-    """Add to a verifier's verdict what a request demands beside (§4.2.4, §4.2.5)."""
-    if isinstance(verdict, Refused):
-        return verdict
-    assert isinstance(verdict, VerifiedChain)
-    binding = policy.binding_authorities and wanted.authorities
-    if binding and not leads_to(verdict.certificates, wanted.authorities):
-        return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
-    try:
-        check_oid_filters(signed.leaf, wanted.oid_filters)
-    except CertificateError as error:
-        return Refused(error)
-    return verdict
-
-
-def wanted_for(policy: AuthRequest, config: Config) -> Wanted:
-    """Say what a request accepts: what it says itself, or else the configuration."""
-    return Wanted(
-        authorities=policy.authorities,
-        signature_algorithms=_or_default(policy.signature_algorithms, config.signature_algorithms),
-        signature_algorithms_cert=_or_default(
-            policy.signature_algorithms_cert, config.signature_algorithms_cert
-        ),
-        oid_filters=policy.oid_filters,
-    )
-
-
-def _or_default(wish: tuple[int, ...] | None, default: tuple[int, ...]) -> tuple[int, ...]:
-    return default if wish is None else wish
