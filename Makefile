@@ -13,7 +13,7 @@
 # make test ARGS="-k reauth -n 0" passes ARGS to pytest; PYTHON=... chooses the
 # interpreter, and VENV=.venv-3.13, say, a place of its own for it.
 
-VENV ?= .venv
+VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))

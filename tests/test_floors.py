@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "api"}),),
-    (frozenset({"web"}), frozenset({"gnutls"})),
+    (frozenset({"web"}), frozenset({"gnutls", "gnutls_calls"})),
     (frozenset({"cli"}),),
     (frozenset({"__main__"}),),
 )

@@ -11,7 +11,8 @@ from ..constants import Role
 from ..errors import PostshakeError
 from ..events import Event, ReauthCompleted, ReauthRequested
 from ..pki.credential import Credential
-from .answers import choose_for, declining, find_answer_now
+from .answers import declining, find_answer_now
+from .owner import Owner
 
 __all__ = ["Answerer", "Chores"]
 
@@ -19,14 +20,8 @@ Answerer = Callable[[ReauthRequested], Credential | None]
 """Chooses what to answer a request with; None declines."""
 
 
-class Chores:
-    """The part of a stream that settles what comes of a step of the engine.
-
-    Args:
-        connection: the engine.
-        answer: client: chooses the credential for each request.
-        on_event: called with every event, in order.
-    """
+class Chores(Owner[Answerer]):
+    """The part of a stream that settles what comes of a step of the engine."""
 
     def __init__(
         self,
@@ -34,11 +29,7 @@ class Chores:
         answer: Answerer | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        self.connection = connection
-        """The engine, for what the stream does not show."""
-        self._answer = answer or self._choose
-        self._on_event = on_event
-        self._completed: dict[bytes, ReauthCompleted] = {}
+        super().__init__(connection, answer, on_event)
         self._ended = False  # we said that we send no more
 
     def _send_some(self) -> None:
@@ -97,6 +88,3 @@ class Chores:
             except Exception as error:
                 raise declining(error) from error
             self.connection.answer_auth(event.context, credential)
-
-    def _choose(self, request: ReauthRequested) -> Credential | None:
-        return choose_for(request, self.connection.config.credentials)

@@ -14,7 +14,8 @@ from ..constants import Role
 from ..events import Event, ReauthCompleted, ReauthRequested
 from ..pki.credential import Credential
 from ..questions import Question
-from .answers import choose_for, declining, find_answer
+from .answers import declining, find_answer
+from .owner import Owner
 
 __all__ = ["AsyncAnswerer", "Errands"]
 
@@ -22,14 +23,8 @@ AsyncAnswerer = Callable[[ReauthRequested], "Credential | Awaitable[Credential |
 """Chooses what to answer a request with; None declines."""
 
 
-class Errands:
-    """The part of a stream that answers its connection's questions and requests.
-
-    Args:
-        connection: the engine.
-        answer: client: chooses the credential for each request.
-        on_event: called with every event, in order.
-    """
+class Errands(Owner[AsyncAnswerer]):
+    """The part of a stream that answers its connection's questions and requests."""
 
     def __init__(
         self,
@@ -37,14 +32,10 @@ class Errands:
         answer: AsyncAnswerer | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        self.connection = connection
-        """The engine, for what the stream does not show."""
-        self._answer = answer or self._choose
-        self._on_event = on_event
+        super().__init__(connection, answer, on_event)
         self._answering = anyio.Lock()
         self._questions: deque[Question] = deque()
         self._requests: deque[ReauthRequested] = deque()
-        self._completed: dict[bytes, ReauthCompleted] = {}
 
     async def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
         """Let the engine take a step; send what it has to say, sort what it brought."""
@@ -109,6 +100,3 @@ class Errands:
             if context not in waiting and connection.role is Role.client:
                 if not connection.sent_close:
                     await self._advance(connection.answer_auth, context, None)
-
-    def _choose(self, request: ReauthRequested) -> Credential | None:
-        return choose_for(request, self.connection.config.credentials)

@@ -8,12 +8,21 @@ expected and got, are the exception's cause.
 from __future__ import annotations
 
 import ssl
+from typing import TypeVar
 
 from .. import errors
 from ..constants import AlertDescription as Alert
 from ..pki.names import normalize_server_name
 
-__all__ = ["VerifyCode", "alerting", "failure", "refused", "ssl_error", "translate"]
+__all__ = [
+    "VerifyCode",
+    "alerting",
+    "failure",
+    "refused",
+    "ssl_error",
+    "translate",
+    "with_verify_code",
+]
 
 VerifyCode = int
 """One of OpenSSL's X509_V_ERR_ numbers."""
@@ -67,6 +76,9 @@ _ALERTS = {
 }
 
 
+E = TypeVar("E", bound=errors.CertificateError)
+
+
 def ssl_error(
     reason: str,
     text: str | None = None,
@@ -95,6 +107,12 @@ def failure(detail: str = "") -> ssl.SSLEOFError:
         "UNEXPECTED_EOF_WHILE_READING", text, kind=ssl.SSLEOFError, number=ssl.SSL_ERROR_EOF
     )
     assert isinstance(error, ssl.SSLEOFError)
+    return error
+
+
+def with_verify_code(error: E, code: VerifyCode) -> E:
+    """Give a verifier's refusal OpenSSL's number, which `refused` then tells; return it."""
+    error.verify_code = code  # type: ignore[attr-defined]
     return error
 
 

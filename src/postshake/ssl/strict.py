@@ -12,6 +12,7 @@ from typing import TypeVar
 from cryptography import x509
 
 from ..errors import CertificateUnknown, UnknownCA
+from .errors import with_verify_code
 
 __all__ = ["check_strictly"]
 
@@ -49,7 +50,7 @@ def _check_kind(certificate: x509.Certificate, *, is_leaf: bool) -> None:
         signs = usage is not None and usage.key_cert_sign
         says_so = is_leaf and not old_root and not signs
     if not says_so:
-        raise _wrong(UnknownCA("invalid CA certificate"), _INVALID_CA)
+        raise with_verify_code(UnknownCA("invalid CA certificate"), _INVALID_CA)
 
 
 def _check_uses(certificate: x509.Certificate) -> None:
@@ -115,12 +116,4 @@ def _value(certificate: x509.Certificate, kind: type[T]) -> T | None:
 
 
 def _odd(text: str, code: int) -> CertificateUnknown:
-    return _wrong(CertificateUnknown(text), code)
-
-
-E = TypeVar("E", UnknownCA, CertificateUnknown)
-
-
-def _wrong(error: E, code: int) -> E:
-    error.verify_code = code  # type: ignore[attr-defined]
-    return error
+    return with_verify_code(CertificateUnknown(text), code)

@@ -7,18 +7,18 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from ..constants import Role
-from ..errors import CertificateError, CertificateRevoked, NameMismatch, UnknownCA
+from ..errors import CertificateRevoked, NameMismatch, UnknownCA
 from ..pki.names import matches_host, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation import RevocationLists
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from .errors import with_verify_code
 from .strict import check_strictly
 
 __all__ = ["AnyPeer", "ContextVerifier"]
@@ -30,9 +30,6 @@ _NO_LIST = {
     Standing.NOT_YET_VALID: (11, "CRL is not yet valid"),
     Standing.EXPIRED: (12, "CRL has expired"),
 }
-
-
-E = TypeVar("E", bound=CertificateError)
 
 
 class AnyPeer:
@@ -124,7 +121,7 @@ class ContextVerifier:
                 raise CertificateRevoked("certificate revoked")
             if found.standing is not Standing.GOOD:
                 code, text = _NO_LIST[Standing.EXPIRED if found.outdated else found.standing]
-                raise _told(UnknownCA(text), code)
+                raise with_verify_code(UnknownCA(text), code)
 
 
 def _is_own_issuer(der: bytes) -> bool | None:
@@ -143,16 +140,11 @@ def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
     """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
     certificates = [x509.load_der_x509_certificate(der) for der in peer.certificates]
     if certificates[0].subject == certificates[0].issuer:
-        return _told(UnknownCA("self-signed certificate"), SELF_SIGNED)
+        return with_verify_code(UnknownCA("self-signed certificate"), SELF_SIGNED)
     if any(each.subject == each.issuer for each in certificates[1:]):
-        return _told(
+        return with_verify_code(
             UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
         )
-    return error
-
-
-def _told(error: E, code: int) -> E:
-    error.verify_code = code  # type: ignore[attr-defined]
     return error
 
 
