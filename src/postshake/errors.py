@@ -52,6 +52,7 @@ __all__ = [
     "UnrecognizedName",
     "UnsupportedCertificate",
     "UnsupportedExtension",
+    "UnsupportedKey",
     "UnsupportedVersion",
     "UsageError",
     "WeakKey",
@@ -314,6 +315,10 @@ class DataWaiting(UsageError):
 
 class KeyMismatch(UsageError):
     """A private key that is not the certificate's."""
+
+
+class UnsupportedKey(UsageError):
+    """A private key that can be read, and that nothing here signs with."""
 
 
 class TruncationError(PostshakeError):

@@ -22,6 +22,16 @@ from tests.sslmodule.ends import (
     server_context,
 )
 from tests.sslmodule.scripts import certificate, told
+from tests.vectors.rfc9881 import (
+    BOTH,
+    CERTIFICATE,
+    ENCRYPTED,
+    PASSWORD,
+    expanded_key,
+    form,
+    pem,
+    tlv,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl:DeprecationWarning")
 
@@ -379,3 +389,47 @@ def test_trust_in_the_system(monkeypatch):
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     client = ours.create_default_context()
     assert Memory(server_context(ours), client).handshake().client.version() == "TLSv1.3"
+
+
+def ml_dsa(name: str, label: str, der: bytes) -> str:
+    return write(name, pem(label, der))
+
+
+def test_ml_dsa_keys_are_loaded_whatever_openssl_is_below():
+    """In the forms that OpenSSL writes, and also where the one below is older than ML-DSA."""
+    certificate = ml_dsa("mldsa.crt", "CERTIFICATE", CERTIFICATE)
+    key = ml_dsa("mldsa.key", "PRIVATE KEY", BOTH["ML-DSA-44"])
+    secret = ml_dsa("mldsa.secret", "ENCRYPTED PRIVATE KEY", ENCRYPTED["pbkdf2"])
+    asked = []
+
+    def password() -> bytes:
+        asked.append(1)
+        return PASSWORD
+
+    for arguments in ((key,), (secret, PASSWORD), (secret, PASSWORD.decode()), (secret, password)):
+        context = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, *arguments)
+        assert [each.chain for each in context._credentials] == [(CERTIFICATE,)]
+    assert asked == [1]
+    with pytest.raises(standard.SSLError):
+        ours.SSLContext(ours.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, secret, "wrong")
+
+
+def test_an_expanded_ml_dsa_key_alone_is_named():
+    certificate = ml_dsa("mldsa.crt", "CERTIFICATE", CERTIFICATE)
+    alone = form("ML-DSA-44", tlv(0x04, expanded_key("ML-DSA-44")))
+    key = ml_dsa("alone.key", "PRIVATE KEY", alone)
+    context = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
+    with pytest.raises(standard.SSLError, match=r"alone\.key: an ML-DSA-44 private key as expandedKey"):
+        context.load_cert_chain(certificate, key)
+
+
+def test_what_the_standard_class_refuses_is_refused_with_its_words():
+    """Only ML-DSA may be loaded against its will."""
+    path, key = files()
+    with pytest.raises(standard.SSLError) as theirs:
+        standard.SSLContext(standard.PROTOCOL_TLS_SERVER).load_cert_chain(path, path)
+    with pytest.raises(standard.SSLError) as caught:
+        ours.SSLContext(ours.PROTOCOL_TLS_SERVER).load_cert_chain(path, path)
+    assert str(caught.value) == str(theirs.value)
+    assert key

@@ -155,6 +155,7 @@ _CODES: tuple[tuple[type[errors.PostshakeError], int], ...] = (
     (errors.CertificateError, codes.E_CERTIFICATE_ERROR),
     (errors.InternalError, codes.E_INTERNAL_ERROR),
     (errors.TruncationError, codes.E_PREMATURE_TERMINATION),
+    (errors.UnsupportedKey, codes.E_UNKNOWN_PK_ALGORITHM),
     (errors.KeyMismatch, codes.E_CERTIFICATE_KEY_MISMATCH),
     (errors.UsageError, codes.E_INVALID_REQUEST),
 )

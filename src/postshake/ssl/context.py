@@ -14,14 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import NamedGroup, Role
-from ..errors import UsageError
+from ..errors import UnsupportedKey, UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.private_key import ML_DSA
 from ..pki.trust import TrustStore, Verifier
 from ..recording import Recording
 from ..tickets import TicketKeys
 from .channel import Channel
-from .errors import translate
+from .errors import ssl_error, translate
 from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
 from .session import SSLSession
 from .settings import CIPHERS, check_end, group_named
@@ -132,18 +133,30 @@ class SSLContext(ssl.SSLContext):
     def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
         """Load our certificate chain and its private key, PEM, as the standard class does.
 
-        Another chain for the same kind of key takes the place of the first.
+        Another chain for the same kind of key takes the place of the first. ML-DSA is ours to
+        load also where the OpenSSL below the standard class is older than it (before 3.5).
 
         Raises:
             SSLError, OSError: as there.
         """
         secret = AskOnce(password)
-        super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+        refused: ssl.SSLError | None = None
+        try:
+            super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+        except ssl.SSLError as error:
+            refused = error
         try:
             key_path = os.fsdecode(keyfile) if keyfile is not None else None
-            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.value)
+            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
         except UsageError as error:
-            raise translate(error) from error
+            made = translate(error)
+            if not isinstance(made, ssl.SSLError):
+                made = ssl_error("UNKNOWN_CERTIFICATE_TYPE", str(error))
+            unsupported = isinstance(error, UnsupportedKey)
+            raise (made if refused is None or unsupported else refused) from error
+        kind = credential.leaf.public_key_algorithm_oid.dotted_string
+        if refused is not None and kind not in ML_DSA:
+            raise refused
         self.use_credential(credential)
 
     def use_credential(self, credential: Credential) -> None:

@@ -32,6 +32,10 @@ class AskOnce:
             self.value = bytes(self.value)
         return self.value
 
+    def once(self) -> Any:
+        """Return the password, asking only if nobody did so far."""
+        return self() if self.value is None and callable(self._password) else self.value
+
 
 class KeyLog:
     """Appends lines to a file, one at a time."""
