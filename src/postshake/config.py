@@ -27,7 +27,7 @@ from .crypto.suites12 import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
-from .pki.compression import compressors
+from .pki.compression import can_compress
 from .pki.credential import Credential
 from .pki.trust import Verifier
 from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
@@ -154,7 +154,7 @@ class Config:
             raise UsageError(f"config.session_lifetime is {self.session_lifetime}: below zero")
 
     def _check_compression(self) -> None:
-        lacking = set(self.certificate_compression) - set(compressors())
+        lacking = {each for each in self.certificate_compression if not can_compress(each)}
         if lacking:
             names = [name_of(CertificateCompressionAlgorithm, code) for code in sorted(lacking)]
             raise UsageError(

@@ -420,7 +420,9 @@ def test_an_expanded_ml_dsa_key_alone_is_named():
     alone = form("ML-DSA-44", tlv(0x04, expanded_key("ML-DSA-44")))
     key = ml_dsa("alone.key", "PRIVATE KEY", alone)
     context = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
-    with pytest.raises(standard.SSLError, match=r"alone\.key: an ML-DSA-44 private key as expandedKey"):
+    with pytest.raises(
+        standard.SSLError, match=r"alone\.key: an ML-DSA-44 private key as expandedKey"
+    ):
         context.load_cert_chain(certificate, key)
 
 

@@ -26,6 +26,7 @@ import asyncio
 import contextlib
 import html
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
@@ -360,7 +361,7 @@ async def step_up(request: Any, policy: Policy) -> Identity:
     try:
         return await connection.step_up(policy)
     except CertificateNeeded as needed:
-        with contextlib.suppress(ImportError):
+        if "starlette.requests" in sys.modules:  # else it is no request of Starlette's
             from starlette.requests import HTTPConnection
 
             from .starlette import HTTPCertificateNeeded
