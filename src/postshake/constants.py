@@ -196,6 +196,7 @@ class NamedGroup(IntEnum):
     ffdhe8192 = 0x0104
     SecP256r1MLKEM768 = 0x11EB
     X25519MLKEM768 = 0x11EC
+    SecP384r1MLKEM1024 = 0x11ED
 
 
 class SignatureScheme(IntEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
@@ -26,7 +28,7 @@ SECRET = b"correct horse"
 EC_KEY = CA("Root").issue("alice")
 
 
-def seed_of(key: object) -> bytes:
+def seed_of(key: Any) -> bytes:
     return key.private_bytes_raw()
 
 

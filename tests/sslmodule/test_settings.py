@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 import postshake.ssl as ours
+from postshake.constants import NamedGroup
+from postshake.crypto.groups import supported_groups
+from postshake.ssl.settings import config_for
 from tests.sslmodule.ends import (
     Memory,
     authority,
@@ -435,3 +438,37 @@ def test_what_the_standard_class_refuses_is_refused_with_its_words():
         ours.SSLContext(ours.PROTOCOL_TLS_SERVER).load_cert_chain(path, path)
     assert str(caught.value) == str(theirs.value)
     assert key
+
+
+OPENSSL_NAMES = {
+    NamedGroup.secp256r1: ("prime256v1", "secp256r1", "P-256"),
+    NamedGroup.secp384r1: ("secp384r1", "P-384"),
+    NamedGroup.secp521r1: ("secp521r1", "P-521"),
+    NamedGroup.x25519: ("X25519",),
+    NamedGroup.x448: ("X448",),
+    NamedGroup.X25519MLKEM768: ("X25519MLKEM768",),
+    NamedGroup.SecP256r1MLKEM768: ("SecP256r1MLKEM768",),
+    NamedGroup.SecP384r1MLKEM1024: ("SecP384r1MLKEM1024",),
+}
+
+
+@pytest.mark.parametrize("group", supported_groups(), ids=lambda group: group.name)
+def test_every_group_can_be_the_only_one(group):
+    for name in OPENSSL_NAMES[group]:
+        both = server_context(ours), client_context(ours)
+        for context in both:
+            context.set_ecdh_curve(name)
+        memory = Memory(*both)
+        assert memory.run(memory.client.do_handshake, memory.server.do_handshake) == [None, None]
+        assert memory.client._sslobj._connection.established.group is group
+
+
+@pytest.mark.parametrize("name", ["P-224", "x25519", "MLKEM1024", "SecP384r1MLKEM768"])
+def test_no_other_group_has_a_name(name):
+    with pytest.raises(ValueError, match="unknown elliptic curve name"):
+        client_context(ours).set_ecdh_curve(name)
+
+
+def test_a_client_sends_a_share_of_one_ordinary_group():
+    """The first one: who knows no hybrid needs no second round trip then."""
+    assert config_for(client_context(ours), False).key_shares == 2

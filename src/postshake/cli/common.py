@@ -9,11 +9,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from ..constants import ProtocolVersion
+from ..constants import NamedGroup, ProtocolVersion
+from ..crypto.groups import supported_groups
 from ..errors import UsageError
 from ..events import Established
 
-__all__ = ["RECORDED", "endpoint", "key_log", "positive", "seconds", "summary", "waiting"]
+__all__ = [
+    "RECORDED",
+    "endpoint",
+    "groups",
+    "key_log",
+    "positive",
+    "seconds",
+    "summary",
+    "waiting",
+]
 
 RECORDED = 2000  # lines of a connection that are kept to be shown
 
@@ -55,6 +65,20 @@ def positive(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return int(text)
+
+
+def groups(text: str) -> tuple[NamedGroup, ...]:
+    """Read names of key exchange groups, favourites first, with commas between them.
+
+    Raises:
+        ArgumentTypeError: a name is none of a group that we have.
+    """
+    known = {group.name.lower(): group for group in supported_groups()}
+    try:
+        return tuple(known[name.strip().lower()] for name in text.split(","))
+    except KeyError as error:
+        names = ", ".join(group.name for group in known.values())
+        raise argparse.ArgumentTypeError(f"expected some of {names}, got {error}") from None
 
 
 def key_log(path: str) -> Callable[[str], None]:

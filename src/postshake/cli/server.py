@@ -19,6 +19,7 @@ from time import monotonic
 
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
+from ..crypto.groups import supported_groups
 from ..drive.sync import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
@@ -27,7 +28,7 @@ from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
 from .certs import Folder
-from .common import RECORDED, key_log, positive, seconds, summary
+from .common import RECORDED, groups, key_log, positive, seconds, summary
 from .files import Site
 from .log import Log
 from .visit import Visit
@@ -114,6 +115,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--debug-path",
         metavar="PATH",
         help="show each client its own connection, drawn, under this path (off)",
+    )
+    parser.add_argument(
+        "--groups",
+        metavar="NAME[,NAME]",
+        type=groups,
+        default=supported_groups(),
+        help="groups for the key exchange, favourites first (all, X25519MLKEM768 first)",
     )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--json", action="store_true", help="log as JSON lines")
@@ -222,6 +230,7 @@ def _config(options: argparse.Namespace, files: Files) -> tuple[ServerConfig, Tr
         credentials=(Credential.from_files(files.certificate, files.key),),
         verifier=ChainVerifier(trust, revocation=Revocation.from_files(*options.crl)),
         alpn_protocols=() if options.echo else (b"http/1.1",),
+        groups=options.groups,
         keylog=key_log(options.keylog) if options.keylog else None,
     )
     return config, trust

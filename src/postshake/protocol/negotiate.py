@@ -42,7 +42,9 @@ def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[
     return choose_first(ours, [group for group in theirs if group in shared]) or favourite
 
 
-POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768})
+POST_QUANTUM = frozenset(
+    {NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768, NamedGroup.SecP384r1MLKEM1024}
+)
 """Groups that a future quantum computer does not break."""
 
 

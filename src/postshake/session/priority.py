@@ -101,7 +101,7 @@ _SUITES12 = {
         ("ECDHE-PSK", C.TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256),
     ),
 }
-_STRONG_GROUPS = (G.secp384r1, G.secp521r1, G.x448)
+_STRONG_GROUPS = (G.secp384r1, G.secp521r1, G.x448, G.SecP384r1MLKEM1024)
 
 
 def _strong(scheme: S) -> bool:
@@ -178,6 +178,7 @@ def _words() -> dict[str, _Meaning]:
         "X448": G.x448,
         "X25519-MLKEM768": G.X25519MLKEM768,
         "SECP256R1-MLKEM768": G.SecP256r1MLKEM768,
+        "SECP384R1-MLKEM1024": G.SecP384r1MLKEM1024,
     }
     for name, group in groups.items():
         words[f"GROUP-{name}"] = words[f"CURVE-{name}"] = ("groups", (group,))

@@ -39,6 +39,8 @@ _GROUPS = {
     "X25519": NamedGroup.x25519,
     "X448": NamedGroup.x448,
     "X25519MLKEM768": NamedGroup.X25519MLKEM768,
+    "SecP256r1MLKEM768": NamedGroup.SecP256r1MLKEM768,
+    "SecP384r1MLKEM1024": NamedGroup.SecP384r1MLKEM1024,
 }
 
 
@@ -170,10 +172,10 @@ def _client(context: SSLContext) -> ClientConfig:
     settings = _common(context)
     groups = settings.get("groups", supported_groups())
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
-    hybrids = sum("MLKEM" in group.name for group in groups)
+    ordinary = [at for at, group in enumerate(groups) if "MLKEM" not in group.name]
     return ClientConfig(
         **settings,
-        key_shares=min(hybrids + 1, len(groups)),
+        key_shares=ordinary[0] + 1 if ordinary else 1,
         verifier=context._verifier() if judged else AnyPeer(),
         check_server_name=judged and context.check_hostname,
         post_handshake_auth=context.post_handshake_auth,
