@@ -126,7 +126,12 @@ def test_ml_dsa_keys_as_openssl_writes_them(tmp_path):
     credentials = CertificateCredentials()
     cert, key = pem("CERTIFICATE", CERTIFICATE), pem("PRIVATE KEY", BOTH["ML-DSA-44"])
     encrypted = pem("ENCRYPTED PRIVATE KEY", ENCRYPTED["scrypt"])
-    for name, data in (("a.crt", cert), ("a.key", key), ("b.key", encrypted), ("a.p12", PKCS12)):
+    for name, data in (
+        ("a.crt", cert),
+        ("a.key", key),
+        ("b.key", encrypted),
+        ("a.p12", PKCS12["OpenSSL"]),
+    ):
         (tmp_path / name).write_bytes(data)
     assert credentials.set_x509_key_file(tmp_path / "a.crt", tmp_path / "a.key") == 0
     assert credentials.set_x509_key_file(tmp_path / "a.crt", tmp_path / "b.key", PASSWORD) == 1

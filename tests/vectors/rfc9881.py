@@ -1,4 +1,4 @@
-"""ML-DSA private keys in the forms of RFC 9881, as OpenSSL writes them.
+"""ML-DSA private keys in the forms of RFC 9881, as OpenSSL and NSS write them.
 
 All are of one seed, 00 01 02 … 1f, which is that of the RFC's examples (appendix C.1).
 The values are in ``rfc9881.json``, which says how they were made.
@@ -35,8 +35,10 @@ ENCRYPTED: dict[str, bytes] = {
     name: base64.b64decode(text) for name, text in _VALUES["encrypted"].items()
 }
 """EncryptedPrivateKeyInfo with the key of ML-DSA-44, by how its key was derived."""
-PKCS12: bytes = base64.b64decode(_VALUES["pkcs12"])
-"""The key of ML-DSA-44 and its certificate."""
+PKCS12: dict[str, bytes] = {
+    name: base64.b64decode(text) for name, text in _VALUES["pkcs12"].items()
+}
+"""The key of ML-DSA-44 and its certificate, by who wrote them."""
 
 _ARC = {"ML-DSA-44": 17, "ML-DSA-65": 18, "ML-DSA-87": 19}
 

@@ -247,11 +247,10 @@ class Credential:
         secret = ask_password(password)
         try:
             key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            found = _with_other_key(data, secret, where) if _UNREADABLE in str(error) else None
-            if found is None:
+        except (ValueError, TypeError, UnsupportedAlgorithm, Warning) as error:
+            if _OTHER_KEY not in str(error):
                 raise UsageError(f"{where}: damaged, or the password is wrong") from error
-            return cls.from_objects(*found)
+            return cls.from_objects(*_with_other_key(data, secret, where))
         if key is None:
             raise UsageError(f"{where}: holds no private key")
         return cls.from_objects([*([leaf] if leaf else []), *others], key)
@@ -263,18 +262,18 @@ class Credential:
         )
 
 
-_UNREADABLE = "Could not deserialize key data"
+_OTHER_KEY = "Could not deserialize key data"
 """What `cryptography` says where a file's integrity was proven, and its key is of no kind
 that it reads. Should it come to say something else, such a file is called damaged."""
 
 
 def _with_other_key(
     data: bytes, password: bytes | None, where: str
-) -> tuple[list[x509.Certificate], PrivateKeyTypes] | None:
+) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
     try:
         key, certificates = read_pkcs12(data, password or b"")
-    except ValueError:
-        return None
+    except ValueError as error:
+        raise UsageError(f"{where}: no private key that can be read") from error
     except UnsupportedKey as error:
         raise UnsupportedKey(f"{where}: {error}") from error
     return certificates, key

@@ -12,7 +12,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from .elements import OCTET_STRING, Element, elements
+from .elements import OCTET_STRING, Element, definite, elements
 from .facts import load_certificate
 from .pbes2 import decrypt, decrypt_key
 from .private_key import read_pkcs8
@@ -27,6 +27,7 @@ _CERTIFICATE_BAG: Final = "1.2.840.113549.1.12.10.1.3"
 _X509: Final = "1.2.840.113549.1.9.22.1"
 _EXPLICIT: Final = 0xA0
 _IMPLICIT: Final = 0x80
+_CONSTRUCTED: Final = 0x20
 
 
 def read_pkcs12(data: bytes, password: bytes) -> tuple[PrivateKeyTypes, list[x509.Certificate]]:
@@ -59,19 +60,19 @@ def read_pkcs12(data: bytes, password: bytes) -> tuple[PrivateKeyTypes, list[x50
 
 def _bags(data: bytes, password: bytes) -> Iterator[tuple[str, Element]]:
     """Give the kind and the value of each SafeBag (RFC 7292 section 4.2)."""
-    (whole,) = elements(data)
+    (whole,) = elements(definite(data))
     _, auth_safe, *_ = whole.parts()
-    (authenticated,) = elements(_data(auth_safe))
+    (authenticated,) = elements(definite(_data(auth_safe)))
     for content_info in authenticated.parts():
         oid, content = content_info.parts()
         if oid.dotted() == _ENCRYPTED_DATA:
             (encrypted_data,) = content.parts(_EXPLICIT)
             _, encrypted, *_ = encrypted_data.parts()
             _, algorithm, octets = encrypted.parts()
-            safe = decrypt(algorithm, octets.expect(_IMPLICIT), password)
+            safe = decrypt(algorithm, _joined(octets), password)
         else:
             safe = _data(content_info)
-        (bags,) = elements(safe)
+        (bags,) = elements(definite(safe))
         for bag in bags.parts():
             kind, value, *_ = bag.parts()
             (inner,) = value.parts(_EXPLICIT)
@@ -85,3 +86,10 @@ def _data(content_info: Element) -> bytes:
         raise ValueError(f"expected content of the kind data, got {oid.dotted()}")
     (octets,) = content.parts(_EXPLICIT)
     return octets.expect(OCTET_STRING)
+
+
+def _joined(octets: Element) -> bytes:
+    """Return an OCTET STRING with the tag [0], whole or in pieces."""
+    if octets.tag == _IMPLICIT | _CONSTRUCTED:
+        return b"".join(piece.expect(OCTET_STRING) for piece in octets.parts(octets.tag))
+    return octets.expect(_IMPLICIT)
