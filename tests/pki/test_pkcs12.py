@@ -54,9 +54,10 @@ def test_a_file_that_was_changed_is_not_read(writer):
 
 
 def test_a_warning_that_is_an_error_is_a_usage_error():
-    with warnings.catch_warnings(), pytest.raises(UsageError, match="damaged"):
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Credential.from_pkcs12(PKCS12["NSS"], PASSWORD)
+        with pytest.raises(UsageError, match="damaged"):
+            Credential.from_pkcs12(PKCS12["NSS"], PASSWORD)
 
 
 @every_writer
