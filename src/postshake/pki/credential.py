@@ -26,9 +26,10 @@ from ..crypto import signatures
 from ..crypto.signatures12 import fits12, schemes12_for, sign12
 from ..errors import KeyMismatch, UnsupportedKey, UsageError
 from ..values import dataclass
-from .facts import RSASSA_PSS, describe, load_certificate, load_certificates
+from .facts import describe, load_certificate, load_certificates
 from .pkcs12 import read_pkcs12
 from .private_key import Password, ask_password, load_private_key
+from .pss import pss_key_of
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
 
@@ -56,12 +57,13 @@ class LocalSigner:
 
     Args:
         private_key: a private key of ``cryptography``.
-        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS.
+        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS, and to which
+            parameters, if to any.
     """
 
     __slots__ = ("_private_key", "_pss_key", "public_key", "schemes")
 
-    def __init__(self, private_key: PrivateKeyTypes, *, pss_key: bool = False) -> None:
+    def __init__(self, private_key: PrivateKeyTypes, *, pss_key: signatures.PssKey = False) -> None:
         self._private_key = private_key
         self._pss_key = pss_key
         self.public_key: PublicKeyTypes = private_key.public_key()
@@ -107,6 +109,7 @@ class Credential:
                 if index == 0:
                     leaf_key = certificate.public_key()
                     _ = certificate.subject, certificate.issuer, certificate.extensions
+                    pss_key_of(certificate)
             except (
                 ValueError,
                 TypeError,
@@ -136,9 +139,9 @@ class Credential:
         return (self.leaf, *map(x509.load_der_x509_certificate, self.chain[1:]))
 
     @cached_property
-    def pss_key(self) -> bool:
-        """Whether the certificate restricts its RSA key to RSASSA-PSS."""
-        return self.leaf.public_key_algorithm_oid == RSASSA_PSS
+    def pss_key(self) -> signatures.PssKey:
+        """Whether the certificate restricts its RSA key to RSASSA-PSS, and how."""
+        return pss_key_of(self.leaf)
 
     @cached_property
     def schemes(self) -> tuple[SignatureScheme, ...]:
@@ -184,7 +187,10 @@ class Credential:
         )
         ordered = _ordered(given, public_key)
         if signer is None:
-            pss_key = ordered[0].public_key_algorithm_oid == RSASSA_PSS
+            try:
+                pss_key = pss_key_of(ordered[0])
+            except ValueError as error:
+                raise UsageError(f"certificate {describe(ordered[0])}: {error}") from error
             signer = LocalSigner(cast(PrivateKeyTypes, private_key), pss_key=pss_key)
         return cls(
             tuple(certificate.public_bytes(Encoding.DER) for certificate in ordered),

@@ -14,6 +14,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
 from ..errors import BadCertificate, UnsupportedCertificate, WeakKey
 from .der import certificate_fields
+from .pss import may_have_signed
 
 __all__ = ["RSASSA_PSS", "Facts", "describe", "load_certificate", "load_certificates", "utc"]
 
@@ -226,6 +227,8 @@ class Facts:
                 assert isinstance(scheme, (padding.PKCS1v15, padding.PSS))
                 if digest is None or digest.name not in _HASHES:
                     return self._other_algorithm()
+                if pss_key and not may_have_signed(issuer.certificate, certificate):
+                    return False
                 key.verify(signature, signed, scheme, digest)
             elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
                 ours = Signed.ED25519 if isinstance(key, ed25519.Ed25519PublicKey) else Signed.ED448

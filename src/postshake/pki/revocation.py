@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..errors import CertificateRevoked, CertificateUnknown, UsageError
 from .ocsp import SKEW, Finding, Standing, read_response
+from .pss import may_have_signed
 
 __all__ = [
     "Finding",
@@ -221,7 +222,9 @@ class _List:
             pass
         key = issuer.public_key()
         try:
-            signed = self._content.is_signature_valid(key)  # type: ignore[arg-type]
+            signed = may_have_signed(issuer, self._content) and self._content.is_signature_valid(
+                key  # type: ignore[arg-type]
+            )
         except Exception:  # a key of another kind: TypeError, UnsupportedAlgorithm, …
             return False
         if signed:
