@@ -7,7 +7,7 @@ unharmed. Messages say who, what, expected and got.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from .constants import AlertDescription, Role
 
@@ -57,6 +57,8 @@ __all__ = [
     "UsageError",
     "WeakKey",
     "WrongPurpose",
+    "present",
+    "require",
 ]
 
 
@@ -323,3 +325,30 @@ class UnsupportedKey(UsageError):
 
 class TruncationError(PostshakeError):
     """The stream ended without close_notify: data may be missing (§6.1)."""
+
+
+_T = TypeVar("_T")
+
+
+def require(kind: type[_T], value: object) -> _T:
+    """Return a value that is of this kind, by all that our own code has done before.
+
+    Unlike ``assert``, which ``python -O`` leaves out.
+
+    Raises:
+        InternalError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise InternalError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def present(value: _T | None, what: str) -> _T:
+    """Return a value that is there, by all that our own code has done before.
+
+    Raises:
+        InternalError: it is None; the error names it.
+    """
+    if value is None:
+        raise InternalError(f"there is no {what}")
+    return value

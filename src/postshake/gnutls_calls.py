@@ -8,7 +8,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .errors import PostshakeError
+from .errors import (
+    PostshakeError,
+    present,
+)
 from .session import Session
 from .session.errors import translate
 
@@ -43,12 +46,10 @@ class gnutls_session_t:
             self.it.transport_set_functions(self._push, self._pull)
 
     def _push(self, data: memoryview) -> int:
-        assert self.push is not None
-        return self._checked(self.push(self.ptr, data))
+        return self._checked(present(self.push, "push function")(self.ptr, data))
 
     def _pull(self, size: int) -> bytes:
-        assert self.pull is not None
-        answer = self.pull(self.ptr, size)
+        answer = present(self.pull, "pull function")(self.ptr, size)
         return answer if isinstance(answer, bytes) else bytes(self._checked(answer))
 
     def _checked(self, answer: int) -> int:

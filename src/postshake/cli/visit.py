@@ -13,7 +13,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..config import AuthRequest
 from ..drive.sync import Stream
-from ..errors import DataWaiting, ReauthUnavailable
+from ..errors import (
+    DataWaiting,
+    InternalError,
+    ReauthUnavailable,
+)
 from ..events import Outcome
 from ..recording import Recording
 from ..values import dataclass, field
@@ -176,7 +180,8 @@ class Visit:
         self, method: str, path: str, slash: bool, protected: tuple[str, ...], keep: bool
     ) -> bool:
         """Answer with a file, when the client may have it."""
-        assert self.site is not None
+        if self.site is None:
+            raise InternalError("there is no folder")
         place = self.site.place(path)
         # a link, or a file system that knows no capitals, may lead to what is protected
         names = [path.casefold(), self.site.url(place).casefold() if place is not None else "/"]

@@ -13,7 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from ..constants import CertificateCompressionAlgorithm
-from ..errors import BadCertificate, UsageError
+from ..errors import (
+    BadCertificate,
+    UsageError,
+    present,
+)
 
 __all__ = ["can_compress", "compress", "compressors", "compressors_named", "decompress"]
 
@@ -121,8 +125,7 @@ def _zstd() -> Any:
 
 
 def _compress_brotli(data: bytes) -> bytes:
-    module = _brotli()
-    assert module is not None
+    module = present(_brotli(), "Brotli")
     shorter: bytes = module.compress(data, quality=_BROTLI_QUALITY)
     return shorter
 
@@ -139,8 +142,7 @@ def _decompress_zlib(data: bytes, limit: int) -> tuple[bytes, bool]:
 
 
 def _decompress_brotli(data: bytes, limit: int) -> tuple[bytes, bool]:
-    module = _brotli()
-    assert module is not None
+    module = present(_brotli(), "Brotli")
     stream = module.Decompressor()
     content: bytes = stream.process(data, output_buffer_limit=limit)
     return content, stream.is_finished()

@@ -12,7 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
-from ..errors import BadCertificate, UnsupportedCertificate, WeakKey
+from ..errors import (
+    BadCertificate,
+    UnsupportedCertificate,
+    WeakKey,
+    require,
+)
 from .der import certificate_fields
 from .pss import may_have_signed
 
@@ -216,16 +221,16 @@ class Facts:
                 if oid not in _ECDSA:
                     return self._other_algorithm()
                 parameters = certificate.signature_algorithm_parameters
-                assert isinstance(parameters, ec.ECDSA)
-                key.verify(signature, signed, parameters)
+                key.verify(signature, signed, require(ec.ECDSA, parameters))
             elif isinstance(key, rsa.RSAPublicKey):
                 pss_key = issuer.certificate.public_key_algorithm_oid == RSASSA_PSS
                 if oid != Signed.RSASSA_PSS and (pss_key or oid not in _RSA):
                     return self._other_algorithm()
                 scheme = certificate.signature_algorithm_parameters
                 digest = certificate.signature_hash_algorithm
-                assert isinstance(scheme, (padding.PKCS1v15, padding.PSS))
                 if digest is None or digest.name not in _HASHES:
+                    return self._other_algorithm()
+                if not isinstance(scheme, (padding.PKCS1v15, padding.PSS)):
                     return self._other_algorithm()
                 if pss_key and not may_have_signed(issuer.certificate, certificate):
                     return False

@@ -32,6 +32,7 @@ from ..errors import (
     TooMuch,
     UnknownCA,
     UnsupportedExtension,
+    require,
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
@@ -299,7 +300,7 @@ def hold_to(
     """Add to a verifier's verdict what a request demands beside (§4.2.4, §4.2.5)."""
     if isinstance(verdict, Refused):
         return verdict
-    assert isinstance(verdict, VerifiedChain)
+    require(VerifiedChain, verdict)
     binding = policy.binding_authorities and wanted.authorities
     if binding and not leads_to(verdict.certificates, wanted.authorities):
         return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
@@ -317,8 +318,15 @@ def identify(
     now: float,
     context: bytes = b"",
 ) -> Identity:
-    """Make the identity that a peer has proven: key, presence and trust are in hand."""
-    assert isinstance(proof, FinishedProof)
+    """Make the identity that a peer has proven: key, presence and trust are in hand.
+
+    Raises:
+        InternalError: one of the three is not.
+    """
+    kinds = type(signed), type(proof), type(verified)
+    if kinds != (SignedChain, FinishedProof, VerifiedChain):
+        given = ", ".join(kind.__name__ for kind in kinds)
+        raise InternalError(f"no identity without its three proofs: {given}")
     return Identity(
         chain=signed.certificates,
         verified_chain=verified.certificates,

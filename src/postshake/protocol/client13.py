@@ -8,7 +8,9 @@ from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     DecodeError,
     IllegalParameter,
+    InternalError,
     MissingExtension,
+    require,
 )
 from ..events import Established
 from ..pki.credential import Credential
@@ -241,8 +243,7 @@ def read_certificate(
             )
         certificate = yield from expect(Certificate, into=transcript)
     else:
-        assert isinstance(received.message, Certificate)
-        certificate = received.message
+        certificate = require(Certificate, received.message)
     check_server_certificate(certificate)
     check_certificate(certificate, hellos.client_hello.extensions, config.limits)
     digest = transcript.digest()
@@ -282,11 +283,13 @@ def judge_server(
     config: ClientConfig, server_name: str | None, signed: SignedChain, proof: FinishedProof
 ) -> Flow[Identity]:
     """Ask whether the server is the one that we want; its key is proven by now."""
-    assert config.verifier is not None  # `check_selected` refuses certificates without
+    verifier = config.verifier
+    if verifier is None:  # `check_selected` refuses certificates without
+        raise InternalError("there is no verifier")
     now = config.wall_clock()
     name = server_name if config.check_server_name else None
     peer = signed.for_verifier(Role.server, name, now)
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
         raise verdict.error
     return identify(signed, proof, verdict, now)

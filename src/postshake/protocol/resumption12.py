@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from ..config import ClientAuth, ServerConfig
 from ..constants import NamedGroup, Role
-from ..errors import NegotiationError, UsageError
+from ..errors import (
+    InternalError,
+    NegotiationError,
+    UsageError,
+    present,
+)
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused
@@ -52,7 +57,8 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
     The key was proven then; that the peer is the same is proven by its Finished, and
     that it is still trusted by today's verdict.
     """
-    assert isinstance(proof, FinishedProof)
+    if type(proof) is not FinishedProof or type(verified) is not VerifiedChain:
+        raise InternalError("no identity without Finished and a verdict")
     return Identity(
         chain=session.peer_chain,
         verified_chain=verified.certificates,
@@ -112,10 +118,13 @@ def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain 
     """Ask whether the client of a session is still trusted; None if it was nobody."""
     if not session.peer_chain:
         return None
-    assert config.verifier is not None  # find_session sees to it
+    verifier = present(config.verifier, "verifier")  # find_session sees to it
     now = config.wall_clock()
     peer = PeerChain(session.peer_chain, Role.client, None, session.ocsp_response, now)
-    return (yield from ask(JudgePeer(peer, config.verifier, b"", None)))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
+    if not isinstance(verdict, (VerifiedChain, Refused)):  # else nobody would come of it
+        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
+    return verdict
 
 
 def make_ticket(config: ServerConfig, session: Session12) -> bytes:

@@ -14,6 +14,7 @@ from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
+    InternalError,
     NegotiationError,
     NoApplicationProtocol,
     UnrecognizedName,
@@ -377,10 +378,12 @@ def judge_client(
     """Ask whether the client's chain is accepted; its key is proven by now."""
     if signed is None:
         return None
-    assert config.verifier is not None  # ServerConfig sees to it
+    verifier = config.verifier
+    if verifier is None:  # ServerConfig sees to it
+        raise InternalError("there is no verifier")
     now = config.wall_clock()
     peer = signed.for_verifier(Role.client, None, now)
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
         raise verdict.error
     return identify(signed, proof, verdict, now)

@@ -17,10 +17,12 @@ from ..constants import (
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import (
     IllegalParameter,
+    InternalError,
     MissingExtension,
     NegotiationError,
     NoCommonGroup,
     UnsupportedVersion,
+    require,
 )
 from ..values import dataclass, replace
 from ..wire.extensions import (
@@ -75,7 +77,8 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOff
     """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
     received = yield from expect_one_of(ClientHello)
     hello = received.message
-    assert isinstance(hello, ClientHello)
+    if not isinstance(hello, ClientHello):
+        raise InternalError(f"expected ClientHello, got {type(hello).__name__}")
     if choose_version(config, hello) is ProtocolVersion.TLS12:
         return ClientOffered12(hello, received.raw)
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on
@@ -97,8 +100,7 @@ def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOff
     link.send(flight)
     enter_compatibility(link, hello)
     received = yield from expect_one_of(ClientHello)
-    again = received.message
-    assert isinstance(again, ClientHello)
+    again = require(ClientHello, received.message)
     share = check_second_hello(hello, again, group, share, cookie)
     check_client_hello(config, again)
     psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, psk)

@@ -22,6 +22,7 @@ from ..constants import SignatureScheme as S
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import certificate_schemes, handshake_schemes
 from ..crypto.signatures12 import handshake_schemes12
+from ..errors import present
 from ..values import dataclass, field
 from . import codes
 from .errors import SessionError
@@ -245,7 +246,7 @@ def parse_priorities(text: str) -> Priorities:
         else:
             _apply(priorities, words, text, item, position)
         position += len(item) + 1
-    assert priorities is not None  # split() gives at least one item
+    priorities = present(priorities, "item")  # split() gives at least one
     lacking = [
         what
         for what, there in (

@@ -15,7 +15,11 @@ from ..constants import CipherSuite, NamedGroup, ProtocolVersion
 from ..crypto.groups import supported_groups
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.suites12 import TLS12_SUITES
-from ..errors import UsageError
+from ..errors import (
+    UsageError,
+    present,
+    require,
+)
 from ..pki.compression import compressors_named
 from ..psk import ExternalPsk
 from .errors import ssl_error, translate
@@ -187,9 +191,8 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
     """Ask the callback which key to offer, for this one connection."""
     from dataclasses import replace
 
-    assert isinstance(config, ClientConfig)
-    assert context._psk_client is not None
-    identity, key = context._psk_client(None)
+    config = require(ClientConfig, config)
+    identity, key = present(context._psk_client, "callback")(None)
     if not key:
         return config
     if identity is None:

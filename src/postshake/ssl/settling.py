@@ -8,6 +8,7 @@ from typing import Any
 from ..connection import Connection
 from ..constants import AlertDescription, Role
 from ..drive.answers import find_answer_now
+from ..errors import present
 from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential, choose_server_credential
 from ..pki.credential import Credential
@@ -31,8 +32,7 @@ class Settling(Facts):
     _reauths: dict[bytes, Reauth]
 
     def _connected(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
+        return present(self._connection, "connection")
 
     def _settle(self) -> None:
         connection = self._connected()

@@ -21,6 +21,7 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
+from ..errors import present
 from ..pki.identity import Identity
 from ..ssl import Reauth, ReauthExpired, SSLCertVerificationError, SSLContext, SSLError, SSLSocket
 from ..ssl.reauth import Authority
@@ -211,9 +212,7 @@ def client_variables(identity: Identity | None) -> dict[str, str]:
 
 
 def _connection_variables(sock: SSLSocket) -> dict[str, str]:
-    cipher = sock.cipher()
-    assert cipher is not None  # a request has come through it
-    name, protocol, bits = cipher
+    name, protocol, bits = present(sock.cipher(), "cipher")  # a request has come through it
     return {
         "SSL_PROTOCOL": protocol,
         "SSL_CIPHER": name,
