@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, TypeVar
 
 from .constants import AlertDescription, Role
+from .text import clip
 
 __all__ = [
     "AccessDenied",
@@ -63,7 +64,14 @@ __all__ = [
 
 
 class PostshakeError(Exception):
-    """Anything that goes wrong in postshake."""
+    """Anything that goes wrong in postshake.
+
+    What it says may be in a peer's words: it has no control characters, and at most
+    1000 characters.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(clip(each) if isinstance(each, str) else each for each in args))
 
 
 class TLSError(PostshakeError):

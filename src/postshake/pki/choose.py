@@ -12,8 +12,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
-from ..constants import SignatureScheme, name_of
+from ..constants import (
+    SignatureScheme,
+    names_of,
+)
 from ..errors import DecodeError, IllegalParameter, WrongPurpose
+from ..text import listed
 from ..values import dataclass
 from .credential import Credential
 from .der import (
@@ -152,7 +156,7 @@ def check_oid_filters(
         if missing:
             raise WrongPurpose(
                 f"the certificate's {_FILTERED[oid]} lacks "
-                f"{', '.join(sorted(map(str, missing)))}, which an oid_filter asks for",
+                f"{listed(sorted(map(str, missing)))}, which an oid_filter asks for",
                 section="4.2.5",
             )
 
@@ -248,7 +252,7 @@ def _has_usage(usage: x509.KeyUsage, name: str) -> bool:
 def _misfit(credential: Credential, wanted: Wanted) -> str | None:
     if choose_scheme(wanted.schemes_of(credential), wanted.signature_algorithms) is None:
         ours = ", ".join(scheme.name for scheme in wanted.schemes_of(credential))
-        theirs = ", ".join(name_of(SignatureScheme, code) for code in wanted.signature_algorithms)
+        theirs = names_of(SignatureScheme, wanted.signature_algorithms)
         return f"no signature scheme in common: ours {ours or 'none'}; wanted {theirs or 'none'}"
     usage = _held(credential.leaf, ExtensionOID.KEY_USAGE.dotted_string)
     if usage is not None and "digital_signature" not in usage:

@@ -18,6 +18,7 @@ from ..pki.identity import Identity
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -200,7 +201,8 @@ def protocol_chosen(config: ClientConfig, extensions: Extensions) -> bytes | Non
     names = protocols.protocol_name_list
     if len(names) != 1 or names[0] not in config.alpn_protocols:
         raise IllegalParameter(
-            f"EncryptedExtensions: expected one of our application protocols, got {names!r}",
+            "EncryptedExtensions: expected one of our application protocols, "
+            f"got {listed(names) or 'none'}",
             section="RFC 7301, 3.1",
         )
     return names[0]

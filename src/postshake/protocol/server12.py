@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..config import ClientAuth, ServerConfig
-from ..constants import ClientCertificateType, Role, SignatureScheme, name_of
+from ..constants import (
+    ClientCertificateType,
+    Role,
+    SignatureScheme,
+    names_of,
+)
 from ..crypto.groups import KeyShare, generate_share
 from ..crypto.suites12 import Suite12
 from ..errors import CertificateRequired, NegotiationError, UnrecognizedName
@@ -146,7 +151,7 @@ def choose_credential(talk: Talk) -> Flow[tuple[Credential, SignatureScheme]]:
     if scheme is None:
         raise NegotiationError(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in talk.offered.schemes)
+            + names_of(SignatureScheme, talk.offered.schemes)
         )
     return credential, scheme
 

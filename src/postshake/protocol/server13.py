@@ -7,7 +7,7 @@ from ..constants import (
     ProtocolVersion,
     Role,
     SignatureScheme,
-    name_of,
+    names_of,
 )
 from ..crypto.groups import answer_share
 from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
@@ -27,6 +27,7 @@ from ..pki.names import matches_host
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -147,7 +148,7 @@ def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> b
     chosen = choose_alpn(config.alpn_protocols, offered.protocol_name_list)
     if chosen is None and config.alpn_mismatch_is_fatal:
         raise NoApplicationProtocol(
-            f"expected one of {config.alpn_protocols!r}, got {offered.protocol_name_list!r}"
+            f"expected one of {config.alpn_protocols!r}, got {listed(offered.protocol_name_list)}"
         )
     return chosen
 
@@ -197,7 +198,7 @@ def choose_credential(
     if scheme is None:
         raise NegotiationError(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in schemes)
+            + names_of(SignatureScheme, schemes)
         )
     return credential, scheme
 
