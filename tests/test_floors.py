@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
     (frozenset({"protocol"}),),
     (frozenset({"connection", "facts"}),),
-    (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording"})),
+    (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording", "private_file"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "api"}),),
     (frozenset({"web"}), frozenset({"gnutls", "gnutls_calls"})),

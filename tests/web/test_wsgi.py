@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.server
 import socket
+import sys
 import threading
 
 import httpx
@@ -17,6 +18,7 @@ from postshake.web.wsgi import (
     SENT_BY,
     CherootAdapter,
     StepUp,
+    _length,
     client_variables,
     reauth,
     reauth_handler,
@@ -185,3 +187,13 @@ def test_http_server(module):
         assert client.post("/", content=b"").status_code == 403
     server.shutdown()
     server.server_close()
+
+
+def test_a_content_length_is_a_number_of_any_length():
+    """A head may have more digits than int() takes."""
+    assert _length("42") == 42
+    assert _length("0" * 5 + "7") == 7
+    for text in ("9" * 5000, "9" * 19, "0" * 5000):
+        assert _length(text) == sys.maxsize
+    for nothing in (None, "", "-1", "1e3", "\u0661", "+5", " 5"):
+        assert _length(nothing) == 0

@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ..errors import UsageError
 from ..pki.credential import Credential
 from ..pki.trust import TrustStore
+from ..private_file import open_private
 from ..values import dataclass
 
 __all__ = ["Authority", "Certified", "Folder", "private_file"]
@@ -174,8 +175,8 @@ def _write(paths: tuple[Path, Path], made: Certified) -> None:
 
 def private_file(path: Path, data: bytes) -> None:
     """Write a file that nobody else may read."""
-    path.touch(mode=0o600)
-    path.write_bytes(data)
+    with open_private(path, "wb") as file:
+        file.write(data)
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from ..constants import NamedGroup, ProtocolVersion
 from ..crypto.groups import supported_groups
 from ..errors import UsageError
 from ..events import Established
+from ..private_file import open_private
 
 __all__ = [
     "RECORDED",
@@ -90,19 +90,14 @@ def key_log(path: str) -> Callable[[str], None]:
     lock = threading.Lock()
 
     def write(line: str) -> None:
-        with lock, open(path, "a", encoding="ascii", opener=_private) as file:
+        with lock, open_private(path, "a", encoding="ascii") as file:
             file.write(line + "\n")
 
     try:
-        with open(path, "a", opener=_private):
-            pass
+        open_private(path, "a").close()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     return write
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def summary(established: Established) -> str:

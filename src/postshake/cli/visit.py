@@ -140,7 +140,7 @@ class Visit:
             return self._respond(411, "Say how long the body is.\n")
         if not (text_length.isascii() and text_length.isdigit()):
             return self._respond(400, "This Content-Length cannot be read.\n")
-        if int(text_length) > MAX_BODY:
+        if len(text_length) > 18 or int(text_length) > MAX_BODY:
             return self._respond(413, f"At most {MAX_BODY} bytes.\n")
         if fields.get("expect", "").lower() == "100-continue":
             self.stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")

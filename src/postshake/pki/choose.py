@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
@@ -16,7 +15,7 @@ from ..constants import (
     SignatureScheme,
     names_of,
 )
-from ..errors import DecodeError, IllegalParameter, WrongPurpose
+from ..errors import BadCertificate, DecodeError, IllegalParameter, WrongPurpose
 from ..text import listed
 from ..values import dataclass
 from .credential import Credential
@@ -28,6 +27,7 @@ from .der import (
     object_identifiers,
 )
 from .names import matches_host
+from .unreadable import UNREADABLE
 
 __all__ = [
     "Wanted",
@@ -142,11 +142,15 @@ def check_oid_filters(
 
     Raises:
         WrongPurpose: the certificate does not pass.
+        BadCertificate: its extensions cannot be read.
         IllegalParameter: an OID stands there twice, or anyExtendedKeyUsage does.
         DecodeError: a filter cannot be read.
     """
     for oid, values in read_oid_filters(filters).items():
-        held = _held(certificate, oid)
+        try:
+            held = _held(certificate, oid)
+        except UNREADABLE as error:
+            raise BadCertificate(f"the certificate's extensions: {error}") from error
         if held is None:
             raise WrongPurpose(
                 f"the certificate lacks {_FILTERED[oid]}, which an oid_filter asks for",
@@ -304,7 +308,7 @@ def _signed_by(certificate: x509.Certificate) -> set[int]:
         ):
             algorithm = certificate.signature_hash_algorithm
             return _PSS_SIGNED_BY.get(algorithm.name if algorithm else "", set())
-    except (UnsupportedAlgorithm, ValueError):
+    except UNREADABLE:
         pass
     return set()
 

@@ -30,6 +30,7 @@ from .facts import describe, load_certificate, load_certificates
 from .pkcs12 import read_pkcs12
 from .private_key import Password, ask_password, load_private_key
 from .pss import pss_key_of
+from .unreadable import UNREADABLE
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
 
@@ -110,13 +111,7 @@ class Credential:
                     leaf_key = certificate.public_key()
                     _ = certificate.subject, certificate.issuer, certificate.extensions
                     pss_key_of(certificate)
-            except (
-                ValueError,
-                TypeError,
-                UnsupportedAlgorithm,
-                x509.DuplicateExtension,
-                x509.UnsupportedGeneralNameType,
-            ) as error:
+            except UNREADABLE as error:
                 raise UsageError(
                     f"certificate {index} of the chain cannot be read: {error}"
                 ) from error
@@ -185,12 +180,12 @@ class Credential:
         public_key = (
             signer.public_key if signer else cast(PrivateKeyTypes, private_key).public_key()
         )
-        ordered = _ordered(given, public_key)
+        try:
+            ordered = _ordered(given, public_key)
+            pss_key = pss_key_of(ordered[0])
+        except UNREADABLE as error:
+            raise UsageError(f"a certificate cannot be read: {error}") from error
         if signer is None:
-            try:
-                pss_key = pss_key_of(ordered[0])
-            except ValueError as error:
-                raise UsageError(f"certificate {describe(ordered[0])}: {error}") from error
             signer = LocalSigner(cast(PrivateKeyTypes, private_key), pss_key=pss_key)
         return cls(
             tuple(certificate.public_bytes(Encoding.DER) for certificate in ordered),
@@ -253,7 +248,7 @@ class Credential:
         secret = ask_password(password)
         try:
             key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
-        except (ValueError, TypeError, UnsupportedAlgorithm, Warning) as error:
+        except UNREADABLE as error:
             if _OTHER_KEY not in str(error):
                 raise UsageError(f"{where}: damaged, or the password is wrong") from error
             return cls.from_objects(*_with_other_key(data, secret, where))
@@ -291,7 +286,7 @@ def _ordered(given: list[x509.Certificate], public_key: PublicKeyTypes) -> list[
         try:
             if _same_key(leaf.public_key(), public_key):
                 break
-        except (ValueError, UnsupportedAlgorithm):
+        except UNREADABLE:
             continue
     else:
         raise KeyMismatch(f"the key is not that of the certificate {describe(given[0])}")

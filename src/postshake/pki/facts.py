@@ -297,7 +297,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """
     try:
         return x509.load_der_x509_certificate(der)
-    except x509.InvalidVersion as error:  # not a ValueError
+    except (x509.InvalidVersion, Warning) as error:  # not a ValueError
         raise ValueError(str(error)) from error
 
 
@@ -311,7 +311,7 @@ def load_certificates(data: bytes) -> list[x509.Certificate]:
         return [load_certificate(data)]
     try:
         return x509.load_pem_x509_certificates(data)
-    except x509.InvalidVersion as error:
+    except (x509.InvalidVersion, Warning) as error:
         raise ValueError(str(error)) from error
 
 
@@ -319,7 +319,7 @@ def describe(certificate: x509.Certificate) -> str:
     """Name a certificate for a person: its subject, quoted and safe to print."""
     try:
         subject = certificate.subject.rfc4514_string()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, Warning):
         subject = ""
     if not subject:
         return f"with serial number {certificate.serial_number:x}"

@@ -26,6 +26,7 @@ from .names import matches_names, name_mismatch, normalize_server_name
 from .path import PathSearch
 from .revocation import Revocation
 from .store import TrustStore
+from .unreadable import refusing_unreadable
 
 __all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
 
@@ -111,6 +112,7 @@ class ChainVerifier:
         self.revocation = revocation
         self._cache: dict[_Key, _Remembered] = {}
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path from the peer's certificate to an anchor (§4.4.2).
 

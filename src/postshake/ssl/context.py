@@ -19,6 +19,7 @@ from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
 from ..pki.private_key import ML_DSA
 from ..pki.trust import TrustStore, Verifier
+from ..private_file import open_private
 from ..recording import Recording
 from ..tickets import TicketKeys
 from .channel import Channel
@@ -333,14 +334,17 @@ class SSLContext(ssl.SSLContext):
 
     @property  # type: ignore[override]
     def keylog_filename(self) -> str | None:
-        """The file that gets every secret, for Wireshark; None for none."""
+        """The file that gets every secret, for Wireshark; None for none.
+
+        One that this makes only its owner may read.
+        """
         return self._keylog_path
 
     @keylog_filename.setter
     def keylog_filename(self, path: str | None) -> None:
         if path is not None:
             path = os.fsdecode(path)  # a number would be an open file
-            with open(path, "a", encoding="ascii") as file:
+            with open_private(path, "a", encoding="ascii") as file:
                 if not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..private_file import open_private
 from ..psk import ExternalPsk
 
 __all__ = ["CERTIFICATES", "PEM", "AskOnce", "KeyLog", "PskLookup", "body_of", "split_der"]
@@ -46,7 +47,7 @@ class KeyLog:
 
     def __call__(self, line: str) -> None:
         """Append a line."""
-        with self._lock, open(self._path, "a", encoding="ascii") as file:
+        with self._lock, open_private(self._path, "a", encoding="ascii") as file:
             file.write(f"{line}\n")
 
 

@@ -18,6 +18,7 @@ from ..pki.names import matches_host, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation import RevocationLists
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from ..pki.unreadable import refusing_unreadable
 from .errors import with_verify_code
 from .strict import check_strictly
 
@@ -35,6 +36,7 @@ _NO_LIST = {
 class AnyPeer:
     """Believes everybody, and says so: what it accepts counts as unverified."""
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Accept the peer, who has proven its key and nothing else."""
         return VerifiedChain(())
@@ -79,6 +81,7 @@ class ContextVerifier:
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
         self._common_names = common_names
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path to what is trusted, then look at names and revocation lists.
 

@@ -18,6 +18,7 @@ import html
 import io
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
@@ -179,7 +180,10 @@ class _Replayed(io.RawIOBase):
 
 
 def _length(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else 0
+    if not text or not (text.isascii() and text.isdigit()):
+        return 0
+    # as long as no body can be; int() takes no more than some thousand digits
+    return int(text) if len(text) < 19 else sys.maxsize
 
 
 def client_variables(identity: Identity | None) -> dict[str, str]:
