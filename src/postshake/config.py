@@ -252,6 +252,10 @@ class ServerConfig(Config):
     chosen_elsewhere: bool = False
     """Whether whoever answers `ChooseCredential` brings credentials of its own, so
     that `credentials` may be empty."""
+    choose_config: bool = False
+    """Whether `ChooseConfig` is asked when the ClientHello is there, before anything is
+    negotiated or resumed: another configuration may hold for the name that the client asks
+    for, with other certificates, other authorities and another `client_auth`."""
     prefer_client_suites: bool = False
     """Whether the cipher suite is chosen in the client's order, not in ours: a telephone
     without AES in its processor knows why it likes ChaCha20 better."""
@@ -300,9 +304,8 @@ class ServerConfig(Config):
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
-        if not (
-            self.credentials or self.chosen_elsewhere or self.psks or self.psk_lookup is not None
-        ):
+        elsewhere = self.chosen_elsewhere or self.choose_config
+        if not (self.credentials or elsewhere or self.psks or self.psk_lookup is not None):
             raise UsageError("a server needs config.credentials, or pre-shared keys")
         if not 0 <= self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(

@@ -78,7 +78,7 @@ class Connection(Facts):
             )
         if isinstance(session, Session12) and session.server_name != server_name:
             raise UsageError("a session of TLS 1.2 is for the server that it began with")
-        super().__init__(config, Engine(config, server_name, session))
+        super().__init__(Engine(config, server_name, session))
 
     # --- bytes
 
@@ -152,7 +152,7 @@ class Connection(Facts):
             return
         if engine.failure is not None or engine.outcome is None or engine.link.closed:
             self._check_open()
-        if self.config.trace is not None:
+        if engine.link.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
         try:
             layer.send(APPLICATION_DATA, data)

@@ -31,12 +31,10 @@ class Facts:
     """A connection, as it is to be looked at.
 
     Args:
-        config: the policy.
         engine: what does the work.
     """
 
-    def __init__(self, config: ClientConfig | ServerConfig, engine: Engine) -> None:
-        self.config = config
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._plaintext = engine.desk.plaintext
 
@@ -45,6 +43,11 @@ class Facts:
         return f"<{type(self).__name__} {self.role.name} {self.state.value}{waiting}>"
 
     # --- how far it is, and what was settled
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """The policy in force; a server's may be another one after `ChooseConfig`."""
+        return self._engine.link.config
 
     @property
     def state(self) -> State:

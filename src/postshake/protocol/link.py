@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ..config import Config
+from ..config import ClientConfig, ServerConfig
 from ..constants import CertificateCompressionAlgorithm, ContentType, HandshakeType, Role
 from ..crypto.suites import Suite
 from ..crypto.suites12 import Suite12
@@ -71,10 +71,15 @@ class Link:
     )
 
     def __init__(
-        self, role: Role, config: Config, layer: RecordLayer, reassembly: Reassembly
+        self,
+        role: Role,
+        config: ClientConfig | ServerConfig,
+        layer: RecordLayer,
+        reassembly: Reassembly,
     ) -> None:
         self.role = role
         self.config = config
+        """The policy in force; a server's owner may choose another when the client is known."""
         self.layer = layer
         self.reassembly = reassembly
         self.closed = False
