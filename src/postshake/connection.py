@@ -155,6 +155,8 @@ class Connection(Facts):
         if engine.link.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
         try:
+            if engine.after.key_updates.owed:
+                engine.after.key_updates.send()
             layer.send(APPLICATION_DATA, data)
             if layer.outbound.sequence >= layer.outbound.update_due:
                 engine.after.key_updates.send()

@@ -249,6 +249,11 @@ class Engine:
         )
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
+        # its order is checked before it is read: what nobody awaits is not decoded
+        if self._reader is None:
+            self.after.check_awaited(handshake_type)
+        elif handshake_type != HandshakeType.hello_request:
+            self._reader.check_awaited(handshake_type)
         message = self.link.decode(handshake_type, raw[4:])
         if type(message) is CompressedCertificate:
             message = uncompressed(message, self.link.config)

@@ -17,6 +17,7 @@ from .hellos12 import ClientOffered12, ServerChose12
 from .link import Link
 from .outcome import HandshakeOutcome
 from .psk_client import gather_psks
+from .resumption12 import offered_session
 from .server12 import server_handshake12
 from .server13 import server_handshake13
 
@@ -40,7 +41,10 @@ def client_handshake(
         early_data: what to send before the server has answered.
     """
     psks = yield from gather_psks(config, server_name, ticket)
-    hellos = yield from client_hellos.exchange_hellos(link, config, server_name, psks, early_data)
+    session12 = yield from offered_session(config, link.session12, server_name)
+    hellos = yield from client_hellos.exchange_hellos(
+        link, config, server_name, psks, session12, early_data
+    )
     if isinstance(hellos, ServerChose12):
         return (yield from client_handshake12(link, config, server_name, hellos))
     return (yield from client_handshake13(link, config, server_name, hellos, early_data))

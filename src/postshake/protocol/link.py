@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..config import ClientConfig, ServerConfig
@@ -126,10 +126,15 @@ class Link:
 
     def send_message(self, message: Handshake) -> None:
         """Queue one message that belongs to no transcript."""
-        raw = encode_handshake(message)
+        self.send_messages((message,))
+
+    def send_messages(self, messages: Sequence[Handshake]) -> None:
+        """Queue messages that belong to no transcript, in as few records as they fit."""
+        raw = [encode_handshake(message) for message in messages]
         if self.config.trace is not None:
-            self.trace(Direction.sent, message, raw)
-        self.layer.send(ContentType.handshake, raw)
+            for message, each in zip(messages, raw, strict=True):
+                self.trace(Direction.sent, message, each)
+        self.layer.send(ContentType.handshake, b"".join(raw))
 
     def send_change_cipher_spec(self) -> None:
         """Queue the record that makes TLS 1.3 look like TLS 1.2 (§D.4)."""

@@ -42,7 +42,7 @@ from .early_data import skip_early_data
 from .flow import Flow, Received, expect_one_of
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import choose_group, common_suites
+from .negotiate import check_legacy_version, choose_group, common_suites
 from .psk import Psk
 from .psk_server import choose_psk, choose_suite
 from .server_hellos12 import choose_version
@@ -77,6 +77,7 @@ def exchange_hellos(
     """Go by the first ClientHello; ask once for another if it does not do (§4.1.4)."""
     hello = received.message
     assert isinstance(hello, ClientHello)
+    check_legacy_version("ClientHello", hello.legacy_version)
     if choose_version(config, hello) is ProtocolVersion.TLS12:
         return ClientOffered12(hello, received.raw)
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on
