@@ -89,7 +89,7 @@ def exchange_hellos(
     if not hello.is_hello_retry_request:
         transcript = Transcript(suite.hash_name, first_raw, received.raw)
         psk = check_selected(config, hello, psks, suite)
-        _enter_compatibility(link, config, early_data)
+        link.change_cipher_spec_due = needs_change_cipher_spec(config, early_data)
         return Hellos(first, offer.shares, hello, suite, transcript, retried=False, psk=psk)
 
     early_data.retry()
@@ -97,7 +97,8 @@ def exchange_hellos(
     transcript = Transcript.after_retry(suite.hash_name, digest)
     transcript.add(received.raw)
     offer = renew_offer(config, offer, hello)
-    _enter_compatibility(link, config, early_data)
+    if needs_change_cipher_spec(config, early_data):
+        link.send_change_cipher_spec()
     psks = tuple(psk for psk in psks if psk.hash_name == suite.hash_name)  # §4.1.4
     second = offer_psks(offer.hello, psks, config.wall_clock(), before=transcript)
     flight = Flight(transcript)
@@ -118,10 +119,9 @@ def exchange_hellos(
     return Hellos(second, offer.shares, final, suite, transcript, retried=True, psk=psk)
 
 
-def _enter_compatibility(link: Link, config: ClientConfig, early_data: EarlyData) -> None:
-    # §D.4: before our second flight, whether that is a hello or not; early data was one
-    if config.middlebox_compatibility and not early_data.began:
-        link.send_change_cipher_spec()
+def needs_change_cipher_spec(config: ClientConfig, early_data: EarlyData) -> bool:
+    """Whether one goes before our second flight, a hello or not; early data is one (§D.4)."""
+    return config.middlebox_compatibility and not early_data.began
 
 
 def chose_tls12(config: ClientConfig, hello: ServerHello) -> bool:

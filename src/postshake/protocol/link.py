@@ -59,6 +59,7 @@ class Link:
 
     __slots__ = (
         "certificate_compression",
+        "change_cipher_spec_due",
         "closed",
         "config",
         "decode",
@@ -82,6 +83,8 @@ class Link:
         """The policy in force; a server's owner may choose another when the client is known."""
         self.layer = layer
         self.reassembly = reassembly
+        self.change_cipher_spec_due = False
+        """Whether a ChangeCipherSpec goes before what we say next (§D.4)."""
         self.closed = False
         """Whether we said our last alert: nothing may follow it (§6.1)."""
         self.early_data_left = 0
@@ -135,6 +138,16 @@ class Link:
             for message, each in zip(messages, raw, strict=True):
                 self.trace(Direction.sent, message, each)
         self.layer.send(ContentType.handshake, b"".join(raw))
+
+    def send_due_change_cipher_spec(self) -> None:
+        """Queue the ChangeCipherSpec that goes before our second flight, if one does (§D.4).
+
+        It leaves with that flight, not as soon as it could: in a segment of its own it would
+        keep the flight waiting until the peer has acknowledged it (RFC 896).
+        """
+        if self.change_cipher_spec_due:
+            self.change_cipher_spec_due = False
+            self.send_change_cipher_spec()
 
     def send_change_cipher_spec(self) -> None:
         """Queue the record that makes TLS 1.3 look like TLS 1.2 (§D.4)."""
