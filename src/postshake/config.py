@@ -309,6 +309,11 @@ class ServerConfig(Config):
     """Make every client prove its address with a HelloRetryRequest (§4.1.4)."""
     psk_lookup: PskLookup | None = None
     """Where to find external PSKs that `psks` does not list."""
+    send_half_rtt_data: bool = False
+    """Whether data may be sent as soon as our Finished is, half a round trip before the
+    client's (§2, figure 1; §4.4.4): see `Connection.can_send_data`. Nobody has proven then
+    that it is there, or that it said what we read: send only what anybody may have, such as
+    a greeting. It cannot be had together with `client_auth`, and in TLS 1.2 not at all."""
     tickets: int = 2
     """How many tickets a client gets after the handshake (§4.6.1)."""
     tickets_after_reauth: int = 0
@@ -348,6 +353,11 @@ class ServerConfig(Config):
         elsewhere = self.chosen_elsewhere or self.choose_config
         if not (self.credentials or elsewhere or self.psks or self.psk_lookup is not None):
             raise UsageError("a server needs config.credentials, or pre-shared keys")
+        if self.send_half_rtt_data and self.client_auth is not ClientAuth.NONE:
+            raise UsageError(
+                "config.send_half_rtt_data would send to a client before it has proven what "
+                "config.client_auth asks for"
+            )
         if not 0 <= self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(
                 f"config.ticket_lifetime is {self.ticket_lifetime}; "

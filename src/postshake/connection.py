@@ -134,6 +134,9 @@ class Connection(Facts):
     def send_data(self, data: bytes | bytearray | memoryview) -> None:
         """Queue application data.
 
+        A server may do so before the handshake is complete, where
+        ``config.send_half_rtt_data`` says so: see `can_send_data`.
+
         Raises:
             UsageError: the handshake is not complete, or our side is closed.
         """
@@ -151,7 +154,8 @@ class Connection(Facts):
             layer.output.append(outbound.seal_data(data))
             return
         if engine.failure is not None or engine.outcome is None or engine.link.closed:
-            self._check_open()
+            if not engine.may_send_half_rtt:
+                self._check_open()
         if engine.link.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
         try:

@@ -67,6 +67,18 @@ class Facts:
         return self._engine.role
 
     @property
+    def can_send_data(self) -> bool:
+        """Whether `send_data` may be called.
+
+        That is while the connection is open; and on a server with
+        ``config.send_half_rtt_data`` from its own Finished on, when nobody has proven yet to
+        be there (§4.4.4).
+        """
+        engine = self._engine
+        is_open = engine.outcome is not None and engine.failure is None and not engine.link.closed
+        return is_open or engine.may_send_half_rtt
+
+    @property
     def established(self) -> Established | None:
         """What the handshake settled; None until it is complete."""
         outcome = self._engine.outcome

@@ -170,6 +170,20 @@ class Engine:
         """Whether input must wait because the handshake waits for its owner."""
         return self._handshake is not None and isinstance(self._handshake.waiting_for, Ask)
 
+    @property
+    def may_send_half_rtt(self) -> bool:
+        """Whether a server may send data though the client's Finished is awaited (§2)."""
+        config = self.link.config
+        return (
+            isinstance(config, ServerConfig)
+            and config.send_half_rtt_data
+            and self.outcome is None
+            and self.failure is None
+            and not self.link.closed
+            and not self.link.tls12
+            and self.layer.outbound.epoch is Epoch.application
+        )
+
     # --- records in
 
     def _process(self) -> None:
