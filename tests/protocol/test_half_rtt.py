@@ -9,11 +9,13 @@ import pytest
 from postshake.config import ClientAuth
 from postshake.connection import Connection
 from postshake.constants import ProtocolVersion
+from postshake.drive.answers import find_answer_now
 from postshake.errors import DecryptError, ReauthUnavailable, UsageError
 from postshake.events import HandshakeCompleted
 from postshake.questions import JudgePeer, Sign
 from tests.pair import ConnectionPair, client_config, server_config
 from tests.resuming import NAME, Today, resuming
+from tests.tampering import give
 from tests.tls12 import TLS12, pair12
 
 HALF = {"send_half_rtt_data": True}
@@ -63,9 +65,7 @@ def test_the_data_waits_until_the_client_has_judged_the_server() -> None:
     pair.client.receive(pair.server.connection.data_to_send())
     assert pair.client.data == b"", "from whom, nobody knows yet"
     (question,) = pair.client.held_questions
-    pair.client.connection.answer(
-        question.id, question.subject.verifier.verify(question.subject.peer)
-    )
+    give(pair.client, question, find_answer_now(question.subject))
     pair.client.settle()
     assert pair.client.data == b"welcome"
 
