@@ -77,9 +77,7 @@ def test_a_server_asks(version: ProtocolVersion) -> None:
 def test_a_client_asks(version: ProtocolVersion) -> None:
     other = issued("other.example", "server").credential()
     client, server = ends(over(version), over(version))
-    request = client.request(
-        AuthRequest(verifier=the_ca().verifier()), server_name="other.example"
-    )
+    request = client.request(AuthRequest(verifier=the_ca().verifier()), server_name="other.example")
     assert request.data[0] == 17
     identity = client.validate(request.context, server.authenticate(request.data, other))
     assert identity is not None

@@ -1,4 +1,4 @@
-"""SECURITY.md: "An identity is proven or it is absent."
+"""An identity is proven or it is absent.
 
 `peer_identity` changes only after Certificate, CertificateVerify and Finished were all checked
 and the chain was accepted. An identity counts as an authority's only where that authority's
@@ -75,9 +75,7 @@ def test_who_was_issued_by_it_is_its() -> None:
 def test_exported_authenticators_say_the_same() -> None:
     mallory = pinned_guest()
     pair = showing(mallory.credential(), guests(mallory.der))
-    client, server = (
-        ExportedAuthenticators(end.connection) for end in (pair.client, pair.server)
-    )
+    client, server = (ExportedAuthenticators(end.connection) for end in (pair.client, pair.server))
     request = server.request(AuthRequest(authorities=(STAFF.name,)))
     with pytest.raises(UnknownCA):
         server.validate(request.context, client.authenticate(request.data, mallory.credential()))
@@ -103,9 +101,7 @@ def test_so_do_routes() -> None:
 def test_a_server_s_exported_identity_is_for_the_name_that_was_expected() -> None:
     mallory = issued("mallory.example", "server").credential()
     pair = ConnectionPair().handshake()
-    client, server = (
-        ExportedAuthenticators(end.connection) for end in (pair.client, pair.server)
-    )
+    client, server = (ExportedAuthenticators(end.connection) for end in (pair.client, pair.server))
     with pytest.raises(UsageError, match="needs a server_name"):
         client.request()
     for name in ("server.example", "other.example"):
@@ -121,9 +117,7 @@ def test_a_server_s_exported_identity_is_for_the_name_that_was_expected() -> Non
 def test_unless_the_client_checks_no_names_at_all() -> None:
     other = issued("other.example", "server").credential()
     pair = ConnectionPair(client_config("alice", check_server_name=False)).handshake()
-    client, server = (
-        ExportedAuthenticators(end.connection) for end in (pair.client, pair.server)
-    )
+    client, server = (ExportedAuthenticators(end.connection) for end in (pair.client, pair.server))
     request = client.request()
     answer = server.authenticate(request.data, other)
     assert client.validate(request.context, answer) is not None

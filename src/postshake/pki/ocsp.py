@@ -31,6 +31,11 @@ class Standing(Enum):
     BADLY_SIGNED = "the revocation list is not signed by its issuer"
     NOT_YET_VALID = "the revocation list is of tomorrow"
     EXPIRED = "the revocation list has expired"
+    NOT_ENTITLED = "the revocation list is signed by a key that may not sign any"
+    NOT_UNDERSTOOD = "the revocation list has a critical extension that is not supported"
+    UNREADABLE = "the revocation list cannot be read"
+    OUT_OF_SCOPE = "its issuer's revocation lists are not about it"
+    PARTLY_KNOWN = "its issuer's revocation lists do not cover every reason"
 
 
 @dataclass(frozen=True, slots=True)
