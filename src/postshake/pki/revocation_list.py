@@ -197,14 +197,17 @@ class RevocationList:
         "defect",
         "detail",
         "issuer",
+        "issuer_name",
         "number",
         "scope_key",
     )
 
     def __init__(self, content: x509.CertificateRevocationList) -> None:
         self.content = content
+        self.issuer_name = b""
+        """Whose it is, DER; empty where that cannot be read."""
         self.issuer: NameKey = None
-        """Whose it is; None where that cannot be read."""
+        """The same, made comparable."""
         self.defect: Defect | None = None
         """Why it can never be used; None if it can."""
         self.detail = ""
@@ -223,7 +226,8 @@ class RevocationList:
         self._reported: dict[Defect, object] = {}
         try:
             der = content.public_bytes(Encoding.DER)
-            self.issuer = name_key(list_issuer(der))
+            self.issuer_name = list_issuer(der)
+            self.issuer = name_key(self.issuer_name)
             self._read_extensions()
             if self.defect is None:
                 self._read_entries(der)

@@ -35,7 +35,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..errors import CertificateError
 from ..values import dataclass
-from .der import list_issuer
 from .facts import Facts
 from .ocsp import Finding, Standing
 from .path import PathSearch
@@ -266,7 +265,9 @@ class RevocationSearch:
                 return candidate
             if defect is not Defect.BADLY_SIGNED:
                 worst = defect
-        if worst is not Defect.BADLY_SIGNED or not self._is_a_namesake_s(list_):
+        if self._depth < DEEPEST and not (
+            worst is Defect.BADLY_SIGNED and self._is_a_namesake_s(list_)
+        ):
             list_.report(self._lists.on_unusable, worst)
         return worst
 
@@ -321,7 +322,7 @@ class RevocationSearch:
             return True
         if self._around is None:
             return False
-        anchors = self._around.trust.named(list_issuer(list_.content.public_bytes(Encoding.DER)))
+        anchors = self._around.trust.named(list_.issuer_name)
         return any(list_.signed_by(each) is None for each in anchors)
 
 
