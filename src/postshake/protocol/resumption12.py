@@ -57,6 +57,7 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
         chain=session.peer_chain,
         verified_chain=verified.certificates,
         proven_at=session.proven_at,
+        ocsp_response=session.ocsp_response,
     )
 
 
