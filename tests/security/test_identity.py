@@ -8,19 +8,36 @@ the certificate would be accepted.
 
 from __future__ import annotations
 
-import pytest
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
 
-from postshake import AuthRequest, ChainVerifier, TrustStore, UsageError
+import pytest
+from cryptography import x509
+
+import postshake.ssl as ours
+from postshake import AuthRequest, ChainVerifier, ServerConfig, TrustStore, UsageError
+from postshake.cli.server import Server
 from postshake.constants import Role
 from postshake.errors import NameMismatch, UnknownCA
 from postshake.events import Outcome
 from postshake.exported import ExportedAuthenticators
 from postshake.pki.credential import Credential
 from postshake.pki.identity import Identity
+from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain
-from postshake.web import Policy
+from postshake.web import Policy, StepUp, server_context
+from postshake.web.asgi import reauth as asgi_reauth
+from postshake.web.wsgi import CherootAdapter
+from postshake.web.wsgi import StepUp as WSGIStepUp
+from postshake.web.wsgi import reauth as wsgi_reauth
 from tests.certs import CA, NOW, Issued
 from tests.pair import ConnectionPair, client_config, issued, server_config, the_ca
+from tests.revoking import make_list
+from tests.sslmodule.ends import authority, ca_file, files
+from tests.web.servers import serving_with
+from tests.web.test_asgi import visit
 
 # --- whose word an issuer's name is
 
@@ -125,3 +142,101 @@ def test_unless_the_client_checks_no_names_at_all() -> None:
     request = client.request(server_name="server.example")
     with pytest.raises(NameMismatch):
         client.validate(request.context, server.authenticate(request.data, other))
+
+
+# --- for how long
+
+# cheroot answers 500 to whoever hung up, into a file that it has closed
+CHEROOT = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+    """Two routes: one asks who it is, the other tells what the server believes."""
+    text = scope["extensions"]["tls"]["client_cert_error"] or "no error"
+    if scope["path"] == "/admin":
+        text = (await asgi_reauth(scope, within=20)).subject
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
+    text = environ["SSL_CLIENT_VERIFY"]
+    if environ["PATH_INFO"] == "/admin":
+        text = wsgi_reauth(environ, within=20).subject
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [text.encode()]
+
+
+@contextlib.contextmanager
+def serving(kind: str, context: Any) -> Iterator[int]:
+    if kind != "cheroot":
+        with serving_with(kind, StepUp(asgi_app), context) as port:
+            yield port
+        return
+    from cheroot import wsgi
+
+    server = wsgi.Server(("127.0.0.1", 0), WSGIStepUp(wsgi_app), numthreads=2, timeout=20)
+    server.ssl_adapter = CherootAdapter(context)
+    server.prepare()
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield server.bind_addr[1]
+    finally:
+        server.stop()
+        thread.join(20)
+
+
+@CHEROOT
+@pytest.mark.parametrize("kind", ["uvicorn-h11", "hypercorn", "cheroot"])
+def test_who_is_revoked_on_a_connection_has_no_route_left_there(kind: str) -> None:
+    revocation = Revocation()
+    context = server_context(*files(), ca=ca_file())
+    context.verifier = ChainVerifier(authority().trust(), revocation=revocation)
+    with serving(kind, context) as port, visit(port, ours, name="eve") as client:
+        for _ in range(2):
+            assert client.get("/admin").text == "CN=eve"
+        assert client.get("/").text in ("no error", "SUCCESS")
+        revocation.replace([revoking("eve")])
+        assert client.get("/admin").status_code == 403
+        assert "was revoked" in client.get("/").text
+        revocation.replace([])
+        assert client.get("/admin").text == "CN=eve"
+
+
+def test_nor_has_it_a_page_of_the_command_line_s() -> None:
+    revocation = Revocation()
+    config = ServerConfig(
+        credentials=(Credential.from_files(*files()),),
+        verifier=ChainVerifier(authority().trust(), revocation=revocation),
+    )
+    said: list[str] = []
+    server = Server(
+        config,
+        AuthRequest(within=20),
+        lambda visit: visit.pages(("/admin",)),
+        "127.0.0.1",
+        0,
+        2,
+        log=lambda text, number=None: said.append(text),
+    )
+    with server:
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        with visit(server.address[1], ours, name="eve") as client:
+            assert "you are CN=eve" in client.get("/admin").text
+            revocation.replace([revoking("eve")])
+            assert client.get("/admin").status_code == 403
+            assert any("is not accepted any more" in text for text in said)
+            revocation.replace([])
+            assert "you are CN=eve" in client.get("/admin").text
+        server.stop()
+        thread.join(20)
+
+
+def revoking(name: str) -> Any:
+    """A list with the certificate that a client of this name shows."""
+    path, _ = files(name, purpose="client")
+    with open(path, "rb") as file:
+        certificate = x509.load_pem_x509_certificate(file.read())
+    return make_list(authority(), Issued(certificate, None))

@@ -13,7 +13,13 @@ from typing import Any
 
 from ..config import AuthRequest, Config, ServerConfig
 from ..constants import Role
-from ..errors import CertificateError, CertificateExpired, CertificateRequired, UsageError
+from ..errors import (
+    CertificateError,
+    CertificateExpired,
+    CertificateRequired,
+    InternalError,
+    UsageError,
+)
 from ..events import Outcome, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential, choose_server_credential
 from ..pki.credential import Credential
@@ -156,6 +162,7 @@ def judge_identity(identity: Identity, config: Config, server_name: str | None =
 
     Raises:
         UsageError: the verifier is a coroutine.
+        InternalError: what it returned is no verdict.
         Exception: the verifier's own.
     """
     now = config.wall_clock()
@@ -171,7 +178,7 @@ def judge_identity(identity: Identity, config: Config, server_name: str | None =
     if isinstance(verdict, Exception):
         raise verdict
     if not isinstance(verdict, VerifiedChain | Refused):
-        raise UsageError(f"the verifier returned a {type(verdict).__name__}, no verdict")
+        raise InternalError(f"the verifier returned a {type(verdict).__name__}, no verdict")
     return verdict
 
 
