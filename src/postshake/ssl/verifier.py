@@ -30,7 +30,7 @@ _NO_LIST = {
     Standing.EXPIRED: (12, "CRL has expired"),
     Standing.NOT_ENTITLED: (35, "key usage does not include CRL signing"),
     Standing.NOT_UNDERSTOOD: (36, "unhandled critical CRL extension"),
-    Standing.OUT_OF_SCOPE: (44, "Different CRL scope"),
+    Standing.OUT_OF_SCOPE: (44, "different CRL scope"),
     Standing.UNREADABLE: (3, "unable to get certificate CRL"),
     Standing.PARTLY_KNOWN: (3, "unable to get certificate CRL"),
 }
@@ -135,16 +135,15 @@ def _is_own_issuer(der: bytes) -> bool | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         return certificate.subject == certificate.issuer
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 
 def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
     """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
-    certificates = [x509.load_der_x509_certificate(der) for der in peer.certificates]
-    if certificates[0].subject == certificates[0].issuer:
+    if _is_own_issuer(peer.certificates[0]):
         return with_verify_code(UnknownCA("self-signed certificate"), SELF_SIGNED)
-    if any(each.subject == each.issuer for each in certificates[1:]):
+    if any(map(_is_own_issuer, peer.certificates[1:])):  # some of which may be no certificates
         return with_verify_code(
             UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
         )
