@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+from cryptography.x509.name import _ASN1Type
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -323,6 +327,45 @@ def test_one_of_them_may_say_that_it_is_good() -> None:
     useless = make_list(BELOW, signed_by=new_key())
     check(ALICE, useless, stapled=response("good"), require=Require.LEAF)
     check(ALICE, make_list(BELOW), stapled=response(**OUTDATED), require=Require.LEAF)
+
+
+def test_however_it_names_the_issuer() -> None:
+    """By the name as the certificate has it, or as the issuer has it itself."""
+    other = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, "BELOW", _type=_ASN1Type.PrintableString)]
+    )
+    key = hashlib.sha1(
+        BELOW.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    ).digest()
+    for spelled, is_named in (
+        (BELOW.certificate.subject, True),
+        (other, True),
+        (ROOT.certificate.subject, False),
+    ):
+        who = renamed(ALICE, other)
+        builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
+            hashlib.sha1(spelled.public_bytes()).digest(),
+            key,
+            ALICE.certificate.serial_number,
+            hashes.SHA1(),
+            ocsp.OCSPCertStatus.REVOKED,
+            NOW - DAY,
+            NOW + DAY,
+            SINCE,
+            None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, BELOW.certificate)
+        data = builder.sign(BELOW.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
+        found = read_response(data, who, BELOW.certificate, NOW)
+        assert (found is not None) is is_named
+
+
+def renamed(issued: Issued, issuer: x509.Name) -> x509.Certificate:
+    """The certificate with its issuer's name spelled otherwise."""
+    old = issued.certificate
+    builder = x509.CertificateBuilder(issuer, old.subject, old.public_key(), old.serial_number)
+    builder = builder.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+    return builder.sign(BELOW.private_key, hashes.SHA256())
 
 
 def test_a_responder_may_sign_it() -> None:

@@ -88,10 +88,11 @@ def _is_about(
     request = ocsp.OCSPRequestBuilder().add_certificate(
         certificate, issuer, single.hash_algorithm
     ).build()  # fmt: skip
-    return (single.issuer_name_hash, single.issuer_key_hash) == (
-        request.issuer_name_hash,
-        request.issuer_key_hash,
-    )
+    # the issuer's name as the certificate spells it, or else as the issuer does itself
+    own = hashes.Hash(single.hash_algorithm)
+    own.update(issuer.subject.public_bytes())
+    names = (request.issuer_name_hash, own.finalize())
+    return single.issuer_name_hash in names and single.issuer_key_hash == request.issuer_key_hash
 
 
 def _is_current(single: ocsp.OCSPSingleResponse, now: datetime) -> bool:
