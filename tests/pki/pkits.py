@@ -17,7 +17,7 @@ from cryptography import x509
 
 from postshake.pki.der import normal_name, tlv
 
-__all__ = ["AT", "SECTIONS", "Case", "Section", "anchor", "beside", "lists"]
+__all__ = ["AT", "SECTIONS", "Case", "Section", "anchor", "beside", "lists", "names_of_leaves"]
 
 FOLDER = Path(cryptography_vectors.__file__).parent / "x509" / "PKITS_data"
 AT = 1_420_070_400.0

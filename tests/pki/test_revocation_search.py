@@ -189,6 +189,9 @@ def test_every_signer_is_heard() -> None:
 def test_of_one_signer_s_the_newest_counts() -> None:
     old = make_list(BELOW, ALICE, since=NOW - 2 * DAY)
     assert Asked(ALICE, old, make_list(BELOW)).standing is GOOD
+    overtaken = make_list(BELOW, ALICE, since=NOW - 3 * DAY, until=NOW - 2 * DAY)
+    asked = Asked(ALICE, overtaken, make_list(BELOW))
+    assert (asked.standing, asked.defects) == (GOOD, [])
     # also where it is late, for what it took back it took back
     expired = make_list(BELOW, since=NOW - DAY, until=NOW - DAY / 2)
     assert Asked(ALICE, old, expired).standing is Standing.EXPIRED

@@ -180,14 +180,15 @@ class RevocationSearch:
             if isinstance(signer, Defect):
                 why_not = _first(why_not, _STANDINGS[signer])
                 continue
+            kind = signer.fields.spki, each.scope_key
+            kept = complete if each.base is None else deltas
+            if kind in kept:
+                continue  # a newer one of the same kind counts
             late = self._late(each)
             if late is not None:
                 why_not = _first(why_not, _STANDINGS[late])
-            kind = signer.fields.spki, each.scope_key
-            kept = complete if each.base is None else deltas
-            if late is Defect.NOT_YET_VALID or kind in kept:
-                continue  # of the same kind a newer one counts
-            kept[kind] = each
+            if late is not Defect.NOT_YET_VALID:
+                kept[kind] = each
             if late is None and each.base is None:
                 unsaid -= reasons
         entries = [
