@@ -18,12 +18,22 @@ from ..constants import NamedGroup, Role
 from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
+from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
 from ..recording import Recording
 from ..tickets import TicketKeys
 from .channel import Channel
 from .errors import translate
-from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
+from .inputs import (
+    CERTIFICATES,
+    PEM,
+    AskOnce,
+    KeyLog,
+    PskLookup,
+    body_of,
+    split_der,
+)
 from .session import SSLSession
 from .settings import CIPHERS, check_end, group_named
 from .sockets import SSLObject, SSLSocket
@@ -64,7 +74,8 @@ class SSLContext(ssl.SSLContext):
     - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
     - `certificate_compression` names what may make certificates shorter, favourites first:
       "zlib", "brotli", "zstd" (RFC 8879);
-    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`.
+    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`;
+    - `unusable_list_callback` is told of revocation lists that were loaded and cannot be used.
     """
 
     sslsocket_class: ClassVar[type[ssl.SSLSocket]] = SSLSocket  # type: ignore[misc]
@@ -73,7 +84,8 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
-    _lists: list[x509.CertificateRevocationList]
+    _unusable: UnusableListObserver
+    _lists: RevocationLists
     _alpn: tuple[bytes, ...]
     _groups: tuple[NamedGroup, ...] | None
     _sni_callback: Callable[..., Any] | None
@@ -105,7 +117,8 @@ class SSLContext(ssl.SSLContext):
         self: SSLContext = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
-        self._lists = []
+        self._unusable = UnusableListObserver()
+        self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
         self._groups = None
         self._sni_callback = None
@@ -208,10 +221,19 @@ class SSLContext(ssl.SSLContext):
         if not blocks and strict:
             blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
         self._add(der for kind, der in blocks if kind in CERTIFICATES)
-        lists = [x509.load_der_x509_crl(der) for kind, der in blocks if kind == b"X509 CRL"]
+        lists = [der for kind, der in blocks if kind == b"X509 CRL"]
         if lists:
-            self._lists += lists
-            self._changed()
+            self._add_lists(lists)
+
+    def _add_lists(self, lists: Iterable[bytes]) -> None:
+        found = []
+        for der in lists:
+            try:
+                found.append(x509.load_der_x509_crl(der))
+            except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
+                self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
+        with self._lock:  # connections that there are look into them from now on, too
+            self._lists.add(found)
 
     def _add(self, certificates: Iterable[bytes]) -> None:
         with self._lock:
@@ -243,6 +265,20 @@ class SSLContext(ssl.SSLContext):
     def verifier(self, verifier: Verifier | None) -> None:
         self._own_verifier = verifier
         self._changed()
+
+    @property
+    def unusable_list_callback(self) -> ReportUnusable | None:
+        """Called with a `postshake.pki.revocation.UnusableList`, once for each thing that is wrong.
+
+        Set it before lists are loaded. None writes a warning to the log ``postshake.pki``.
+        What it raises goes to whoever loads the list, or makes the peer refused that is
+        looked up.
+        """
+        return self._unusable.callback
+
+    @unusable_list_callback.setter
+    def unusable_list_callback(self, callback: ReportUnusable | None) -> None:
+        self._unusable.callback = callback
 
     # --- reauth
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
 from ..constants import ProtocolVersion, Role
 from ..errors import UsageError
@@ -144,6 +145,11 @@ class Facts:
         return credential.chain[0] if credential is not None else None
 
     # --- the peer
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """How the engine behaves on this connection."""
+        return self._connection.config if self._connection is not None else self._config
 
     @property
     def identity(self) -> Identity | None:
