@@ -22,6 +22,7 @@ from ..pki.trust import VerifiedChain
 from ..questions import (
     ChooseConfig,
     ChooseCredential,
+    ChoosePsk,
     ClaimEarlyData,
     FindPsk,
     FindTicket,
@@ -83,6 +84,8 @@ def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
             return choose_credential(credentials, wanted)
+        case ChoosePsk(psks):
+            return psks[0]  # what a hint means is between the two ends
         case ChooseConfig():
             return None  # to keep the one that there is
         case FindTicket(database, ticket):
