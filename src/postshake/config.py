@@ -307,6 +307,8 @@ class ServerConfig(Config):
     """Refuse a server name for which no credential is (unrecognized_name)."""
     require_cookie: bool = False
     """Make every client prove its address with a HelloRetryRequest (§4.1.4)."""
+    psk_identity_hint: bytes = b""
+    """TLS 1.2: tells clients which of their keys we mean (RFC 4279 section 2); in the clear."""
     psk_lookup: PskLookup | None = None
     """Where to find external PSKs that `psks` does not list."""
     send_half_rtt_data: bool = False
@@ -353,6 +355,8 @@ class ServerConfig(Config):
         elsewhere = self.chosen_elsewhere or self.choose_config
         if not (self.credentials or elsewhere or self.psks or self.psk_lookup is not None):
             raise UsageError("a server needs config.credentials, or pre-shared keys")
+        if len(self.psk_identity_hint) > 0xFFFF:
+            raise UsageError("config.psk_identity_hint has more than 65535 bytes")
         if self.send_half_rtt_data and self.client_auth is not ClientAuth.NONE:
             raise UsageError(
                 "config.send_half_rtt_data would send to a client before it has proven what "

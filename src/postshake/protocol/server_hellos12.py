@@ -186,7 +186,8 @@ def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]
 def is_usable(config: ServerConfig, suite: Suite12) -> bool:
     """Whether we have what vouches for a key exchange with this suite."""
     if suite.authentication is Authentication.PSK:
-        return bool(config.psk_modes and (config.psks or config.psk_lookup is not None))
+        listed = any(not psk.is_imported for psk in config.psks)
+        return bool(config.psk_modes and (listed or config.psk_lookup is not None))
     return config.has_certificates
 
 

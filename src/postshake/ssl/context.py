@@ -46,6 +46,8 @@ ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
 """Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
 None declines."""
 
+MAX_HINT = 256  # as OpenSSL has it
+
 _COUNTERS = (
     "number",
     "connect",
@@ -93,6 +95,7 @@ class SSLContext(ssl.SSLContext):
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
     _psk_lookup: PskLookup | None
+    _psk_hint: bytes
     _verifiers: dict[Any, Verifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
@@ -126,6 +129,7 @@ class SSLContext(ssl.SSLContext):
         self._keylog = None
         self._psk_client = None
         self._psk_lookup = None
+        self._psk_hint = b""
         self._ticket_keys = TicketKeys()
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self._configs = {}
@@ -374,7 +378,11 @@ class SSLContext(ssl.SSLContext):
         self._changed()
 
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
-        """Client: ask this for an identity and a key: ``callback(None)`` returns both."""
+        """Client: ask this for an identity and a key: ``callback(hint)`` returns both.
+
+        The hint is None when the handshake begins. In TLS 1.2 a server may send one, and then
+        the callback is asked again; it is what a stranger sent, and nothing is proven yet.
+        """
         self._psk_client = callback
         self._changed()
 
@@ -382,7 +390,10 @@ class SSLContext(ssl.SSLContext):
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
     ) -> None:
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
+        if identity_hint is not None and len(identity_hint.encode()) > MAX_HINT:
+            raise ValueError(f"identity_hint has more than {MAX_HINT} bytes")
         self._psk_lookup = PskLookup(callback) if callback is not None else None
+        self._psk_hint = (identity_hint or "").encode()
         self._changed()
 
     def session_stats(self) -> dict[str, int]:

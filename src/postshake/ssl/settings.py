@@ -30,6 +30,7 @@ __all__ = [
     "cipher_name",
     "config_for",
     "group_named",
+    "psk_for",
     "stricter_flags",
     "stricter_mode",
     "versions_of",
@@ -223,14 +224,24 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
     from dataclasses import replace
 
     assert isinstance(config, ClientConfig)
+    psk = psk_for(context, None)
+    return replace(config, psks=(psk,)) if psk is not None else config
+
+
+def psk_for(context: SSLContext, hint: str | None) -> ExternalPsk | None:
+    """Ask a client's callback for an identity and a key.
+
+    Raises:
+        ValueError: it gave what cannot be used.
+    """
     assert context._psk_client is not None
-    identity, key = context._psk_client(None)
+    identity, key = context._psk_client(hint)
     if not key:
-        return config
+        return None
     if identity is None:
         raise ValueError("the callback gave a key without an identity")
     try:
-        return replace(config, psks=(ExternalPsk(identity.encode(), bytes(key)),))
+        return ExternalPsk(identity.encode(), bytes(key))
     except UsageError as error:
         raise translate(error) from error
 
@@ -258,6 +269,7 @@ def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
         ticket_keys=own._ticket_keys,
         tickets12=tickets,
         psk_lookup=shown._psk_lookup,
+        psk_identity_hint=shown._psk_hint,
         prefer_client_suites=not own.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )

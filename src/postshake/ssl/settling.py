@@ -14,10 +14,12 @@ from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..protocol.server_hellos12 import choose_version
-from ..questions import ChooseConfig, Question
+from ..psk import ExternalPsk
+from ..questions import ChooseConfig, ChoosePsk, Question
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
+from .settings import psk_for
 
 __all__ = ["Settling"]
 
@@ -59,6 +61,8 @@ class Settling(Facts):
         subject = question.subject
         if isinstance(subject, ChooseConfig):
             found: object = self._choose_config(subject)
+        elif isinstance(subject, ChoosePsk) and subject.hint:
+            found = self._choose_psk(subject)
         else:
             found = find_answer_now(subject)
         connection.answer(question.id, found)
@@ -94,6 +98,14 @@ class Settling(Facts):
             _report(error)
             return alerting(AlertDescription.internal_error)
         return self._config
+
+    def _choose_psk(self, subject: ChoosePsk) -> ExternalPsk | Exception | None:
+        """Ask a client's callback again, now that the server gave a hint (RFC 4279)."""
+        try:
+            return psk_for(self._context, subject.hint.decode())
+        except Exception as error:
+            _report(error)
+            return alerting(AlertDescription.handshake_failure)
 
     def _answer_request(self, request: ReauthRequested) -> None:
         connection = self._connected()
