@@ -151,7 +151,8 @@ def test_identify_wants_all_three():
 
 
 def test_a_resumed_identity_wants_finished_and_a_verdict_of_today():
-    session: Any = type("Session", (), {"peer_chain": ALICE.chain, "proven_at": 1.0})()
+    fields = {"peer_chain": ALICE.chain, "proven_at": 1.0, "ocsp_response": None}
+    session: Any = type("Session", (), fields)()
     assert resumed_identity(session, PROOF, VERIFIED).chain == ALICE.chain
     psk = Psk(b"ticket", b"key", "sha256", session, VERIFIED)
     session.chain = ALICE.chain
