@@ -472,3 +472,28 @@ def test_no_other_group_has_a_name(name):
 def test_a_client_sends_a_share_of_one_ordinary_group():
     """The first one: who knows no hybrid needs no second round trip then."""
     assert config_for(client_context(ours), False).key_shares == 2
+
+
+def test_blocks_that_cannot_be_read_are_passed_over_as_there():
+    """OpenSSL ends at the first that it cannot read, or passes over what is not base64."""
+    good = Path(ca_file()).read_bytes()
+    bad = b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----\n"
+    bad_list = bad.replace(b"CERTIFICATE", b"X509 CRL")
+    for name, data in (
+        ("after.pem", good + bad),
+        ("before.pem", bad + good),
+        ("list.pem", good + bad_list),
+        ("spaces.pem", good.replace(b"\nMII", b"\n MII", 1)),
+        ("cut.pem", good + b"-----BEGIN CERTIFICATE-----\nMIIB"),
+        ("byte.pem", good + b"\x30"),
+    ):
+        path = write(name, data)
+        results = [
+            outcome(
+                lambda m=module, p=path: m.SSLContext(m.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                    p
+                )
+            )
+            for module in (ours, standard)
+        ]
+        assert results[0] == results[1], name

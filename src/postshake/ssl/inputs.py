@@ -76,15 +76,21 @@ class PskLookup:
 
 
 def body_of(pem: bytes) -> bytes:
-    """Return what a PEM block holds."""
+    """Return what a PEM block holds; nothing, if that cannot be read.
+
+    The standard class has had it by then, and passed over it, or ended there.
+    """
     lines = pem.splitlines()[1:-1]
-    return base64.b64decode(b"".join(line for line in lines if b":" not in line))
+    try:
+        return base64.b64decode(b"".join(line for line in lines if b":" not in line))
+    except ValueError:
+        return b""
 
 
 def split_der(data: bytes) -> list[bytes]:
     """Split certificates in DER that stand one after the other."""
     found = []
-    while data:
+    while len(data) > 1:
         length, at = data[1], 2
         if length & 0x80:
             at += length & 0x7F
