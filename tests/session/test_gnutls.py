@@ -143,6 +143,8 @@ def test_every_constant_of_the_session_is_here():
     for name, value in vars(session_module).items():
         if name.isupper():
             assert getattr(ours, f"GNUTLS_{name}") == value
+    here = {name for name in vars(ours) if name.lower().startswith("gnutls_")}
+    assert set(ours.__all__) == here
     names: dict[str, object] = {}
     exec("from postshake.gnutls import *", names)
     assert names["GNUTLS_E_REAUTH_REQUEST"] == -424

@@ -1,0 +1,42 @@
+"""What the build adds to the metadata: README.md, as a package index shows it.
+
+On an index README's relative links lead nowhere. Here they become absolute, to the repository
+that ``[project.urls]`` names; without one, plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+__all__ = ["IndexReadme", "for_index"]
+
+RELATIVE = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)]+)\)")
+MARK = re.compile(r"<!-- test: \w+ -->\n")
+
+
+def for_index(text: str, repository: str | None) -> str:
+    """Return README's text for a package index.
+
+    Args:
+        text: README.md as it is.
+        repository: where the files can be read, an address without a slash at its end; None if
+            they can be read nowhere.
+    """
+    link = r"\1" if repository is None else rf"[\1]({repository}/blob/HEAD/\2)"
+    return RELATIVE.sub(link, MARK.sub("", text))
+
+
+class IndexReadme(MetadataHookInterface):
+    """Fills in ``readme``."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Add what ``dynamic`` promises; hatchling calls it."""
+        text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        metadata["readme"] = {
+            "content-type": "text/markdown",
+            "text": for_index(text, metadata.get("urls", {}).get("Repository")),
+        }
