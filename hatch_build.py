@@ -14,6 +14,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 __all__ = ["IndexReadme", "for_index"]
 
+CODE = re.compile(r"^```.*?^```$", re.M | re.S)
 RELATIVE = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)]+)\)")
 MARK = re.compile(r"<!-- test: \w+ -->\n")
 
@@ -27,7 +28,12 @@ def for_index(text: str, repository: str | None) -> str:
             they can be read nowhere.
     """
     link = r"\1" if repository is None else rf"[\1]({repository}/blob/HEAD/\2)"
-    return RELATIVE.sub(link, MARK.sub("", text))
+    text = MARK.sub("", text)
+    begin, pieces = 0, []
+    for code in CODE.finditer(text):  # a subscript that is called looks like a link
+        pieces += [RELATIVE.sub(link, text[begin : code.start()]), code[0]]
+        begin = code.end()
+    return "".join([*pieces, RELATIVE.sub(link, text[begin:])])
 
 
 class IndexReadme(MetadataHookInterface):

@@ -49,7 +49,6 @@ from ssl import (
     VERIFY_X509_STRICT, VERIFY_X509_TRUSTED_FIRST, VerifyFlags, VerifyMode, cert_time_to_seconds,
     get_default_verify_paths, get_protocol_name,
 )
-from .aio import reauth
 from .context import ReauthCallback, SSLContext
 from .functions import (
     _create_default_https_context as _create_default_https_context,
@@ -58,6 +57,7 @@ from .functions import (
     create_default_context, get_server_certificate,
 )
 from .reauth import Reauth, ReauthExpired
+from .aio import reauth  # below the module of this name, which it hides
 from .session import SSLSession
 from .sockets import SSLObject, SSLSocket
 # isort: on
