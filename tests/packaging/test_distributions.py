@@ -29,7 +29,9 @@ def test_the_sdist_is_the_repository(built: Built) -> None:
     """Unpacked it is tested and documented with its own `make`, so nothing may be missing."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout: an sdist, say")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     with tarfile.open(built.sdist) as archive:
         packed = {each.name.partition("/")[2] for each in archive.getmembers() if each.isfile()}
     assert packed - {"PKG-INFO"} == set(listed.stdout.splitlines())
