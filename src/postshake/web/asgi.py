@@ -214,8 +214,8 @@ Refusal: TypeAlias = Callable[[Scope, Receive, Send, CertificateNeeded], Awaitab
 class StepUp:
     """Wraps an application, so that it can ask clients for certificates.
 
-    It must be outermost: what the server is given. It also fills in ASGI's TLS extension,
-    and answers 403, with an explanation, where the application lets `CertificateNeeded`
+    It must be outermost: what the server is given; only another one may be around it, as under
+    ``postshake serve``. It also fills in ASGI's TLS extension, and answers 403, with an explanation, where the application lets `CertificateNeeded`
     pass.
 
     Args:
@@ -245,9 +245,11 @@ class StepUp:
             await self.app(scope, receive, send)
             return
         scope["extensions"] = dict(scope.get("extensions") or {})
-        connection = Connection(scope, receive, find_transport(send))
-        scope["extensions"][KEY] = connection
-        connection._fill(None)
+        above = scope["extensions"].get(KEY)
+        connection = above or Connection(scope, receive, find_transport(send))
+        if above is None:  # else there is one around us already, which found the connection
+            scope["extensions"][KEY] = connection
+            connection._fill(None)
         started = False
 
         async def sending(message: Message) -> None:
@@ -271,7 +273,8 @@ class StepUp:
             await _answer(send, 413, str(error), close=True)
             await connection.drop_body()
         finally:
-            connection.close()
+            if above is None:
+                connection.close()
 
     def _policy_for(self, scope: Scope) -> Policy | None:
         path = scope.get("path", "")
