@@ -68,6 +68,14 @@ constraints: $(VENV)/.group-constraints
 	    --all-extras $(GROUPS_OF_ALL) --no-annotate --quiet \
 	    --custom-compile-command "make constraints" --output-file constraints.txt
 
+# of a connection that is drawn again only if its recording is removed
+PICTURE := docs/assets/connection
+picture: $(VENV)/.package
+	@test -f $(PICTURE).jsonl || $(BIN)/python -m postshake demo --json >$(PICTURE).jsonl
+	@for theme in light dark; do \
+	    $(BIN)/python -m postshake trace $(PICTURE).jsonl --svg $(PICTURE)-$$theme.svg --theme $$theme; \
+	done
+
 format: $(VENV)/.group-lint
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .

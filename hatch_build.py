@@ -16,7 +16,7 @@ __all__ = ["IndexReadme", "for_index"]
 
 CODE = re.compile(r"^```.*?^```$", re.M | re.S)
 RELATIVE = re.compile(r"(?<!!)\[([^\]]+)\]\((?![a-z]+:|#)([^)]+)\)")
-MARK = re.compile(r"<!-- test: \w+ -->\n")
+MARK = re.compile(r"<!-- typed: .*? -->\n")
 
 
 def for_index(text: str, repository: str | None) -> str:

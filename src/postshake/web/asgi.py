@@ -214,9 +214,9 @@ Refusal: TypeAlias = Callable[[Scope, Receive, Send, CertificateNeeded], Awaitab
 class StepUp:
     """Wraps an application, so that it can ask clients for certificates.
 
-    It must be outermost: what the server is given; only another one may be around it, as under
-    ``postshake serve``. It also fills in ASGI's TLS extension, and answers 403, with an explanation, where the application lets `CertificateNeeded`
-    pass.
+    It must be outermost, what the server is given; only another one may be around it, as
+    `postshake serve` puts one. It also fills in ASGI's TLS extension, and answers 403, with an
+    explanation, where the application lets `CertificateNeeded` pass.
 
     Args:
         app: the application.
