@@ -41,7 +41,7 @@ def test_it_tells_the_story(recording):
     )
     # what came before is not painted as proven
     rails = [
-        (each.get("class"), float(each.get("y1", "")))
+        (each.get("class", ""), float(each.get("y1", "")))
         for each in ET.fromstring(draw(recording)).iter(f"{SVG}line")
         if each.get("class") in ("nobody", "known")
     ][:-2]  # those of the legend
