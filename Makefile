@@ -24,10 +24,12 @@ CONSTRAINTS := constraints.txt
 PIP = $(if $(CONSTRAINTS),PIP_BUILD_CONSTRAINT=$(CONSTRAINTS)) \
 	$(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL = $(PIP) install $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+EXPLAINED = || { exec >&2; \
+	echo "pip fetches from PyPI, or from where its configuration says: is that there?"; exit 1; }
 USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))
 
 # The first that is new enough and can make a virtual environment.
-PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3.15 python3; do \
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
 
@@ -88,22 +90,27 @@ clean:
 
 $(VENV)/.made:
 	@python='$(PYTHON)'; "$${python:-false}" -c '$(USABLE)' >/dev/null 2>&1 || { \
-	    echo "postshake needs Python 3.11 or newer with the modules venv and ensurepip;"; \
-	    echo "$${python:-no python3 found here} does not do."; \
+	    echo "postshake needs Python 3.11 or newer, with the modules venv and ensurepip."; \
+	    for each in $${python:-python3 python}; do \
+	        "$$each" -c 'import sys; print(sys.argv[1], "is", sys.version.split()[0])' "$$each" \
+	            2>/dev/null || \
+	        echo "$$each is not there, or does not run"; \
+	    done; \
 	    echo "Debian, Ubuntu: apt-get install python3-venv. Elsewhere: https://www.python.org/downloads/"; \
 	    echo "Another interpreter: make PYTHON=/path/to/python3"; exit 1; } >&2
-	"$(PYTHON)" -m venv --clear $(VENV)
+	@"$(PYTHON)" -m venv --clear $(VENV)
 	@touch $@
 
 # Dependency groups need pip 25.1, build constraints pip 25.3: newer than what many venvs bring.
 $(VENV)/.pip: $(CONSTRAINTS) $(VENV)/.made
-	$(INSTALL) "pip>=25.3"
+	@echo "fetching what is needed into $(VENV)"
+	@$(INSTALL) "pip>=25.3" $(EXPLAINED)
 	@touch $@
 
 $(VENV)/.package: pyproject.toml $(VENV)/.pip
-	$(INSTALL) -e .
+	@$(INSTALL) -e . $(EXPLAINED)
 	@touch $@
 
 $(VENV)/.group-%: pyproject.toml $(VENV)/.pip
-	$(INSTALL) --group $* -e .
+	@$(INSTALL) --group $* -e . $(EXPLAINED)
 	@touch $@
