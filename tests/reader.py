@@ -75,6 +75,15 @@ class Block:
         return None
 
     @property
+    def names(self) -> list[str]:
+        """Under which names a reader saves it."""
+        names = (self.mark("as") or "").split(", ")
+        if names == [""]:
+            names = SAVED.findall(self.before)[-1:]
+        assert names, f"{self.where}: under which name is this saved?"
+        return names
+
+    @property
     def where(self) -> str:
         return f"{self.page}:{self.line}"
 
@@ -177,11 +186,7 @@ class Reader:
             assert block.kind in ("json", "text"), f"{block.where}: {block.kind}?"
 
     def _save(self, block: Block) -> None:
-        names = (block.mark("as") or "").split(", ")
-        if names == [""]:
-            names = SAVED.findall(block.before)[-1:]
-        assert names, f"{block.where}: under which name is this saved?"
-        for name in names:
+        for name in block.names:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self._with_ports(block.text), encoding="utf-8")

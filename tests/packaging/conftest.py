@@ -92,6 +92,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
     venv.create(folder, with_pip=True)
     made = Installed(folder)
     pip = (made.python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    wanted = ("anyio", "fastapi", "httpx", "hypercorn", "uvicorn")
-    run(*pip, "--constraint", CONSTRAINTS, built.wheel, *wanted)
+    # what the pages use, and types for those that have none of their own
+    wanted = "aiohttp anyio cheroot fastapi httpx hypercorn requests types-requests urllib3 uvicorn"
+    run(*pip, "--constraint", CONSTRAINTS, built.wheel, *wanted.split())
     return made

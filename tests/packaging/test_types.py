@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.packaging.conftest import Installed, run
+from tests.reader import PAGES, blocks
 
 pytestmark = pytest.mark.slow
 
@@ -25,13 +26,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def mypy(installed: Installed, folder: Path, *files: str) -> str:
-    (folder / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+def mypy(installed: Installed, folder: Path, *files: str, strict: bool = True) -> str:
+    wanted = "strict" if strict else "check_untyped_defs"
+    (folder / "mypy.ini").write_text(f"[mypy]\n{wanted} = true\n")
     python = ("--python-executable", installed.python)
     return run(sys.executable, "-m", "mypy", *python, *files, cwd=folder)
 
 
-def pyright(installed: Installed, folder: Path, *files: str) -> str:
+def pyright(installed: Installed, folder: Path, *files: str, strict: bool = True) -> str:
     (folder / "pyrightconfig.json").write_text(json.dumps(PYRIGHT))
     python = ("--pythonpath", installed.python)
     return run(sys.executable, "-m", "pyright", *python, *files, cwd=folder)
@@ -59,6 +61,30 @@ def test_names_that_are_loaded_late_have_types(checker, told, installed, folder)
     for line in lines:
         for nothing in ("Any", "Unknown", "object"):
             assert told.format(nothing) not in line, line
+
+
+@pytest.mark.parametrize("checker", [mypy, pyright])
+def test_the_pages_are_understood(checker, installed, tmp_path):
+    """What a reader saves is no error in an editor; strict it need not be."""
+    folders = []
+    for page in PAGES:
+        shown = [each for each in blocks(page) if each.kind == "python" and not each.mark("not")]
+        if not shown:
+            continue
+        folder = tmp_path / page.replace("/", "_").removesuffix(".md")
+        folder.mkdir()
+        folders.append(folder)
+        taken: set[str] = set()
+        for number, block in enumerate(shown):
+            for name in block.names:  # a later one takes the place of an earlier one: keep both
+                kept = f"{number}_{Path(name).name}" if name in taken else name
+                taken.add(name)
+                (folder / kept).parent.mkdir(exist_ok=True)
+                (folder / kept).write_text(block.text, encoding="utf-8")
+    assert len(folders) > 5
+    for folder in folders:
+        files = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.py"))]
+        checker(installed, folder, *files, strict=False)
 
 
 def public_names() -> list[str]:

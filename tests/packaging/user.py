@@ -206,7 +206,9 @@ def drop_in(sock: socket.socket) -> None:
     context.certificate_compression = ("zlib",)
     with context.wrap_socket(sock, server_side=True) as connection:
         assert_type(connection, ssl.SSLSocket)
-        assert_type(connection.reauth(within=30), Identity | None)
+        assert_type(connection.reauth(within=30), Identity)
+        assert_type(connection.reauth(require=False), Identity | None)
+        assert_type(connection.reauth(request=AuthRequest()), Identity | None)
         assert_type(connection.start_reauth(), ssl.Reauth)
         assert_type(connection.recv(100), bytes)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -222,7 +224,8 @@ def drop_in(sock: socket.socket) -> None:
 
 
 async def drop_in_for_asyncio(writer: asyncio.StreamWriter) -> None:
-    assert_type(await ssl.reauth(writer, within=30), Identity | None)
+    assert_type(await ssl.reauth(writer, within=30), Identity)
+    assert_type(await ssl.reauth(writer, require=False), Identity | None)
 
 
 # --- GnuTLS

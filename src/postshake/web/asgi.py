@@ -125,9 +125,7 @@ class Connection:
         self._fill(None)
         return identity
 
-    async def _keeping_the_body(
-        self, asking: asyncio.Future[Identity | None], limit: int
-    ) -> Identity | None:
+    async def _keeping_the_body(self, asking: asyncio.Future[Any], limit: int) -> Identity | None:
         """Take what comes of the body, until the client has answered.
 
         When all of it is there, the next message would be that the client left; to wait
@@ -142,7 +140,8 @@ class Connection:
                 message = self._pending.result()
                 self._pending = None
                 self._keep(message, limit)
-        return asking.result()
+        identity: Identity | None = asking.result()
+        return identity
 
     def _keep(self, message: Message, limit: int) -> None:
         if message["type"] != "http.request":
@@ -239,7 +238,8 @@ class StepUp:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)  # such as routes and decorators of a framework's
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # each server has types of its own for these
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
