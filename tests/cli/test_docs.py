@@ -19,7 +19,7 @@ COMMANDS = [
     for page in PAGES
     for block in blocks(page)
     if block.mark("not") is not None
-    for command in re.findall(r"^\$ postshake (.*)$", block.text, re.MULTILINE)
+    for command in re.findall(r"^\$ postshake (.*)$", block.text.replace("\\\n", " "), re.MULTILINE)
 ]
 
 
