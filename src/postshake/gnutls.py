@@ -426,10 +426,11 @@ __all__ = [
     "gnutls_kx_get", "gnutls_ocsp_status_get", "gnutls_prf_rfc5705", "gnutls_priority_set_direct",
     "gnutls_protocol_get_version", "gnutls_psk_allocate_client_credentials",
     "gnutls_psk_allocate_server_credentials", "gnutls_psk_client_credentials_t",
-    "gnutls_psk_free_client_credentials", "gnutls_psk_free_server_credentials",
-    "gnutls_psk_server_credentials_t", "gnutls_psk_server_get_username",
-    "gnutls_psk_set_client_credentials", "gnutls_psk_set_client_credentials_function",
-    "gnutls_psk_set_server_credentials_file", "gnutls_psk_set_server_credentials_function",
+    "gnutls_psk_client_get_hint", "gnutls_psk_free_client_credentials",
+    "gnutls_psk_free_server_credentials", "gnutls_psk_server_credentials_t",
+    "gnutls_psk_server_get_username", "gnutls_psk_set_client_credentials",
+    "gnutls_psk_set_client_credentials_function", "gnutls_psk_set_server_credentials_file",
+    "gnutls_psk_set_server_credentials_function", "gnutls_psk_set_server_credentials_hint",
     "gnutls_reauth", "gnutls_record_check_pending", "gnutls_record_cork",
     "gnutls_record_get_direction", "gnutls_record_get_max_early_data_size", "gnutls_record_recv",
     "gnutls_record_recv_early_data", "gnutls_record_send", "gnutls_record_send_early_data",
@@ -496,6 +497,7 @@ gnutls_kx_get = call(Session.kx_get)
 gnutls_auth_get_type = call(Session.auth_get_type)
 gnutls_auth_server_get_type = call(Session.auth_server_get_type)
 gnutls_auth_client_get_type = call(Session.auth_client_get_type)
+gnutls_psk_client_get_hint = or_none(Session.psk_client_get_hint)
 gnutls_psk_server_get_username = or_none(Session.psk_server_get_username)
 gnutls_protocol_get_version = call(Session.protocol_get_version)
 gnutls_alert_get = call(Session.alert_get)
@@ -655,6 +657,7 @@ gnutls_certificate_set_retrieve_function = setting(_Certificates.set_retrieve_fu
 _Psk = PskCredentials
 gnutls_psk_set_client_credentials = call(_Psk.set_psk)
 gnutls_psk_set_server_credentials_file = call(_Psk.set_server_credentials_file)
+gnutls_psk_set_server_credentials_hint = call(_Psk.set_server_credentials_hint)
 gnutls_psk_set_client_credentials_function = setting(_Psk.set_client_function)
 gnutls_psk_set_server_credentials_function = setting(_Psk.set_server_function)
 
