@@ -67,7 +67,7 @@ docs: $(VENV)/.group-docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 packaging: $(VENV)/.group-packaging
-	$(BIN)/python -m pytest -n 0 tests/packaging $(ARGS)
+	POSTSHAKE_PACKAGING=1 $(BIN)/python -m pytest -n 0 tests/packaging $(ARGS)
 
 GROUPS_OF_ALL := $(patsubst %,--group %,test lint docs packaging constraints dev)
 constraints: $(VENV)/.group-constraints
