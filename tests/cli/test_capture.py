@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import struct
 import subprocess
@@ -14,8 +13,8 @@ import pytest
 
 from postshake.config import AuthRequest
 from postshake.drive.sync import Stream
-from tests.interop.program import require
 from tests.pair import client_config, issued, server_config
+from tests.requirements import require
 
 pytestmark = pytest.mark.interop
 
@@ -127,8 +126,7 @@ def test_the_messages_after_the_handshake(capture):
 
 def test_trace_reads_captures(capture, run, tmp_path):
     path, keys = capture
-    if shutil.which("tshark") is None:
-        pytest.skip("no tshark")
+    require("tshark")
     done = run("trace", "--pcap", path, "--keylog", keys)
     assert done.returncode == 0, done.stderr
     for what in ("ClientHello", "CertificateRequest", "CertificateVerify", "KeyUpdate"):

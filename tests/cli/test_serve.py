@@ -19,9 +19,10 @@ from postshake.cli.visit import MAX_BODY, MAX_HEAD
 from tests.cli.conftest import Run, Serve
 from tests.drive.streams import RawClient
 from tests.interop.certificates import Certificates, Who
-from tests.interop.program import TIMEOUT, Program, Stage, require
+from tests.interop.program import TIMEOUT, Program, Stage
 from tests.interop.programs import Curl, GnutlsCli, SClient, Wget
 from tests.pair import client_config
+from tests.requirements import require
 
 
 def context(certificates: Certificates, who: Who | None, *, offer: bool = True) -> ssl.SSLContext:

@@ -7,7 +7,6 @@ They listen on free ports, and keep what they write in a folder of the test's.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import tempfile
 import time
@@ -21,10 +20,9 @@ from tests.interop.program import (
     Program,
     Stage,
     Stoppable,
-    absent,
     free_port,
-    require,
 )
+from tests.requirements import require, require_root
 
 __all__ = ["DAEMONS", "Daemon", "daemon"]
 
@@ -64,14 +62,9 @@ class _Folder(Stoppable):
         self.holder.cleanup()
 
 
-def _require_root(name: str) -> None:
-    if os.geteuid():
-        absent(f"{name} has to be started by root")
-
-
 def _exim(stage: Stage, folder: Path, certificates: Certificates) -> Daemon:
     path = require("exim4")
-    _require_root("exim4")
+    require_root()
     port, spool = free_port(), folder / "spool"
     spool.mkdir()
     spool.chmod(0o777)
@@ -102,7 +95,7 @@ whose:
 
 def _dovecot(stage: Stage, folder: Path, certificates: Certificates, protocol: str) -> Daemon:
     path = require("dovecot")
-    _require_root("dovecot")
+    require_root()
     port, home = free_port(), folder / "home"
     home.mkdir()
     home.chmod(0o777)
@@ -178,11 +171,11 @@ _WHO_AM_I = (
 
 
 def _slapd(stage: Stage, folder: Path, certificates: Certificates) -> Daemon:
-    path = require("slapd")
+    path, schema = require("slapd"), require("core.schema")
     port = free_port()
     configuration = folder / "slapd.conf"
     configuration.write_text(f"""
-include /etc/ldap/schema/core.schema
+include {schema}
 pidfile {folder}/pid
 argsfile {folder}/arguments
 TLSCACertificateFile {certificates.ca}

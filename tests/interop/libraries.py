@@ -21,7 +21,8 @@ from tlslite.constants import KeyUpdateMessageType
 from tests.interop import libgnutls
 from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import MARK, LineServer, Link, close_gently, connect
-from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable, absent
+from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable
+from tests.requirements import require
 
 __all__ = [
     "CPythonClient",
@@ -348,20 +349,13 @@ class TlsliteClient(Client):
 # libgnutls
 
 
-def _require_libgnutls() -> None:
-    try:
-        libgnutls.library()
-    except OSError as error:
-        absent(f"no libgnutls: {error}")
-
-
 class LibgnutlsServer(LineServer):
     """libgnutls, with the certificate required or requested."""
 
     def __init__(
         self, certificates: Certificates, *, required: bool = True, identity: Who | None = None
     ) -> None:
-        _require_libgnutls()
+        require("libgnutls")
         who = identity or certificates.server
         mode = libgnutls.CERT_REQUIRE if required else libgnutls.CERT_REQUEST
         super().__init__(lambda sock: _LibgnutlsLink(sock, certificates.ca, who, mode))
@@ -426,7 +420,7 @@ class LibgnutlsAutoClient(Client):
     flags: ClassVar[int] = libgnutls.POST_HANDSHAKE_AUTH | libgnutls.AUTO_REAUTH
 
     def _open(self, certificates: Certificates, who: Who | None, offer: bool) -> None:
-        _require_libgnutls()
+        require("libgnutls")
         self._session: libgnutls.GnutlsSession | None = libgnutls.GnutlsSession(
             self._socket,
             libgnutls.CLIENT | (self.flags if offer else 0),

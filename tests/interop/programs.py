@@ -20,10 +20,9 @@ from tests.interop.program import (
     Program,
     Stage,
     Stoppable,
-    absent,
     free_port,
-    require,
 )
+from tests.requirements import require
 
 __all__ = [
     "Curl",
@@ -150,7 +149,7 @@ class Httpd(Stoppable):
 
     def __init__(self, stage: Stage, certificates: Certificates) -> None:
         apache = require("apache2")
-        modules = _httpd_modules()
+        modules = Path(require("mod_ssl.so")).parent
         self.port = free_port()
         # its workers are another user if root started it
         self._folder = Path(tempfile.mkdtemp(prefix="postshake-httpd-"))
@@ -242,19 +241,6 @@ SSLSessionCache none
 
     def stop(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _httpd_modules() -> Path:
-    for folder in (
-        "/usr/lib/apache2/modules",
-        "/usr/lib64/httpd/modules",
-        "/usr/libexec/apache2",
-        "/usr/lib/httpd/modules",
-    ):
-        if Path(folder, "mod_ssl.so").exists():
-            return Path(folder)
-    absent("no mod_ssl.so of Apache httpd")
-    raise AssertionError
 
 
 # Clients that type lines

@@ -14,7 +14,7 @@ from postshake import PskKind
 from postshake.constants import CipherSuite, ProtocolVersion
 from postshake.errors import BadRecordMac
 from tests.interop.certificates import Certificates
-from tests.interop.program import Stage, free_port, require
+from tests.interop.program import Stage, free_port
 from tests.interop.test_sessions import (
     KEY,
     OurVisits,
@@ -25,6 +25,7 @@ from tests.interop.test_sessions import (
     hear,
     leave,
 )
+from tests.requirements import require
 
 IDENTITY = KEY.identity.decode()
 PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK"

@@ -30,7 +30,8 @@ from postshake.drive.sync import Stream
 from postshake.events import Established
 from postshake.psk import EarlyDataClaim
 from tests.interop.certificates import Certificates, Who
-from tests.interop.program import TIMEOUT, Program, Stage, Stoppable, free_port, require
+from tests.interop.program import TIMEOUT, Program, Stage, Stoppable, free_port
+from tests.requirements import require
 
 KEY = ExternalPsk(b"sensor7", bytes(range(32)))
 TLS13 = "NORMAL:-VERS-ALL:+VERS-TLS1.3"

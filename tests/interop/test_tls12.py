@@ -35,7 +35,8 @@ from postshake.session12 import Session12, SessionCache12
 from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import LineServer, connect
 from tests.interop.ours import OurLink
-from tests.interop.program import TIMEOUT, Program, Stage, free_port, require
+from tests.interop.program import TIMEOUT, Program, Stage, free_port
+from tests.requirements import require
 from tests.sealer import Sealer
 from tests.tls12 import SIGNED_SUITES
 

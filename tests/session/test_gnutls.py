@@ -13,12 +13,12 @@ import pytest
 import postshake.gnutls as ours
 import postshake.session as session_module
 from postshake.session import CertificateCredentials
-from tests.session.bridge import Gnutls, available
+from tests.session.bridge import Gnutls, needs_libgnutls
 from tests.session.ends import authority, certificate
 
 LIBRARIES = [
     "ours",
-    pytest.param("gnutls", marks=pytest.mark.skipif(not available(), reason="no libgnutls")),
+    pytest.param("gnutls", marks=needs_libgnutls),
 ]
 
 

@@ -8,7 +8,7 @@ from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion, Signat
 from postshake.crypto.groups import supported_groups
 from postshake.session import SessionError, codes
 from postshake.session.priority import LEVELS, OPTIONS, parse_priorities
-from tests.session.bridge import Gnutls, available
+from tests.session.bridge import Gnutls, needs_libgnutls
 from tests.session.ends import Pair, Setup
 
 AES128 = CipherSuite.TLS_AES_128_GCM_SHA256
@@ -123,7 +123,7 @@ STRINGS = [
 ]
 
 
-@pytest.mark.skipif(not available(), reason="no libgnutls")
+@needs_libgnutls
 @pytest.mark.parametrize("text", STRINGS)
 def test_libgnutls_takes_the_same_strings(text):
     real = Gnutls()
