@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.interop import versions
 from tests.interop.certificates import Certificates
 from tests.interop.program import (
     TIMEOUT,
@@ -102,34 +103,20 @@ def _dovecot(stage: Stage, folder: Path, certificates: Certificates, protocol: s
     (folder / "base").mkdir()
     (folder / "base").chmod(0o755)
     configuration = folder / "dovecot.conf"
-    configuration.write_text(f"""
+    own = _dovecot_2_4 if versions.dovecot_2_4() else _dovecot_2_3
+    configuration.write_text(f"""{own(certificates, home)}
 base_dir = {folder}/base
 state_dir = {folder}/base
 log_path = /dev/stderr
 protocols = {protocol}
 listen = 127.0.0.1
 ssl = required
-ssl_cert = <{certificates.server.certificate}
-ssl_key = <{certificates.server.key}
-ssl_ca = <{certificates.ca}
-ssl_require_crl = no
-ssl_verify_client_cert = yes
-ssl_cert_username_field = commonName
 auth_mechanisms = external
 auth_ssl_require_client_cert = yes
 auth_ssl_username_from_cert = yes
 default_internal_user = nobody
 default_internal_group = nogroup
 default_login_user = nobody
-mail_location = maildir:{home}/%u
-passdb {{
-  driver = static
-  args = nopassword=y
-}}
-userdb {{
-  driver = static
-  args = uid=65534 gid=65534 home={home}/%u
-}}
 service {protocol}-login {{
   chroot =
   inet_listener {protocol} {{
@@ -153,6 +140,53 @@ service stats {{
     else:
         asks, knows = b"AUTH EXTERNAL =\r\nQUIT\r\n", rb"\+OK Logged in"
     return Daemon(program, port, asks, knows)
+
+
+def _dovecot_2_3(certificates: Certificates, home: Path) -> str:
+    return f"""
+ssl_cert = <{certificates.server.certificate}
+ssl_key = <{certificates.server.key}
+ssl_ca = <{certificates.ca}
+ssl_require_crl = no
+ssl_verify_client_cert = yes
+ssl_cert_username_field = commonName
+mail_location = maildir:{home}/%u
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home={home}/%u
+}}
+"""
+
+
+def _dovecot_2_4(certificates: Certificates, home: Path) -> str:
+    # the first line has to be the first
+    return f"""dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+ssl_server_cert_file = {certificates.server.certificate}
+ssl_server_key_file = {certificates.server.key}
+ssl_server_ca_file = {certificates.ca}
+ssl_server_require_crl = no
+ssl_server_request_client_cert = yes
+ssl_server_cert_username_field = commonName
+mail_driver = maildir
+mail_path = {home}/%{{user}}
+passdb static {{
+  fields {{
+    nopassword = yes
+  }}
+}}
+userdb static {{
+  fields {{
+    uid = 65534
+    gid = 65534
+    home = {home}
+  }}
+}}
+"""
 
 
 def _imap(stage: Stage, folder: Path, certificates: Certificates) -> Daemon:

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
 from tlslite.constants import KeyUpdateMessageType
 
-from tests.interop import libgnutls
+from tests.interop import libgnutls, versions
 from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import MARK, LineServer, Link, close_gently, connect
 from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable
@@ -85,6 +85,10 @@ class Client(Stoppable):
 
     def close(self) -> None:
         """Say goodbye."""
+
+    def certificate_for_s_server(self, *, declines: bool = False) -> str:
+        """Name the message in which its certificate comes, or that it has none."""
+        return "Certificate"
 
     def read_until(self, end: bytes) -> bytes:
         """Return what comes up to `end`, without it."""
@@ -234,6 +238,10 @@ class CPythonClient(Client):
         self._socket.settimeout(TIMEOUT)
         self._tls = context.wrap_socket(self._socket, server_hostname="localhost")
 
+    def certificate_for_s_server(self, *, declines: bool = False) -> str:
+        both = versions.libssl_compresses() and versions.s_server_compresses()
+        return "CompressedCertificate" if both and not declines else "Certificate"
+
     def send(self, data: bytes) -> None:
         self._tls.sendall(data)
 
@@ -331,6 +339,10 @@ class TlsliteClient(Client):
         if offer and who is None:
             chain = X509CertChain([])
         self._tls.handshakeClientCert(chain, key, serverName="localhost", settings=_settings())
+
+    def certificate_for_s_server(self, *, declines: bool = False) -> str:
+        # an empty list, too
+        return "CompressedCertificate" if versions.s_server_compresses() else "Certificate"
 
     def send(self, data: bytes) -> None:
         self._tls.write(data)
