@@ -7,7 +7,6 @@ import contextlib
 import re
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,10 @@ from postshake.errors import CertificateRevoked
 from postshake.events import TraceEntry
 from postshake.pki.compression import compressors
 from tests.certs import CA, peer
+from tests.interop.program import free_port
 from tests.pair import ConnectionPair
 from tests.revoking import make_list
+from tests.waiting import PATIENCE, wait_until
 from tests.web.servers import serving_with
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -121,16 +122,9 @@ def test_hypercorn():
     assert names["config"].bind == ["localhost:8443"]
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def test_cheroot():
     port = free_port()
     server = run("howto/servers.md", "cheroot", port)["server"]
-    server.timeout = 2
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
@@ -139,12 +133,12 @@ def test_cheroot():
         assert get(port, "/admin").text == "hello, alice"
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def read_all(sock: socket.socket) -> str:
     """What a server says to alice."""
-    sock.settimeout(20)
+    sock.settimeout(PATIENCE)
     with client(0).wrap_socket(sock, server_hostname="localhost") as connection:
         got = b""
         while data := connection.recv(1000):
@@ -158,7 +152,7 @@ def test_sockets():
     thread = threading.Thread(target=serve, args=(one,))
     thread.start()
     assert read_all(other) == "hello, whoever you are\nhello, alice\n"
-    thread.join(20)
+    thread.join(PATIENCE)
 
 
 def test_compression():
@@ -213,11 +207,15 @@ def test_exported_authenticators():
 
 
 def eventually(port: int) -> socket.socket:
-    for _ in range(200):
+    found: list[socket.socket] = []
+
+    def connected() -> bool:
         with contextlib.suppress(OSError):
-            return socket.create_connection(("localhost", port), timeout=20)
-        time.sleep(0.02)
-    raise AssertionError("nobody listens")
+            found.append(socket.create_connection(("localhost", port), timeout=PATIENCE))
+        return bool(found)
+
+    wait_until(connected, "a server")
+    return found[0]
 
 
 @pytest.mark.parametrize("name", ["asyncio", "streams", "anyio"])
@@ -258,10 +256,10 @@ def test_a_chooser(capsys):
 def test_session():
     serve = run("howto/gnutls.md", "session")["serve"]
     one, other = socket.socketpair()
-    one.settimeout(20)
+    one.settimeout(PATIENCE)
     thread = threading.Thread(target=serve, args=(one,))
     thread.start()
     assert read_all(other) == "welcome"
-    thread.join(20)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     one.close()

@@ -22,6 +22,7 @@ from postshake.session import (
 )
 from tests.certs import CA
 from tests.pair import client_config, issued, server_config, the_ca
+from tests.waiting import PATIENCE
 
 README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"<!-- test: (\w+) -->\n```python\n(.*?)```", re.S)
@@ -51,14 +52,14 @@ def test_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for code, names in zip(blocks("sockets"), (server, client), strict=True):
         exec(code, names)
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
-    theirs.settimeout(10)
+    ours.settimeout(PATIENCE)
+    theirs.settimeout(PATIENCE)
     thread = threading.Thread(target=server["serve"], args=(theirs,))
     thread.start()
     try:
         client["visit"](ours)
     finally:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -108,8 +109,8 @@ def test_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     exec(code, names)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.settimeout(10)
-        theirs.settimeout(10)
+        ours.settimeout(PATIENCE)
+        theirs.settimeout(PATIENCE)
         thread = threading.Thread(target=names["serve"], args=(theirs,))
         thread.start()
         client = Session(CLIENT | POST_HANDSHAKE_AUTH)
@@ -125,7 +126,7 @@ def test_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         client.reauth()
         assert client.record_recv() == b"welcome"
         client.bye()
-        thread.join(10)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
     assert early == [b"one moment"]
 
@@ -161,7 +162,7 @@ def test_dropin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (code,) = blocks("dropin")
     exec(code, names)
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
+    ours.settimeout(PATIENCE)
     thread = threading.Thread(target=names["serve"], args=(theirs,))
     thread.start()
     context = names["ssl"].create_default_context(cafile="ca.crt")
@@ -169,7 +170,7 @@ def test_dropin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     context.post_handshake_auth = True
     with context.wrap_socket(ours, server_hostname="localhost") as client:
         assert client.recv(100) == b"hello, alice\n"
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

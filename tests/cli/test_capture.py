@@ -15,6 +15,7 @@ from postshake.config import AuthRequest
 from postshake.drive.sync import Stream
 from tests.pair import client_config, issued, server_config
 from tests.requirements import require
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.interop
 
@@ -95,7 +96,7 @@ def capture(tmp_path_factory):
         assert stream.reauth(AuthRequest()).identity is not None
         stream.key_update()
         stream.send(b"welcome")
-    thread.join(20)
+    thread.join(PATIENCE)
     write_pcap(folder / "step-up.pcap", sent)
     (folder / "keys.log").write_text("".join(f"{line}\n" for line in keys))
     return folder / "step-up.pcap", folder / "keys.log"

@@ -153,7 +153,9 @@ def test_a_real_mail_server(run, certificates):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     who = certificates.server
     context.load_cert_chain(who.certificate, who.key)
-    controller = Controller(Sink(), hostname="127.0.0.1", port=free_port(), tls_context=context)
+    controller = Controller(
+        Sink(), hostname="127.0.0.1", port=free_port(), tls_context=context, ready_timeout=TIMEOUT
+    )
     controller.start()
     try:
         place = f"127.0.0.1:{controller.port}"

@@ -18,6 +18,7 @@ from postshake.crypto.prf12 import (
 )
 from postshake.crypto.suites12 import TLS12_SUITES
 from tests.requirements import require
+from tests.waiting import PATIENCE
 
 VECTORS = {
     "sha256": (
@@ -71,7 +72,7 @@ def openssl(hash_name: str, secret: bytes, seed: bytes, length: int) -> bytes:
         check=True,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
     ).stdout
     return bytes.fromhex(printed.replace(":", ""))
 

@@ -15,6 +15,7 @@ from typing import Any
 from tests.interop.certificates import Certificates, Who, nss_database
 from tests.interop.program import PeerFailed, Stage, Stoppable, free_port
 from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = ["Firefox", "PageFailed"]
 
@@ -144,5 +145,5 @@ class Firefox(Stoppable):
             self._stream.close()
             self._connection.close()
         with contextlib.suppress(PeerFailed, AttributeError):
-            self._program.wait(10)
+            self._program.wait(MOMENT)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -23,6 +23,7 @@ from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import MARK, LineServer, Link, close_gently, connect
 from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable
 from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = [
     "CPythonClient",
@@ -217,7 +218,7 @@ class _CPythonLink(Link):
         raise NotImplementedError("the standard library cannot start a key update")
 
     def close(self) -> None:
-        self._tls.settimeout(1)
+        self._tls.settimeout(MOMENT)
         with contextlib.suppress(OSError):
             self._tls.unwrap()
         # the clients with GnuTLS send an answer in two parts, and OpenSSL refuses the first
@@ -249,7 +250,7 @@ class CPythonClient(Client):
         return self._tls.recv(16384)
 
     def close(self) -> None:
-        self._tls.settimeout(1)
+        self._tls.settimeout(MOMENT)
         with contextlib.suppress(OSError):
             self._tls.unwrap()
         self._tls.close()

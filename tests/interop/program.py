@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.requirements import absent, require
+from tests.waiting import MOMENT, PATIENCE
 
 __all__ = [
     "TIMEOUT",
@@ -28,7 +29,7 @@ __all__ = [
     "require",
 ]
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 """Seconds after which whatever is waited for will not come any more."""
 
 
@@ -174,7 +175,7 @@ class Program:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGTERM)
         try:
-            self._process.wait(3)
+            self._process.wait(MOMENT)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

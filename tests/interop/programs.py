@@ -23,6 +23,7 @@ from tests.interop.program import (
     free_port,
 )
 from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = [
     "Curl",
@@ -218,7 +219,7 @@ SSLSessionCache none
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", self.port), timeout=1),
+                socket.create_connection(("127.0.0.1", self.port), timeout=MOMENT),
             ):
                 return
             if self._program.ended:
