@@ -30,8 +30,8 @@ import pytest
 __all__ = [
     "NotAskedFor",
     "absent",
-    "compiled",
     "find",
+    "made_here",
     "require",
     "require_root",
     "require_terminal",
@@ -98,8 +98,8 @@ def find(name: str) -> str | None:
     return place
 
 
-def compiled(program: Path) -> Path:
-    """Return a program that a test has made itself, and may start."""
+def made_here(program: Path) -> Path:
+    """Return a program that the tests have made themselves, and may start."""
     _asked_for.add(str(program))
     return program
 
@@ -198,7 +198,8 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         name = arguments[_WATCHED[event]]
         if name is not None and os.fsdecode(name) not in _asked_for:
             raise NotAskedFor(
-                f"{os.fsdecode(name)!r} may not be here: use what require() says of it"
+                f"{os.fsdecode(name)!r} may not be here: use what require() says of it, "
+                "or made_here() if a test has made it"
             )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.interop.certificates import Certificates, Who
 from tests.interop.program import Stage, free_port
 from tests.interop.programs import ProgramClient
-from tests.requirements import compiled, require
+from tests.requirements import made_here, require
 
 __all__ = ["WolfClient", "WolfServer"]
 
@@ -27,7 +27,7 @@ def _wolf(folder: Path) -> Path:
         timeout=120,
     )
     assert made.returncode == 0, made.stderr
-    return compiled(program)
+    return made_here(program)
 
 
 class WolfClient(ProgramClient):
