@@ -3,11 +3,17 @@
 
 TIMES=()
 
-step() { # title command...: run it, say how long it took, end here if it fails
-    local title=$1 start=$SECONDS code=0
+step() { # title command...: run it, say how long it took, end here if anything of it fails
+    local title=$1 start=$SECONDS code
     shift
     echo "== $title"
-    "$@" || code=$?
+    set +e # where a command is tested, "set -e" does nothing, not even further down
+    (
+        set -e
+        "$@"
+    )
+    code=$?
+    set -e
     TIMES+=("$(printf '%6d s  %s' $((SECONDS - start)) "$title")")
     if [ "$code" -ne 0 ]; then
         echo "== $title: FAILED after $((SECONDS - start)) s (exit $code)" >&2
