@@ -212,7 +212,7 @@ def test_time_limits(sockets):
     finish()
     server.record_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.record_recv)
-    assert ours.gettimeout() == 5
+    assert ours.gettimeout() == PATIENCE
     client.record_send(b"late")
     assert server.record_recv() == b"late"
     server.certificate_server_set_request(c.CERT_REQUIRE)
