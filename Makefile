@@ -1,7 +1,7 @@
 # postshake: every target sets up what it needs in .venv by itself.
 #
 #   make demo     watch a client step up over a real TLS 1.3 connection
-#   make test     every test (peers that are not installed are skipped)
+#   make test     every test (what needs a program that is not here is skipped, and told)
 #   make test-optimized  the tests of what SECURITY.md promises, under python -O
 #   make soak     the property tests, with other examples each time, and many
 #   make lint     ruff and mypy --strict
@@ -16,7 +16,8 @@
 #
 # make test ARGS="-k reauth -n 0" passes ARGS to pytest; PYTHON=... chooses the
 # interpreter, and VENV=.venv-3.13, say, a place of its own for it. What is installed there has
-# the versions in constraints.txt; CONSTRAINTS= takes the newest instead.
+# the versions in constraints.txt; CONSTRAINTS= takes the newest instead. Where python3 is too
+# old, or cannot make virtual environments, PYTHON is the newest that can.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,8 +30,9 @@ EXPLAINED = || { exec >&2; \
 	echo "pip fetches from PyPI, or from where its configuration says: is that there?"; exit 1; }
 USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))
 
-# The first that is new enough and can make a virtual environment.
-PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3.15 python3; do \
+# The first that is new enough and can make a virtual environment: the one that people have chosen
+# to be theirs, then the newest that we promise.
+PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
 

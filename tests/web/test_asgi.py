@@ -19,7 +19,9 @@ import postshake.ssl as ours
 from postshake import Identity
 from postshake.web import CertificateNeeded, Policy, StepUp, connection_of, reauth
 from postshake.web.starlette import certificate, requires_certificate
+from tests.requirements import require
 from tests.sslmodule.ends import authority, ca_file, client_context, files
+from tests.waiting import PATIENCE
 from tests.web.servers import SERVERS, serving
 
 MODULES = pytest.mark.parametrize("module", [ours, standard], ids=["our client", "standard"])
@@ -114,7 +116,9 @@ def fastapi_app():
 
 def visit(port, module, name="alice", **options):
     context = client_context(module, name=name)
-    return httpx.Client(verify=context, base_url=f"https://localhost:{port}", timeout=20, **options)
+    return httpx.Client(
+        verify=context, base_url=f"https://localhost:{port}", timeout=PATIENCE, **options
+    )
 
 
 # --- tests
@@ -299,10 +303,11 @@ def test_a_server_without_our_tls():
 @pytest.mark.interop
 @SERVERS
 def test_curl(server, tmp_path):
+    curl = require("curl")
     cert, key = files("alice", purpose="client")
     with serving(server, StepUp(plain)) as port:
         url = f"https://localhost:{port}"
-        command = ["curl", "-sS", "--http1.1", "--cacert", ca_file(), "--cert", cert, "--key", key]
+        command = [curl, "-sS", "--http1.1", "--cacert", ca_file(), "--cert", cert, "--key", key]
         command += ["-w", "[%{num_connects}]", f"{url}/", f"{url}/admin"]
-        done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
     assert done.stdout == b"hello nobody[1]hello alice[0]", done
