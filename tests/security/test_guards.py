@@ -351,7 +351,7 @@ async def accept(scope, receive, send):
 
 def test_websockets_are_guarded_alike():
     app = guarded("ASGI", accept)
-    denial = {"websocket.http.response": {}}
+    denial: dict[str, dict[str, str]] = {"websocket.http.response": {}}
     for path in ("/admin", "/Admin/x", "/admin;x", "/static/private/x"):
         assert open_websocket(app, path)[0]["code"] == 1008
         assert open_websocket(app, path, extensions=denial)[0]["status"] == 403

@@ -142,7 +142,7 @@ def _cheroot(app: Any, request: bytes, root_path: str) -> bytes:
 
     server = wsgi.Server(("localhost", 443), _at(app, root_path))
     server.ready = True
-    server.error_log = lambda *arguments, **options: None
+    server.error_log = lambda *arguments, **options: None  # type: ignore[method-assign]
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(request)
@@ -157,6 +157,8 @@ def _cheroot(app: Any, request: bytes, root_path: str) -> bytes:
 
 
 def _wsgiref(app: Any, request: bytes, root_path: str) -> bytes:
+    written = b""
+
     class Handler(wsgiref.simple_server.WSGIRequestHandler):
         def log_message(self, *arguments: Any) -> None: ...
 
@@ -178,10 +180,9 @@ def _wsgiref(app: Any, request: bytes, root_path: str) -> bytes:
             nonlocal written
             written += bytes(data)
 
-    written = b""
     server = Server()
     server.base_environ = {"SERVER_NAME": "localhost", "SERVER_PORT": "443", "SCRIPT_NAME": ""}
-    Handler(Socket(), ("127.0.0.1", 1), server)  # type: ignore[arg-type]
+    Handler(Socket(), ("127.0.0.1", 1), server)
     return written
 
 
