@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tests.sslmodule.ends import client_context
 
-__all__ = ["Answer", "Wire", "connected"]
+__all__ = ["Answer", "Wire", "connected", "frame"]
 
 TIMEOUT = 60.0
 
@@ -55,6 +55,31 @@ class Wire:
         status = int(first.split(" ")[1])
         return self.answer() if status == 100 else Answer(status, headers, body.decode())
 
+    def open_websocket(self, path: str) -> Answer:
+        """Ask for a websocket."""
+        self.send(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        return self.answer()
+
+    def read_frame(self) -> tuple[int, bytes]:
+        """Read one of a server's frames: its opcode, and its payload."""
+        first, length = self._take(2)
+        if length == 126:
+            length = int.from_bytes(self._take(2))
+        elif length == 127:
+            length = int.from_bytes(self._take(8))
+        return first & 0x0F, self._take(length)
+
+    def read_close(self) -> int:
+        """Read to the close frame; return its code."""
+        opcode, payload = self.read_frame()
+        while opcode != 8:
+            opcode, payload = self.read_frame()
+        return int.from_bytes(payload[:2])
+
     def is_over(self) -> bool:
         """Wait for the server to hang up; False if it sends something else."""
         try:
@@ -79,6 +104,18 @@ class Wire:
         if not data:
             raise ConnectionError(f"the server hung up after {self._received!r}")
         self._received += data
+
+
+def frame(payload: bytes) -> bytes:
+    """One message of a client's, masked with zeros (RFC 6455, 5.3)."""
+    size = len(payload)
+    if size < 126:
+        length = bytes([0x80 | size])
+    elif size < 65536:
+        length = b"\xfe" + size.to_bytes(2)
+    else:
+        length = b"\xff" + size.to_bytes(8)
+    return b"\x82" + length + bytes(4) + payload
 
 
 @contextlib.contextmanager

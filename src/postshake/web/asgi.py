@@ -58,7 +58,8 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEY = "postshake"  # among the scope's extensions
 PIECE = 64 * 1024
-DROPPING = 2.0  # seconds for which a body that was refused is still read
+DROPPING = 2.0  # seconds for which an answer waits for a body that was refused
+LINGERING = 60.0  # seconds for which what still comes is read, unless the client leaves
 DISCONNECTS = frozenset({"http.disconnect", "websocket.disconnect"})
 TURNS = 10  # of the loop, in which what was read from TLS reaches a server's parser
 log = logging.getLogger("postshake.web")
@@ -81,6 +82,7 @@ class Connection:
         self._later: deque[Message] = deque()  # what came after it
         self._later_size = 0  # bytes of memory
         self._is_over = False  # nothing more of the request will come
+        self._dropping: asyncio.Task[None] | None = None
         self._asking = asyncio.Lock()
         self._proven: Identity | None = None
         self._failed = False
@@ -229,15 +231,31 @@ class Connection:
             self._is_over = True
         return message
 
-    async def drop_body(self) -> None:
-        """Read what still comes of the body, for a short while, and forget it.
+    async def drop_rest(self) -> None:
+        """Read what still comes of the request, and forget it; wait a short while for its end.
 
-        A client that is still sending may look at the answer only afterwards; and some
-        servers wait for ever for an application to read what it never will.
+        A client that is still sending may look at the answer only afterwards. And some
+        servers wait for ever for an application to read what it never will: so it is read
+        on, behind the application's back, until the server says that the client has left.
         """
         self._forget()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DROPPING):
+        if not self._is_over:
+            await asyncio.wait({self._drop()}, timeout=DROPPING)
+        if self._is_over and self._tls is not None:
+            # a server may have paused with the last of the body; and a client that hangs up
+            # while asyncio has its transport paused is not noticed by closing it any more
+            self._transport.resume_reading()
+
+    def _drop(self) -> asyncio.Task[None]:
+        if self._dropping is None:
+            self._dropping = asyncio.ensure_future(self._read_to_the_end())
+            _droppers.add(self._dropping)
+            self._dropping.add_done_callback(_droppers.discard)
+        return self._dropping
+
+    async def _read_to_the_end(self) -> None:
+        with contextlib.suppress(Exception):  # whatever a server says to who reads too long
+            async with asyncio.timeout(LINGERING):
                 while not self._is_over:
                     await self.receive()
 
@@ -275,11 +293,14 @@ class Connection:
 
     def close(self) -> None:
         """The request is over."""
-        if self._pending is not None:
-            self._pending.cancel()
         self._forget()
+        if self._failed and not self._is_over:
+            self._drop()
+        elif self._pending is not None and self._dropping is None:
+            self._pending.cancel()
 
 
+_droppers: set[asyncio.Task[None]] = set()  # a loop keeps no task alive
 _LACKS = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": Lack.DECLINED,
     "EXTENSION_NOT_RECEIVED": Lack.UNAVAILABLE,
@@ -424,7 +445,7 @@ class _Answer:
                 if message.get("body"):  # which the client may see before its body is read
                     await self._send({**message, "more_body": True})
                     message = {"type": kind, "body": b"", "more_body": False}
-                await self._connection.drop_body()
+                await self._connection.drop_rest()
             await self._connection.note_end()
         await self._send(message)
 
@@ -441,6 +462,7 @@ class _Answer:
         else:
             reason = TITLES[status]
             await self.send({"type": "websocket.close", "code": CODES[status], "reason": reason})
+            await self._connection.drop_rest()
 
 
 TITLES = {

@@ -8,8 +8,10 @@ the rest.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
+import time
 from typing import Any
 
 from .policy import BodyTooLarge
@@ -65,6 +67,18 @@ class ReplayingInput(io.BufferedIOBase):
         self._spool.write(self._refused, limit)
         self._refused = b""
         return self.left != 0
+
+    def drop(self, seconds: float) -> None:
+        """Read what still comes of the body for so many seconds, and forget it.
+
+        A client that is still sending looks at its answer only afterwards, and loses it if
+        the server hangs up meanwhile.
+        """
+        self.close()
+        until = time.monotonic() + seconds
+        with contextlib.suppress(Exception):  # the client has left, or does not go on
+            while self.left != 0 and time.monotonic() < until:
+                self._read_source(PIECE)
 
     @property
     def has_read_ahead(self) -> bool:

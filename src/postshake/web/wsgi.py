@@ -40,6 +40,7 @@ SOCKET = "postshake.socket"
 SENT_BY = "postshake.identity_of_request"
 PROVEN = "postshake.identity"  # because it was asked for this request
 QUOTA_KEY = "postshake.quota"
+DROPPING = 2.0  # seconds for which a body that was refused is still read
 CLAIMS = tuple(f"HTTP_{name.decode().upper().replace('-', '_')}" for name in sorted(CLAIMING))
 log = logging.getLogger("postshake.web")
 
@@ -124,9 +125,13 @@ def _step_up(
         raise CertificateNeeded(Lack.FORBIDDEN)
     try:
         asked = sock.start_reauth(policy.authorities, within=policy.within)
-        # reading is what brings the answer in
-        while not asked.done and body.read_ahead(policy.max_body):
-            pass
+        try:
+            # reading is what brings the answer in
+            while not asked.done and body.read_ahead(policy.max_body):
+                pass
+        except BaseException:
+            sock.cancel_reauth(asked)
+            raise
         identity = sock.finish_reauth(asked)
     except ReauthExpired as error:
         raise CertificateNeeded(Lack.EXPIRED, str(error)) from error
@@ -276,7 +281,7 @@ class StepUp:
             detail = error.detail if isinstance(error, CertificateNeeded) else str(error)
             path, kind = environ.get("PATH_INFO"), type(error).__name__
             log.info("refused %.200r: %s: %.500r", path, kind, detail)
-            body.close()
+            body.drop(DROPPING)
             return _answer(start_response, error.status, str(error))
 
     def _policies(self, environ: Environ) -> Iterable[Policy]:
