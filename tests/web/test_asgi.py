@@ -28,6 +28,7 @@ from postshake.web import (
 from postshake.web.starlette import certificate, requires_certificate
 from tests.sslmodule.ends import authority, ca_file, client_context, files
 from tests.web.servers import SERVERS, serving, serving_with
+from tests.web.wire import connected
 
 MODULES = pytest.mark.parametrize("module", [ours, standard], ids=["our client", "standard"])
 
@@ -329,3 +330,31 @@ def test_a_recording_is_that_of_the_connection():
     context.recorder = Recording
     with serving_with("uvicorn-h11", StepUp(app), context) as port, visit(port, ours) as client:
         assert client.get("/").text == "True"
+
+
+def test_http2_that_came_by_an_upgrade():
+    """Not agreed on in the handshake, and forbidden all the same (RFC 9113, 9.2.3)."""
+    import h2.connection
+    import h2.events
+
+    http2 = h2.connection.H2Connection()
+    settings = http2.initiate_upgrade_connection()
+    head = (
+        "GET /admin HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        f"Upgrade: h2c\r\nHTTP2-Settings: {settings.decode()}\r\n\r\n"
+    )
+    with serving("hypercorn", StepUp(plain)) as port, connected(port) as wire:
+        wire.send(head.encode())
+        assert wire.answer().status == 101
+        wire.send(http2.data_to_send())
+        text, status, ended = b"", b"", False
+        while not ended:
+            for event in http2.receive_data(wire.some()):
+                if isinstance(event, h2.events.ResponseReceived):
+                    status = dict(event.headers)[b":status"]
+                elif isinstance(event, h2.events.DataReceived):
+                    text += event.data
+                elif isinstance(event, h2.events.StreamEnded):
+                    ended = True
+    assert status == b"403"
+    assert b"HTTP/2 does not allow" in text

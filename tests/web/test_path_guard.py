@@ -161,9 +161,20 @@ def test_what_a_header_says_is_in_front():
             GUARD.find("/open", claims=[claim])
 
 
-def test_many_readings_are_refused_and_not_computed():
+def test_what_costs_too_much_is_refused():
+    many = b",".join(b"/x%d" % each for each in range(2000))
     with pytest.raises(AmbiguousPath, match="too many ways"):
-        GUARD.find("/x", claims=[b",".join(b"/x%d" % each for each in range(2000))])
+        GUARD.find("/x" * 3000, claims=[many])
+    with pytest.raises(AmbiguousPath, match="too many ways"):
+        GUARD.find("/x", roots=[f"/{each}" for each in range(2000)])
+    with pytest.raises(AmbiguousPath, match="too long"):
+        GUARD.find("/x" * 4001)
+    with pytest.raises(AmbiguousPath, match="too long"):
+        decode_path(b"/%41" * 10_000)
+    with pytest.raises(AmbiguousPath, match="too many marks"):
+        GUARD.find("/x" + "\u0316\u0301" * 3000)  # which take turns when they are put in order
+    assert GUARD.find("/x" * 4000) == ()
+    assert GUARD.find("/admin" + "\u0301" * 30) == ()
 
 
 def test_an_index_is_its_folder():

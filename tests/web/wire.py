@@ -55,6 +55,13 @@ class Wire:
         status = int(first.split(" ")[1])
         return self.answer() if status == 100 else Answer(status, headers, body.decode())
 
+    def some(self) -> bytes:
+        """Read whatever comes next."""
+        if not self._received:
+            self._read()
+        received, self._received = self._received, b""
+        return received
+
     def open_websocket(self, path: str) -> Answer:
         """Ask for a websocket."""
         self.send(

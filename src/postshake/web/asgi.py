@@ -138,7 +138,8 @@ class Connection:
         self._failed = True  # until it is known better
         if self._tls is None:
             raise CertificateNeeded(Lack.UNAVAILABLE, "the connection has none of our TLS")
-        if self._tls.selected_alpn_protocol() in ("h2", "h3"):
+        protocol, version = self._tls.selected_alpn_protocol(), self._scope.get("http_version")
+        if protocol in ("h2", "h3") or version in ("2", "2.0", "3"):  # which Upgrade can bring, too
             raise CertificateNeeded(Lack.FORBIDDEN)
         asking = asyncio.ensure_future(
             reauth_over(self._transport, policy.authorities, within=policy.within)

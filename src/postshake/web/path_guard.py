@@ -36,7 +36,9 @@ __all__ = ["CLAIMING", "AmbiguousPath", "PathGuard", "decode_path"]
 T = TypeVar("T")
 
 DECODINGS = 4  # of one path; what still changes then is refused
-READINGS = 1000  # of one path; their number grows with the roots, which are few
+READINGS = 100  # of one path; their number grows with the roots, which are few
+LONGEST = 8000  # letters of a path, as many as RFC 9110, 4.1 has servers take
+NON_STARTERS = 30  # in a row: to put them in order takes the square (UAX #15, stream-safe text)
 # Headers by which some middleware lets a request say what its path is, or what it begins with.
 # Proxies set them; to a server that ends TLS itself nobody but a stranger sends any.
 CLAIMING = frozenset(
@@ -131,9 +133,7 @@ class PathGuard(Generic[T]):
             readings.append(came)
         readings = _rooted(_decoded_again(readings), roots)
         if claimed := [decode_path(each) for line in claims for each in line.split(b",")]:
-            readings = [*_rooted(readings, claimed), *claimed]
-        if len(readings) > READINGS:
-            raise AmbiguousPath("the path can be read in too many ways")
+            readings = _rooted([*readings, *claimed], claimed)
         found: list[T] = []
         for reading in readings:
             for value in self._find(reading or "/"):
@@ -181,6 +181,8 @@ def _check(path: str, *, decoded: bool) -> None:
         path: this one.
         decoded: whether all that we know of it is this, after who knows which decoding.
     """
+    if len(path) > LONGEST:
+        raise AmbiguousPath("the path is too long")
     if _PLAIN.fullmatch(path) or not path:
         return
     if not path.startswith("/"):
@@ -213,6 +215,8 @@ def decode_path(raw: bytes) -> str:
         AmbiguousPath: it can be read in more than one way.
     """
     raw = raw.partition(b"?")[0].strip(b" \t")
+    if len(raw) > 3 * LONGEST:
+        raise AmbiguousPath("the path is too long")
     if not raw.startswith(b"/"):
         raw = _AUTHORITY.sub(b"", raw, count=1) or b"/"  # RFC 9112, 3.2.2
     if b"#" in raw:
@@ -256,6 +260,8 @@ def _rooted(paths: list[str], roots: Iterable[str]) -> list[str]:
     readings = dict.fromkeys(paths)
     for root in {each.strip("/") for each in roots} - {""}:
         for path in paths:
+            if len(readings) > READINGS:
+                raise AmbiguousPath("the path can be read in too many ways")
             readings[f"/{root}{_absolute(path)}"] = None
             for cut in (f"/{root}", root):
                 if cut in path:
@@ -279,6 +285,11 @@ def _fold(path: str) -> Folded:
 
 def _fold_letters(path: str) -> str:
     """Fold letters that Unicode calls equal, and leave out what no one sees."""
+    in_a_row = 0
+    for letter in path:
+        in_a_row = in_a_row + 1 if unicodedata.combining(letter) else 0
+        if in_a_row > NON_STARTERS:
+            raise AmbiguousPath("the path has too many marks on one letter")
     folded = unicodedata.normalize("NFKC", path).upper().casefold()
     folded = unicodedata.normalize("NFKC", folded)
     folded = "".join(each for each in folded if unicodedata.category(each) != "Cf")
