@@ -113,6 +113,11 @@ def test_starlette_and_paths():
     with serving_with("hypercorn", app, web_context()) as port:
         assert get(port, "/").text == "nobody"
         assert get(port, "/payroll").text == "CN=alice"
+    names = run("howto/servers.md", "quota")
+    with serving_with("uvicorn-h11", names["app"], web_context()) as port:
+        assert get(port, "/upload/x").text == "hello"
+        assert get(port, "/x//y").status_code == 400
+    assert (names["quota"].memory_used, names["quota"].disk_used) == (0, 0)
 
 
 def test_hypercorn():
