@@ -53,8 +53,14 @@ def test_a_blocking_socket(client):
             again = tls.reauth([authority().certificate], within=10)
             assert again == tls.identity
             assert tls.read_identity is None  # it was sent before
+            assert tls.read_position == 0
             assert tls.recv(100) == b"hello"
             assert tls.read_identity == again
+            assert tls.read_position == 5
+            assert [tls.identity_at(each) for each in (0, 4)] == [None, None]
+            assert tls.identity_at(5) is tls.identity_at(10**9) is tls.identity
+            with pytest.raises(ValueError, match="position"):
+                tls.identity_at(-1)
             return identity.common_name
 
     with talk(serve) as (sock, outcome):

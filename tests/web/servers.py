@@ -18,6 +18,7 @@ from tests.waiting import PATIENCE
 
 __all__ = ["SERVERS", "serving", "serving_with"]
 
+# with + behind it, and who speaks websockets there: uvicorn-h11+wsproto
 SERVERS = pytest.mark.parametrize(
     "server", ["uvicorn-h11", "uvicorn-httptools", "uvicorn-uvloop", "hypercorn"]
 )
@@ -46,12 +47,13 @@ def serving_with(server: str, app: Any, context: Any) -> Iterator[int]:
 def _uvicorn(server: str, app: Any, context: Any, listener: socket.socket) -> Iterator[None]:
     import uvicorn
 
-    kind = server.partition("-")[2]
+    kind, _, websockets = server.partition("-")[2].partition("+")
     config = uvicorn.Config(
         app,
         ssl_context_factory=uvicorn_ssl(context),
         http="httptools" if kind == "httptools" else "h11",
         loop="uvloop" if kind == "uvloop" else "asyncio",
+        ws=websockets or "auto",
         log_level="error",
         lifespan="off",
         timeout_keep_alive=int(PATIENCE),

@@ -27,6 +27,7 @@ from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
+from ..web.path_guard import PathGuard
 from .certs import Folder
 from .common import RECORDED, groups, key_log, positive, seconds, summary
 from .files import Site
@@ -132,6 +133,10 @@ def run(options: argparse.Namespace) -> int:
     log = Log(as_json=options.json)
     files = _files(options)
     protected = tuple("/" + prefix.strip("/") for prefix in options.protect or ["/protected"])
+    try:
+        PathGuard(dict.fromkeys(protected, True))
+    except ValueError as error:
+        raise UsageError(f"--protect: {error}") from error
     if options.what is not None and _is_application(options.what):
         return _serve_application(options, files, protected, log)
     site = Site(options.what) if options.what is not None else None

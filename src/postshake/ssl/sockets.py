@@ -132,6 +132,21 @@ class _Reauthenticating:
         return self._channel().config
 
     @property
+    def read_position(self) -> int:
+        """How many bytes of application data were read so far."""
+        return self._sslobj.read_position if self._sslobj is not None else 0
+
+    def identity_at(self, position: int) -> Identity | None:
+        """Return whom the peer had proven to be when the byte at this position came.
+
+        Positions count the application data from its beginning. One that has not come yet
+        is from whoever the peer is now, unless that changes meanwhile.
+        """
+        if position < 0:
+            raise ValueError(f"expected a position of 0 or more, got {position}")
+        return self._sslobj.identity_at(position) if self._sslobj is not None else None
+
+    @property
     def recording(self) -> Recording | None:
         """What happened on the connection, where the context has a `recorder`."""
         return self._sslobj.recording if self._sslobj is not None else None
