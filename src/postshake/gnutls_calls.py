@@ -6,7 +6,7 @@ import errno
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from .errors import (
     PostshakeError,
@@ -27,6 +27,16 @@ __all__ = [
     "setting",
     "with_handle",
 ]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Handle(Protocol):
+    """What a C function gets first: it leads to the object whose method is called."""
+
+    it: Any
 
 
 class gnutls_session_t:
@@ -71,12 +81,26 @@ class Holder:
         self.it: Any = None
 
 
+@overload
+def call(method: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Handle, P], int]: ...
+
+
+@overload
+def call(method: Callable[Concatenate[Any, P], int]) -> Callable[Concatenate[Handle, P], int]: ...
+
+
+@overload
+def call(
+    method: Callable[Concatenate[Any, P], R],
+) -> Callable[Concatenate[Handle, P], R | int]: ...
+
+
 def call(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of a method: handle in, number or value out."""
 
-    def function(handle: Any, *arguments: Any) -> Any:
+    def function(handle: Handle, *arguments: Any, **options: Any) -> Any:
         try:
-            return _plain(method(handle.it, *arguments))
+            return _plain(method(handle.it, *arguments, **options))
         except PostshakeError as error:
             return translate(error).code
 
@@ -88,20 +112,22 @@ def _plain(value: Any) -> Any:
     return 0 if value is None else int(value) if isinstance(value, bool) else value
 
 
-def or_none(method: Callable[..., Any]) -> Callable[..., Any]:
+def or_none(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Handle, P], R]:
     """Make a function of a method whose None means NULL."""
 
-    def function(handle: Any, *arguments: Any) -> Any:
-        return method(handle.it, *arguments)
+    def function(handle: Handle, /, *arguments: P.args, **options: P.kwargs) -> R:
+        return method(handle.it, *arguments, **options)
 
     function.__doc__ = method.__doc__
     return function
 
 
-def setting(method: Callable[..., Any]) -> Callable[..., Any]:
+def setting(
+    method: Callable[[Any, Any], None],
+) -> Callable[[Handle, Callable[..., Any] | None], int]:
     """Make a function of a method that takes a callback: it gets the handle of the session."""
 
-    def function(handle: Any, callback: Callable[..., Any] | None) -> int:
+    def function(handle: Handle, callback: Callable[..., Any] | None) -> int:
         method(handle.it, with_handle(callback))
         return 0
 
@@ -116,11 +142,11 @@ def with_handle(callback: Callable[..., Any] | None) -> Callable[..., Any] | Non
     return lambda session, *arguments: callback(HANDLES.get(session), *arguments)
 
 
-def files(method: Callable[..., Any]) -> Callable[..., Any]:
+def files(method: Callable[..., int]) -> Callable[..., int]:
     """Make a function of a method that reads files or PEM; it finds out the format itself."""
     function_of_all = call(method)
 
-    def function(credentials: Holder, *arguments: Any) -> Any:
+    def function(credentials: Holder, *arguments: Any) -> int:
         *wanted, _format = arguments
         return function_of_all(credentials, *wanted)
 

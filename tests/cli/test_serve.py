@@ -22,9 +22,10 @@ from tests.certs import CA
 from tests.cli.conftest import Run, Serve
 from tests.drive.streams import RawClient
 from tests.interop.certificates import Certificates, Who
-from tests.interop.program import TIMEOUT, Program, Stage, require
+from tests.interop.program import TIMEOUT, Program, Stage
 from tests.interop.programs import Curl, GnutlsCli, SClient, Wget
 from tests.pair import client_config
+from tests.requirements import require
 from tests.revoking import make_list
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, Serve
-from tests.interop.program import TIMEOUT, require
+from tests.interop.program import TIMEOUT
+from tests.requirements import require
 
 APPLICATION = """
 async def app(scope, receive, send):

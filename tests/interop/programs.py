@@ -20,10 +20,10 @@ from tests.interop.program import (
     Program,
     Stage,
     Stoppable,
-    absent,
     free_port,
-    require,
 )
+from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = [
     "Curl",
@@ -97,18 +97,21 @@ class SServer:
         """Wait for a handshake message from the client."""
         self.expect(rf"^<<< TLS 1\.3, Handshake \[length [0-9a-f]+\], {name}$")
 
-    def expect_identity(self, who: Who) -> None:
-        """Wait for the whole of an accepted answer."""
-        self.expect_message("Certificate")
+    def expect_identity(self, who: Who, certificate: str = "Certificate") -> None:
+        """Wait for the whole of an accepted answer; the certificate comes in this message."""
+        self.expect_message(certificate)
         self.expect(rf"^depth=0 CN ?= ?{who.name}$")
         self.expect(r"^verify return:1$")
         self.expect_message("CertificateVerify")
         self.expect_message("Finished")
 
-    def expect_decline(self) -> None:
-        """Wait for an answer without a certificate."""
-        # context and an empty list: a header of 4 bytes, 1 + 32, and 3
-        self.expect(r"^<<< TLS 1\.3, Handshake \[length 0028\], Certificate$")
+    def expect_decline(self, certificate: str = "Certificate") -> None:
+        """Wait for an answer without a certificate; the empty list comes in this message."""
+        if certificate == "Certificate":
+            # context and an empty list: a header of 4 bytes, 1 + 32, and 3
+            self.expect(r"^<<< TLS 1\.3, Handshake \[length 0028\], Certificate$")
+        else:
+            self.expect_message(certificate)
         self.expect_message("Finished")
 
 
@@ -152,7 +155,7 @@ class Httpd(Stoppable):
 
     def __init__(self, stage: Stage, certificates: Certificates) -> None:
         apache = require("apache2")
-        modules = _httpd_modules()
+        modules = Path(require("mod_ssl.so")).parent
         self.port = free_port()
         # its workers are another user if root started it
         self._folder = Path(tempfile.mkdtemp(prefix="postshake-httpd-"))
@@ -218,7 +221,7 @@ SSLSessionCache none
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", self.port), timeout=1),
+                socket.create_connection(("127.0.0.1", self.port), timeout=MOMENT),
             ):
                 return
             if self._program.ended:
@@ -244,19 +247,6 @@ SSLSessionCache none
 
     def stop(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _httpd_modules() -> Path:
-    for folder in (
-        "/usr/lib/apache2/modules",
-        "/usr/lib64/httpd/modules",
-        "/usr/libexec/apache2",
-        "/usr/lib/httpd/modules",
-    ):
-        if Path(folder, "mod_ssl.so").exists():
-            return Path(folder)
-    absent("no mod_ssl.so of Apache httpd")
-    raise AssertionError
 
 
 # Clients that type lines

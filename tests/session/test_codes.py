@@ -22,7 +22,8 @@ from postshake.session import (
 )
 from postshake.session.errors import error_for, translate
 from postshake.session.texts import _TEXTS, strerror
-from tests.session.bridge import Gnutls, available
+from tests.requirements import require
+from tests.session.bridge import Gnutls, needs_libgnutls
 
 # name, number, whether it is fatal by libgnutls, alert (w: at warning level; -: none is sent)
 TABLE = """
@@ -167,7 +168,6 @@ INTERNAL = {
     "E_WARNING_IA_IPHF_RECEIVED": "of TLS/IA, which was removed",
 }
 """Codes of the header that the library itself has no text for."""
-needs_libgnutls = pytest.mark.skipif(not available(), reason="no libgnutls")
 
 
 @pytest.mark.parametrize(("name", "number", "severity", "alert"), ROWS, ids=lambda item: item)
@@ -224,13 +224,9 @@ def test_libgnutls_has_no_code_that_we_lack():
     assert theirs <= {getattr(codes, name) for name in NAMES}
 
 
-HEADER = Path("/usr/include/gnutls/gnutls.h")
-
-
-@pytest.mark.skipif(not HEADER.exists(), reason="no gnutls.h")
 def test_constants_are_the_headers():
     """The numbers that the header writes down, as plain numbers or shifts."""
-    text = HEADER.read_text(encoding="utf-8", errors="replace")
+    text = Path(require("gnutls/gnutls.h")).read_text(encoding="utf-8", errors="replace")
     pattern = r"GNUTLS_([A-Z0-9_]+)\s*(?:=\s*)?\(?(-?\d+|1\s*<<\s*\d+|0x[0-9a-f]+)\)?\s*[,\n/}]"
     found = {
         name: eval(value)  # digits and shifts alone, by the pattern
@@ -243,9 +239,8 @@ def test_constants_are_the_headers():
     assert not wrong
 
 
-@pytest.mark.skipif(not HEADER.exists(), reason="no gnutls.h")
 def test_the_header_has_no_code_that_we_lack():
-    text = HEADER.read_text(encoding="utf-8", errors="replace")
+    text = Path(require("gnutls/gnutls.h")).read_text(encoding="utf-8", errors="replace")
     found = dict(re.findall(r"#define GNUTLS_(E_[A-Z0-9_]+)\s+(-?\d+)", text))
     ours = {name: getattr(codes, name) for name in NAMES}
     assert len(found) > 180

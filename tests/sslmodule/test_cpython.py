@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 # each with what it is about
 NOT_OURS = {
     # look at tls-unique, which RFC 9266 replaces
@@ -58,7 +60,7 @@ def run(*names: str) -> tuple[int, set[str], str]:
         env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=20 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     count = next(line for line in done.stderr.splitlines() if " ran, " in line)

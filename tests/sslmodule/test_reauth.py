@@ -21,6 +21,7 @@ from tests.sslmodule.ends import (
     server_context,
     talk,
 )
+from tests.waiting import PATIENCE
 
 alice = Credential.from_files(*files("alice", purpose="client"))
 ASKING = {"asks_later": True}
@@ -90,12 +91,12 @@ def test_a_timeout_of_the_socket_then_the_answer():
             with pytest.raises(TimeoutError, match="timed out"):
                 tls.reauth()
             go_on.set()
-            tls.settimeout(10)
+            tls.settimeout(PATIENCE)
             return tls.reauth().common_name  # the same request
 
     with talk(serve) as (sock, outcome):
         tls = client_context(ours).wrap_socket(sock, server_hostname="localhost")
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         assert tls.recv(10) == b""
         tls.close()
     assert outcome == ["alice"]
@@ -115,7 +116,7 @@ def test_a_deadline_missed_and_then_another_try():
 
     with talk(serve) as (sock, outcome):
         tls = client_context(ours).wrap_socket(sock, server_hostname="localhost")
-        assert expired.wait(10)
+        assert expired.wait(PATIENCE)
         assert tls.recv(10) == b""
         tls.close()
     assert outcome == ["alice"]
@@ -152,7 +153,7 @@ def test_an_upload_in_flight():
             tls.sendall(bytes(1_000_000))
             sent.append(1_000_000)
         tls.sendall(bytes(1_000_000) + b"end")
-        reader.join(10)
+        reader.join(PATIENCE)
         tls.close()
     ((before, after),) = outcome
     assert thanks == [b"thanks"]
@@ -396,7 +397,7 @@ def streams(client, serve):
             writer.close()
             listener.close()
 
-    return asyncio.run(asyncio.wait_for(main(), 30))
+    return asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 @CLIENTS

@@ -37,6 +37,7 @@ from tests.vectors.rfc9881 import (
     pem,
     tlv,
 )
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl:DeprecationWarning")
 
@@ -353,7 +354,7 @@ FUNCTIONS: dict[str, Any] = {
     "default of a missing file": lambda m: m.create_default_context(cafile="missing.pem"),
     "unverified with a key alone": lambda m: m._create_unverified_context(keyfile="x"),
     "unverified of text": lambda m: m._create_unverified_context(purpose="text"),
-    "certificate of nobody": lambda m: m.get_server_certificate(("127.0.0.1", 1), timeout=5),
+    "certificate of nobody": lambda m: m.get_server_certificate(("127.0.0.1", 1), timeout=PATIENCE),
     "time": lambda m: m.cert_time_to_seconds("Jan  5 09:34:43 2018 GMT"),
     "protocol's name": lambda m: m.get_protocol_name(m.PROTOCOL_TLS),
     "pem": lambda m: m.DER_cert_to_PEM_cert(b"abc"),

@@ -14,6 +14,7 @@ import pytest
 
 from postshake.web import hypercorn_config, server_context, uvicorn_ssl
 from tests.sslmodule.ends import ca_file, files
+from tests.waiting import PATIENCE
 
 __all__ = ["SERVERS", "serving", "serving_with"]
 
@@ -53,6 +54,7 @@ def _uvicorn(server: str, app: Any, context: Any, listener: socket.socket) -> It
         loop="uvloop" if kind == "uvloop" else "asyncio",
         log_level="error",
         lifespan="off",
+        timeout_keep_alive=int(PATIENCE),
     )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
@@ -60,10 +62,12 @@ def _uvicorn(server: str, app: Any, context: Any, listener: socket.socket) -> It
     while not running.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    yield
-    running.should_exit = True
-    thread.join(20)
-    listener.close()
+    try:
+        yield
+    finally:
+        running.should_exit = True
+        thread.join(PATIENCE)
+        listener.close()
     assert not thread.is_alive()
 
 
@@ -74,6 +78,7 @@ def _hypercorn(server: str, app: Any, context: Any, listener: socket.socket) -> 
     config = hypercorn_config(
         context, bind=[f"fd://{listener.detach()}"], errorlog=None, accesslog=None
     )
+    config.keep_alive_timeout = PATIENCE
     stop = threading.Event()
 
     async def until_stopped() -> None:
@@ -85,7 +90,9 @@ def _hypercorn(server: str, app: Any, context: Any, listener: socket.socket) -> 
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    yield
-    stop.set()
-    thread.join(20)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
     assert not thread.is_alive()

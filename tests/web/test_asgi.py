@@ -19,7 +19,9 @@ import postshake.ssl as ours
 from postshake import Identity
 from postshake.web import CertificateNeeded, Policy, StepUp, connection_of, reauth
 from postshake.web.starlette import certificate, requires_certificate
+from tests.requirements import require
 from tests.sslmodule.ends import authority, ca_file, client_context, files
+from tests.waiting import PATIENCE
 from tests.web.servers import SERVERS, serving
 
 MODULES = pytest.mark.parametrize("module", [ours, standard], ids=["our client", "standard"])
@@ -114,7 +116,9 @@ def fastapi_app():
 
 def visit(port, module, name="alice", **options):
     context = client_context(module, name=name)
-    return httpx.Client(verify=context, base_url=f"https://localhost:{port}", timeout=20, **options)
+    return httpx.Client(
+        verify=context, base_url=f"https://localhost:{port}", timeout=PATIENCE, **options
+    )
 
 
 # --- tests
@@ -224,6 +228,19 @@ def test_protected_paths(server):
         assert client.get("/secret/x").headers["x-subject"] == "CN=alice"
 
 
+@SERVERS
+def test_one_around_the_other(server):
+    """As where `postshake serve` is given an application that is wrapped already."""
+    app = StepUp(StepUp(plain, protect={"/inner": Policy(within=10)}))
+    with serving(server, app) as port, visit(port, ours) as client:
+        assert client.post("/admin", content=bytes(100_000)).headers["x-size"] == "100000"
+        assert client.get("/inner").headers["x-subject"] == "CN=alice"
+    with serving(server, app) as port, visit(port, ours, name=None) as client:
+        assert "none was shown" in client.get("/admin").text
+        assert "none was shown" in client.get("/inner").text
+        assert client.get("/").text == "hello nobody"
+
+
 def test_an_answer_of_ones_own():
     async def sorry(scope, receive, send, needed):
         assert isinstance(needed, CertificateNeeded)
@@ -286,10 +303,11 @@ def test_a_server_without_our_tls():
 @pytest.mark.interop
 @SERVERS
 def test_curl(server, tmp_path):
+    curl = require("curl")
     cert, key = files("alice", purpose="client")
     with serving(server, StepUp(plain)) as port:
         url = f"https://localhost:{port}"
-        command = ["curl", "-sS", "--http1.1", "--cacert", ca_file(), "--cert", cert, "--key", key]
+        command = [curl, "-sS", "--http1.1", "--cacert", ca_file(), "--cert", cert, "--key", key]
         command += ["-w", "[%{num_connects}]", f"{url}/", f"{url}/admin"]
-        done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
     assert done.stdout == b"hello nobody[1]hello alice[0]", done

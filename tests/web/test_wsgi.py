@@ -25,6 +25,7 @@ from postshake.web.wsgi import (
 )
 from tests.certs import CA
 from tests.sslmodule.ends import authority, ca_file, files
+from tests.waiting import PATIENCE
 from tests.web.test_asgi import MODULES, visit
 
 # cheroot answers 500 to whoever hung up, into a file that it has closed
@@ -63,7 +64,7 @@ def app(environ, start_response):
 def serving(application):
     from cheroot import wsgi
 
-    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=4, timeout=2)
+    server = wsgi.Server(("127.0.0.1", 0), application, numthreads=4, timeout=int(PATIENCE))
     server.ssl_adapter = CherootAdapter(server_context(*files(), ca=ca_file()))
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
@@ -72,7 +73,7 @@ def serving(application):
         yield server.bind_addr[1]
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 @MODULES

@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -41,6 +41,10 @@ from .settings import CIPHERS, check_end, group_named
 from .sockets import SSLObject, SSLSocket
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
+
+if TYPE_CHECKING:
+    import socket
+    from typing import Self
 
 __all__ = ["ReauthCallback", "SSLContext"]
 
@@ -111,7 +115,30 @@ class SSLContext(ssl.SSLContext):
     _serial: int
     _lock: threading.Lock
 
-    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
+    if TYPE_CHECKING:  # the standard class makes ours, by the two classes above
+
+        def wrap_socket(
+            self,
+            sock: socket.socket,
+            server_side: bool = False,
+            do_handshake_on_connect: bool = True,
+            suppress_ragged_eofs: bool = True,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLSocket:
+            """Return an SSLSocket over a socket, which it takes over."""
+
+        def wrap_bio(
+            self,
+            incoming: ssl.MemoryBIO,
+            outgoing: ssl.MemoryBIO,
+            server_side: bool = False,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLObject:
+            """Return an SSLObject that reads from one buffer and writes to the other."""
+
+    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         """Make a context; TLS 1.1 and older are refused here.
 
         Raises:
@@ -119,7 +146,7 @@ class SSLContext(ssl.SSLContext):
         """
         if protocol is not None and protocol in _TOO_OLD:
             raise ValueError(f"{ssl._SSLMethod(protocol).name}: postshake speaks TLS 1.3 and 1.2")
-        self: SSLContext = super().__new__(cls, protocol)
+        self = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
         self._unusable = UnusableListObserver()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
@@ -21,6 +21,26 @@ class _Reauthenticating:
     """What both have more than the standard library's."""
 
     _sslobj: Channel | None
+
+    @overload
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: Literal[True] = True,
+        request: None = None,
+    ) -> Identity: ...
+
+    @overload
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: bool = True,
+        request: AuthRequest | None = None,
+    ) -> Identity | None: ...
 
     def reauth(
         self,

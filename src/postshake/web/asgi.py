@@ -132,9 +132,7 @@ class Connection:
         self._fill(None)
         return identity
 
-    async def _keeping_the_body(
-        self, asking: asyncio.Future[Identity | None], limit: int
-    ) -> Identity | None:
+    async def _keeping_the_body(self, asking: asyncio.Future[Any], limit: int) -> Identity | None:
         """Take what comes of the body, until the client has answered.
 
         When all of it is there, the next message would be that the client left; to wait
@@ -149,7 +147,8 @@ class Connection:
                 message = self._pending.result()
                 self._pending = None
                 self._keep(message, limit)
-        return asking.result()
+        identity: Identity | None = asking.result()
+        return identity
 
     def _keep(self, message: Message, limit: int) -> None:
         if message["type"] != "http.request":
@@ -221,9 +220,9 @@ Refusal: TypeAlias = Callable[[Scope, Receive, Send, CertificateNeeded], Awaitab
 class StepUp:
     """Wraps an application, so that it can ask clients for certificates.
 
-    It must be outermost: what the server is given. It also fills in ASGI's TLS extension,
-    and answers 403, with an explanation, where the application lets `CertificateNeeded`
-    pass.
+    It must be outermost, what the server is given; only another one may be around it, as
+    `postshake serve` puts one. It also fills in ASGI's TLS extension, and answers 403, with an
+    explanation, where the application lets `CertificateNeeded` pass.
 
     Args:
         app: the application.
@@ -246,15 +245,18 @@ class StepUp:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)  # such as routes and decorators of a framework's
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # each server has types of its own for these
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         scope["extensions"] = dict(scope.get("extensions") or {})
-        connection = Connection(scope, receive, find_transport(send))
-        scope["extensions"][KEY] = connection
-        connection._fill(connection.why_refused_now)
+        above = scope["extensions"].get(KEY)
+        connection = above or Connection(scope, receive, find_transport(send))
+        if above is None:  # else there is one around us already, which found the connection
+            scope["extensions"][KEY] = connection
+            connection._fill(connection.why_refused_now)
         started = False
 
         async def sending(message: Message) -> None:
@@ -278,7 +280,8 @@ class StepUp:
             await _answer(send, 413, str(error), close=True)
             await connection.drop_body()
         finally:
-            connection.close()
+            if above is None:
+                connection.close()
 
     def _policy_for(self, scope: Scope) -> Policy | None:
         path = scope.get("path", "")
