@@ -1,7 +1,6 @@
 """ML-DSA identities step up, and keys are agreed on with ML-KEM, with the peers of today.
 
-The peers' versions are found here: OpenSSL says its own, NSS's programs have none to tell, and
-their help names what they take.
+OpenSSL says its version; NSS's programs have none to tell, but their help names what they take.
 """
 
 from __future__ import annotations
@@ -28,24 +27,18 @@ from tests.interop.certificates import PASSWORD, Certificates, Who, _key_pem, _p
 from tests.interop.ours import OurClient, OurServer
 from tests.interop.program import Stage, require
 from tests.interop.programs import SClient, Selfserv, SServer, Tstclnt
+from tests.interop.versions import version_of
 
 SETS = ("mldsa44", "mldsa65", "mldsa87")
 HYBRIDS = ("X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024")
 
 
-@functools.cache
-def openssl_version() -> tuple[int, ...]:
-    """The version of the openssl program; tests skip where there is none."""
-    said = subprocess.run([require("openssl"), "version"], capture_output=True, text=True).stdout
-    found = re.search(r"OpenSSL (\d+)\.(\d+)\.(\d+)", said)
-    return tuple(map(int, found.groups())) if found else (0, 0, 0)
-
-
 def require_openssl() -> None:
     """Skip where openssl is older than ML-DSA and ML-KEM."""
     require("openssl")
-    if openssl_version() < (3, 5):
-        pytest.skip(f"OpenSSL {'.'.join(map(str, openssl_version()))} has no ML-DSA")
+    version = version_of("openssl", "version")
+    if version < (3, 5):
+        pytest.skip(f"OpenSSL {'.'.join(map(str, version))} has no ML-DSA")
 
 
 def require_nss(word: str) -> None:

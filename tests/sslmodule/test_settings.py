@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import postshake.ssl as ours
 from postshake.constants import NamedGroup
 from postshake.crypto.groups import supported_groups
 from postshake.ssl.settings import config_for
+from tests.revoking import make_list
 from tests.sslmodule.ends import (
     Memory,
     authority,
@@ -475,26 +477,22 @@ def test_a_client_sends_a_share_of_one_ordinary_group():
     assert config_for(client_context(ours), False).key_shares == 2
 
 
-def test_blocks_that_cannot_be_read_are_passed_over_as_there():
-    """OpenSSL ends at the first that it cannot read, or passes over what is not base64."""
+@pytest.mark.parametrize("spoil", [b" ", b":", b"-"], ids=repr)
+def test_a_block_that_cannot_be_read(spoil):
+    """OpenSSL ends at it, or passes over it; what it raises is raised, and nothing else."""
     good = Path(ca_file()).read_bytes()
-    bad = b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----\n"
-    bad_list = bad.replace(b"CERTIFICATE", b"X509 CRL")
-    for name, data in (
-        ("after.pem", good + bad),
-        ("before.pem", bad + good),
-        ("list.pem", good + bad_list),
-        ("spaces.pem", good.replace(b"\nMII", b"\n MII", 1)),
-        ("cut.pem", good + b"-----BEGIN CERTIFICATE-----\nMIIB"),
-        ("byte.pem", good + b"\x30"),
-    ):
-        path = write(name, data)
-        results = [
-            outcome(
-                lambda m=module, p=path: m.SSLContext(m.PROTOCOL_TLS_CLIENT).load_verify_locations(
-                    p
-                )
-            )
-            for module in (ours, standard)
-        ]
-        assert results[0] == results[1], name
+    key = secret()[1]
+    made = make_list(authority()).public_bytes(Encoding.PEM)
+    for block in (made, Path(key).read_bytes(), good):
+        start = block.index(b"\n")
+        for at in range(start + 3, start + 9):
+            data = good + block[:at] + spoil + block[at + 1 :] + good
+            path = write("bad.pem", data)
+            for arguments in ({"cadata": data.decode()}, {"cafile": path}):
+                results = [loading(module, arguments) for module in (ours, standard)]
+                assert results[0] == results[1], data[:at]
+
+
+def loading(module: Any, arguments: dict[str, Any]) -> str:
+    context = module.SSLContext(module.PROTOCOL_TLS_CLIENT)
+    return outcome(lambda: context.load_verify_locations(**arguments))
