@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import requirements
+# Test modules keep their assertions under python -O, for pytest makes other statements of
+# them; what they share with one another does so if it is named before it is imported.
+HERE = Path(__file__).parent
+pytest.register_assert_rewrite(
+    *(
+        ".".join((HERE.name, *path.relative_to(HERE).with_suffix("").parts))
+        for path in sorted(HERE.rglob("*.py"))
+        if not path.name.startswith(("test_", "conftest", "__"))
+    )
+)
+
+from tests import requirements  # noqa: E402  it is one of those that are named above
 
 # Examples are the same on every run, so that a failure is a finding and not luck; and
 # they take what time they take, since the machine does other things meanwhile.

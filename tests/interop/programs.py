@@ -49,7 +49,7 @@ TLS13 = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 class SServer:
     """openssl s_server, told what to do on its standard input."""
 
-    def __init__(self, stage: Stage, certificates: Certificates) -> None:
+    def __init__(self, stage: Stage, certificates: Certificates, *more: str) -> None:
         openssl = require("openssl")
         self.port = free_port()
         # Not -quiet, -brief or -www: they switch the commands off.
@@ -57,7 +57,7 @@ class SServer:
             *(openssl, "s_server", "-accept", f"127.0.0.1:{self.port}", "-tls1_3", "-msg"),
             *("-cert", certificates.server.certificate, "-key", certificates.server.key),
             # without -verify_return_error whom it does not trust is only reported
-            *("-CAfile", certificates.ca, "-verify_return_error"),
+            *("-CAfile", certificates.ca, "-verify_return_error", *more),
         )
         self.expect = self._program.expect
         self.expect(r"^ACCEPT")
@@ -135,14 +135,16 @@ class GnutlsServ:
 class Selfserv:
     """NSS selfserv, a small HTTP server that asks after the first request."""
 
-    def __init__(self, stage: Stage, certificates: Certificates, *, required: bool = True) -> None:
+    def __init__(
+        self, stage: Stage, certificates: Certificates, *more: str, required: bool = True
+    ) -> None:
         selfserv = require("selfserv", "certutil", "pk12util")
         self.port = free_port()
         self._program = stage.program(
             *(selfserv, "-d", certificates.nss, "-n", certificates.server.name),
             # -E: after the handshake; three -r: requested, four: required
             *("-p", str(self.port), "-V", "tls1.3:tls1.3", "-E", "-v"),
-            "-rrrr" if required else "-rrr",
+            *("-rrrr" if required else "-rrr", *more),
         )
         self.expect = self._program.expect
         self.expect(r"About to call accept")
@@ -295,7 +297,7 @@ class SClient(ProgramClient):
         port: int,
         certificates: Certificates,
         who: Who | None,
-        *,
+        *more: str,
         offer: bool = True,
     ) -> None:
         openssl = require("openssl")
@@ -307,6 +309,7 @@ class SClient(ProgramClient):
             # it sends no name for an address
             *("-servername", "localhost", "-CAfile", certificates.ca, "-verify_return_error"),
             *arguments,
+            *more,
         )
         self.program.expect(r"^Verify return code: 0 \(ok\)")
 
@@ -354,7 +357,7 @@ class Tstclnt(ProgramClient):
         port: int,
         certificates: Certificates,
         who: Who | None,
-        *,
+        *more: str,
         offer: bool = True,
     ) -> None:
         tstclnt = require("tstclnt", "certutil", "pk12util")
@@ -362,6 +365,7 @@ class Tstclnt(ProgramClient):
             *(tstclnt, "-h", "localhost", "-4", "-p", str(port), "-V", "tls1.3:tls1.3"),
             *("-d", certificates.nss, "-n", who.name if who else "nobody"),
             *(["-E"] if offer else []),
+            *more,
         )
         self.program.expect(r"^subject DN: CN=localhost")
 

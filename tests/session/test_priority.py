@@ -158,3 +158,25 @@ def test_tls_1_2_needs_a_key_exchange():
     assert parse_priorities(none).usable_versions == (ProtocolVersion.TLS13,)
     with pytest.raises(SessionError, match="no protocol version"):
         parse_priorities(f"{none}:-VERS-TLS1.3")
+
+
+GROUP_WORDS = {
+    "SECP256R1": NamedGroup.secp256r1,
+    "SECP384R1": NamedGroup.secp384r1,
+    "SECP521R1": NamedGroup.secp521r1,
+    "X25519": NamedGroup.x25519,
+    "X448": NamedGroup.x448,
+    "X25519-MLKEM768": NamedGroup.X25519MLKEM768,
+    "SECP256R1-MLKEM768": NamedGroup.SecP256r1MLKEM768,
+    "SECP384R1-MLKEM1024": NamedGroup.SecP384r1MLKEM1024,
+}
+"""As GnuTLS calls them, in builds that have them (lib/algorithms/groups.c)."""
+
+
+def test_every_group_that_we_have_has_a_word():
+    assert set(supported_groups()) <= set(GROUP_WORDS.values())
+    for word, group in GROUP_WORDS.items():
+        if group in supported_groups():
+            for kind in ("GROUP", "CURVE"):
+                found = parse_priorities(f"NORMAL:-{kind}-ALL:+{kind}-{word}")
+                assert found.groups == [group]

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 import postshake.ssl as ours
+from postshake.constants import NamedGroup
+from postshake.crypto.groups import supported_groups
+from postshake.ssl.settings import config_for
 from tests.sslmodule.ends import (
     Memory,
     authority,
@@ -22,6 +25,16 @@ from tests.sslmodule.ends import (
     server_context,
 )
 from tests.sslmodule.scripts import certificate, told
+from tests.vectors.rfc9881 import (
+    BOTH,
+    CERTIFICATE,
+    ENCRYPTED,
+    PASSWORD,
+    expanded_key,
+    form,
+    pem,
+    tlv,
+)
 from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl:DeprecationWarning")
@@ -380,3 +393,108 @@ def test_trust_in_the_system(monkeypatch):
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     client = ours.create_default_context()
     assert Memory(server_context(ours), client).handshake().client.version() == "TLSv1.3"
+
+
+def ml_dsa(name: str, label: str, der: bytes) -> str:
+    return write(name, pem(label, der))
+
+
+def test_ml_dsa_keys_are_loaded_whatever_openssl_is_below():
+    """In the forms that OpenSSL writes, and also where the one below is older than ML-DSA."""
+    certificate = ml_dsa("mldsa.crt", "CERTIFICATE", CERTIFICATE)
+    key = ml_dsa("mldsa.key", "PRIVATE KEY", BOTH["ML-DSA-44"])
+    secret = ml_dsa("mldsa.secret", "ENCRYPTED PRIVATE KEY", ENCRYPTED["pbkdf2"])
+    asked = []
+
+    def password() -> bytes:
+        asked.append(1)
+        return PASSWORD
+
+    for arguments in ((key,), (secret, PASSWORD), (secret, PASSWORD.decode()), (secret, password)):
+        context = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, *arguments)
+        assert [each.chain for each in context._credentials] == [(CERTIFICATE,)]
+    assert asked == [1]
+    with pytest.raises(standard.SSLError):
+        ours.SSLContext(ours.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, secret, "wrong")
+
+
+def test_an_expanded_ml_dsa_key_alone_is_named():
+    certificate = ml_dsa("mldsa.crt", "CERTIFICATE", CERTIFICATE)
+    alone = form("ML-DSA-44", tlv(0x04, expanded_key("ML-DSA-44")))
+    key = ml_dsa("alone.key", "PRIVATE KEY", alone)
+    context = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
+    with pytest.raises(
+        standard.SSLError, match=r"alone\.key: an ML-DSA-44 private key as expandedKey"
+    ):
+        context.load_cert_chain(certificate, key)
+
+
+def test_what_the_standard_class_refuses_is_refused_with_its_words():
+    """Only ML-DSA may be loaded against its will."""
+    path, key = files()
+    with pytest.raises(standard.SSLError) as theirs:
+        standard.SSLContext(standard.PROTOCOL_TLS_SERVER).load_cert_chain(path, path)
+    with pytest.raises(standard.SSLError) as caught:
+        ours.SSLContext(ours.PROTOCOL_TLS_SERVER).load_cert_chain(path, path)
+    assert str(caught.value) == str(theirs.value)
+    assert key
+
+
+OPENSSL_NAMES = {
+    NamedGroup.secp256r1: ("prime256v1", "secp256r1", "P-256"),
+    NamedGroup.secp384r1: ("secp384r1", "P-384"),
+    NamedGroup.secp521r1: ("secp521r1", "P-521"),
+    NamedGroup.x25519: ("X25519",),
+    NamedGroup.x448: ("X448",),
+    NamedGroup.X25519MLKEM768: ("X25519MLKEM768",),
+    NamedGroup.SecP256r1MLKEM768: ("SecP256r1MLKEM768",),
+    NamedGroup.SecP384r1MLKEM1024: ("SecP384r1MLKEM1024",),
+}
+
+
+@pytest.mark.parametrize("group", supported_groups(), ids=lambda group: group.name)
+def test_every_group_can_be_the_only_one(group):
+    for name in OPENSSL_NAMES[group]:
+        both = server_context(ours), client_context(ours)
+        for context in both:
+            context.set_ecdh_curve(name)
+        memory = Memory(*both)
+        assert memory.run(memory.client.do_handshake, memory.server.do_handshake) == [None, None]
+        assert memory.client._sslobj._connection.established.group is group
+
+
+@pytest.mark.parametrize("name", ["P-224", "x25519", "MLKEM1024", "SecP384r1MLKEM768"])
+def test_no_other_group_has_a_name(name):
+    with pytest.raises(ValueError, match="unknown elliptic curve name"):
+        client_context(ours).set_ecdh_curve(name)
+
+
+def test_a_client_sends_a_share_of_one_ordinary_group():
+    """The first one: who knows no hybrid needs no second round trip then."""
+    assert config_for(client_context(ours), False).key_shares == 2
+
+
+def test_blocks_that_cannot_be_read_are_passed_over_as_there():
+    """OpenSSL ends at the first that it cannot read, or passes over what is not base64."""
+    good = Path(ca_file()).read_bytes()
+    bad = b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----\n"
+    bad_list = bad.replace(b"CERTIFICATE", b"X509 CRL")
+    for name, data in (
+        ("after.pem", good + bad),
+        ("before.pem", bad + good),
+        ("list.pem", good + bad_list),
+        ("spaces.pem", good.replace(b"\nMII", b"\n MII", 1)),
+        ("cut.pem", good + b"-----BEGIN CERTIFICATE-----\nMIIB"),
+        ("byte.pem", good + b"\x30"),
+    ):
+        path = write(name, data)
+        results = [
+            outcome(
+                lambda m=module, p=path: m.SSLContext(m.PROTOCOL_TLS_CLIENT).load_verify_locations(
+                    p
+                )
+            )
+            for module in (ours, standard)
+        ]
+        assert results[0] == results[1], name

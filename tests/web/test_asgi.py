@@ -228,6 +228,19 @@ def test_protected_paths(server):
         assert client.get("/secret/x").headers["x-subject"] == "CN=alice"
 
 
+@SERVERS
+def test_one_around_the_other(server):
+    """As where `postshake serve` is given an application that is wrapped already."""
+    app = StepUp(StepUp(plain, protect={"/inner": Policy(within=10)}))
+    with serving(server, app) as port, visit(port, ours) as client:
+        assert client.post("/admin", content=bytes(100_000)).headers["x-size"] == "100000"
+        assert client.get("/inner").headers["x-subject"] == "CN=alice"
+    with serving(server, app) as port, visit(port, ours, name=None) as client:
+        assert "none was shown" in client.get("/admin").text
+        assert "none was shown" in client.get("/inner").text
+        assert client.get("/").text == "hello nobody"
+
+
 def test_an_answer_of_ones_own():
     async def sorry(scope, receive, send, needed):
         assert isinstance(needed, CertificateNeeded)

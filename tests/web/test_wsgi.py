@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.server
 import socket
+import sys
 import threading
 
 import httpx
@@ -17,6 +18,7 @@ from postshake.web.wsgi import (
     SENT_BY,
     CherootAdapter,
     StepUp,
+    _length,
     client_variables,
     reauth,
     reauth_handler,
@@ -147,6 +149,8 @@ def test_variables():
     assert found["SSL_CLIENT_SAN_Email_0"] == "alice@example.org"
     assert "BEGIN CERTIFICATE" in found["SSL_CLIENT_CERT"]
     assert all(isinstance(value, str) for value in found.values())
+    assert found["SSL_CLIENT_VERIFY"] == "SUCCESS"
+    assert client_variables(identity, "it ended")["SSL_CLIENT_VERIFY"] == "FAILED:it ended"
     assert client_variables(None) == {"SSL_CLIENT_VERIFY": "NONE"}
 
 
@@ -186,3 +190,13 @@ def test_http_server(module):
         assert client.post("/", content=b"").status_code == 403
     server.shutdown()
     server.server_close()
+
+
+def test_a_content_length_is_a_number_of_any_length():
+    """A head may have more digits than int() takes."""
+    assert _length("42") == 42
+    assert _length("0" * 5 + "7") == 7
+    for text in ("9" * 5000, "9" * 19, "0" * 5000):
+        assert _length(text) == sys.maxsize
+    for nothing in (None, "", "-1", "1e3", "\u0661", "+5", " 5"):
+        assert _length(nothing) == 0

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
+from inspect import signature
 from posixpath import normpath
 from typing import Any
 
@@ -25,17 +26,22 @@ __all__ = ["load", "serve"]
 
 Message = MutableMapping[str, Any]
 
+UVICORN = "uvicorn 0.47 or newer (the extra postshake[cli])"
+
 
 def load(text: str) -> Any:
     """Import an application, ``package.module:attribute``, also from the current folder.
 
     Raises:
-        UsageError: it cannot be imported, or uvicorn is not installed.
+        UsageError: it cannot be imported, or uvicorn is not installed, or too old.
     """
     try:
+        import uvicorn
         from uvicorn.importer import ImportFromStringError, import_from_string
     except ImportError as error:
-        raise UsageError("applications need uvicorn: pip install postshake[cli]") from error
+        raise UsageError(f"applications need {UVICORN}, and there is none") from error
+    if "ssl_context_factory" not in signature(uvicorn.Config).parameters:
+        raise UsageError(f"applications need {UVICORN}, and this is {uvicorn.__version__}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

@@ -17,7 +17,10 @@ from typing import TextIO
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..constants import Role
 from ..drive.sync import Stream
-from ..errors import PostshakeError
+from ..errors import (
+    InternalError,
+    PostshakeError,
+)
 from ..events import Direction, Outcome, ReauthCompleted, TraceEntry
 from ..pki.identity import Identity
 from ..pki.trust import ChainVerifier
@@ -155,7 +158,8 @@ class Server:
                         self._answer(stream)
                     if step.pages:
                         self._end_scene(number, stream)
-                assert stream.receive() == b"", "the client says goodbye first"
+                if stream.receive() != b"":
+                    raise InternalError("the client says goodbye first")
         except Exception as error:
             self.error = error
 

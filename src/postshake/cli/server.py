@@ -19,6 +19,7 @@ from time import monotonic
 
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
+from ..crypto.groups import supported_groups
 from ..drive.sync import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
@@ -27,7 +28,7 @@ from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
 from .certs import Folder
-from .common import RECORDED, key_log, positive, seconds, summary
+from .common import RECORDED, groups, key_log, positive, seconds, summary
 from .files import Site
 from .log import Log
 from .visit import Visit
@@ -115,6 +116,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="show each client its own connection, drawn, under this path (off)",
     )
+    parser.add_argument(
+        "--groups",
+        metavar="NAME[,NAME]",
+        type=groups,
+        default=supported_groups(),
+        help="groups for the key exchange, favourites first (all, X25519MLKEM768 first)",
+    )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--json", action="store_true", help="log as JSON lines")
 
@@ -129,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     site = Site(options.what) if options.what is not None else None
     if site is not None and options.echo:
         raise UsageError("--echo serves no files")
-    config, trust = _config(options, files)
+    config, trust = _config(options, files, _revocation(options, log))
     request = AuthRequest(
         authorities=trust.names(), within=options.within, required=not options.optional
     )
@@ -178,7 +186,7 @@ def _serve_application(
                 within=options.within,
                 keylog=options.keylog,
                 connections=options.connections,
-                revocation=Revocation.from_files(*options.crl),
+                revocation=_revocation(options, log),
                 debug=_debug_path(options),
             )
     log("stopped")
@@ -216,12 +224,19 @@ def _files(options: argparse.Namespace) -> Files:
     return Files(str(folder.server[0]), str(folder.server[1]), str(folder.ca))
 
 
-def _config(options: argparse.Namespace, files: Files) -> tuple[ServerConfig, TrustStore]:
+def _revocation(options: argparse.Namespace, log: Log) -> Revocation:
+    return Revocation.from_files(*options.crl, on_unusable=lambda unusable: log(str(unusable)))
+
+
+def _config(
+    options: argparse.Namespace, files: Files, revocation: Revocation
+) -> tuple[ServerConfig, TrustStore]:
     trust = TrustStore.from_files(files.ca)
     config = ServerConfig(
         credentials=(Credential.from_files(files.certificate, files.key),),
-        verifier=ChainVerifier(trust, revocation=Revocation.from_files(*options.crl)),
+        verifier=ChainVerifier(trust, revocation=revocation),
         alpn_protocols=() if options.echo else (b"http/1.1",),
+        groups=options.groups,
         keylog=key_log(options.keylog) if options.keylog else None,
     )
     return config, trust

@@ -12,9 +12,15 @@ from posixpath import normpath
 from urllib.parse import quote, unquote, urlsplit
 
 from ..config import AuthRequest
+from ..drive.answers import judge_identity
 from ..drive.sync import Stream
-from ..errors import DataWaiting, ReauthUnavailable
+from ..errors import (
+    DataWaiting,
+    InternalError,
+    ReauthUnavailable,
+)
 from ..events import Outcome
+from ..questions import Refused
 from ..recording import Recording
 from ..values import dataclass, field
 from .files import INDEX, Found, Site
@@ -70,8 +76,12 @@ class Visit:
 
     def ask(self) -> str | None:
         """Ask the client who it is, unless we know; return why it may not enter."""
-        if self.stream.peer_identity is not None:
-            return None
+        known = self.stream.peer_identity
+        if known is not None:
+            verdict = judge_identity(known, self.stream.connection.config)
+            if not isinstance(verdict, Refused):
+                return None
+            self.log(f"{printable(known.subject)} is not accepted any more: {verdict.error}")
         try:
             completed = self.stream.reauth(self.request)
         except ReauthUnavailable as error:
@@ -136,7 +146,7 @@ class Visit:
             return self._respond(411, "Say how long the body is.\n")
         if not (text_length.isascii() and text_length.isdigit()):
             return self._respond(400, "This Content-Length cannot be read.\n")
-        if int(text_length) > MAX_BODY:
+        if len(text_length) > 18 or int(text_length) > MAX_BODY:
             return self._respond(413, f"At most {MAX_BODY} bytes.\n")
         if fields.get("expect", "").lower() == "100-continue":
             self.stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -176,7 +186,8 @@ class Visit:
         self, method: str, path: str, slash: bool, protected: tuple[str, ...], keep: bool
     ) -> bool:
         """Answer with a file, when the client may have it."""
-        assert self.site is not None
+        if self.site is None:
+            raise InternalError("there is no folder")
         place = self.site.place(path)
         # a link, or a file system that knows no capitals, may lead to what is protected
         names = [path.casefold(), self.site.url(place).casefold() if place is not None else "/"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ..crypto.schedule import resumption_psk
-from ..errors import IllegalParameter
+from ..errors import (
+    IllegalParameter,
+    InternalError,
+)
 from ..events import TicketReceived
 from ..record.limits import Budget
 from ..tickets import MAX_LIFETIME, Ticket
@@ -39,7 +42,8 @@ class TicketStore:
     def take(self, received: Received) -> None:
         """Keep a ticket, and tell the owner; a lifetime of 0 means to drop it."""
         message = received.message
-        assert isinstance(message, NewSessionTicket)
+        if not isinstance(message, NewSessionTicket):
+            raise InternalError(f"expected NewSessionTicket, got {type(message).__name__}")
         self._budget.spend()
         if message.ticket_lifetime > MAX_LIFETIME:
             raise IllegalParameter(
@@ -68,6 +72,7 @@ class TicketStore:
             chain=server.chain if server is not None else (),
             verified_chain=server.verified_chain if server is not None else (),
             proven_at=server.proven_at if server is not None else 0.0,
+            ocsp_response=server.ocsp_response if server is not None else None,
             psk_identity=established.psk_identity,
             group=established.group or 0,
         )

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..config import ServerConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion, name_of
+from ..constants import (
+    CipherSuite,
+    NamedGroup,
+    ProtocolVersion,
+    names_of,
+)
 from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
 from ..errors import (
     IllegalParameter,
@@ -27,6 +32,7 @@ from .offer12 import UNCOMPRESSED, groups12
 
 __all__ = [
     "Offered12",
+    "check_client_hello",
     "choose_suite",
     "choose_version",
     "make_server_random",
@@ -58,16 +64,17 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     else:
         offered = (hello.legacy_version,)
     common = [version for version in config.versions if version in offered]
-    names = ", ".join(name_of(ProtocolVersion, code) for code in offered)
     fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
     if fallback and max(config.versions) > max(common, default=0):
         raise InappropriateFallback(
-            f"ClientHello: a fallback to {names}, and we have {SPOKEN[max(config.versions)]}",
+            f"ClientHello: a fallback to {names_of(ProtocolVersion, offered)}, "
+            f"and we have {SPOKEN[max(config.versions)]}",
             section="RFC 7507, 3",
         )
     if not common:
         ours = " or ".join(SPOKEN[version] for version in config.versions)
-        raise UnsupportedVersion(f"expected {ours} to be offered, got {names}", section="4.2.1")
+        got = names_of(ProtocolVersion, offered)
+        raise UnsupportedVersion(f"expected {ours} to be offered, got {got}", section="4.2.1")
     return max(common)
 
 
@@ -79,10 +86,11 @@ class Offered12:
     """In our order of preference."""
     group: NamedGroup
     """The one to use."""
+    groups: tuple[int, ...] | None
+    """All that the client named, for the keys of ECDSA certificates as well (RFC 8422
+    section 5.1.1); None where it named none."""
     schemes: tuple[int, ...]
     """For our signature."""
-    extended: bool
-    """Whether the master secret will be an extended one (RFC 7627)."""
 
     @property
     def authentications(self) -> frozenset[Authentication]:
@@ -95,12 +103,15 @@ class Offered12:
         return next((s for s in self.suites if s.authentication is Authentication.PSK), None)
 
 
-def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
-    """Check what every ClientHello must be, and find what is in common (7.4.1.2).
+def check_client_hello(config: ServerConfig, hello: ClientHello) -> bool:
+    """Check what every ClientHello must be, whether it resumes or not (7.4.1.2).
+
+    Returns:
+        Whether the master secret will be an extended one (RFC 7627).
 
     Raises:
         IllegalParameter: compression or points that nobody has to offer so.
-        NegotiationError: nothing is in common, or our policy forbids it.
+        NegotiationError: our policy forbids it.
     """
     extensions = hello.extensions
     if 0 not in hello.legacy_compression_methods:
@@ -121,16 +132,27 @@ def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
         raise NegotiationError(
             "ClientHello: expected extended_master_secret, which our policy requires"
         )
+    return extended
+
+
+def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
+    """Find what is in common for a full handshake (7.4.1.2).
+
+    Raises:
+        NegotiationError: nothing is.
+    """
+    extensions = hello.extensions
     schemes = extensions.get(SignatureAlgorithms)
     suites = find_suites(config, hello)
     if schemes is None and any(s.authentication is not Authentication.PSK for s in suites):
         # RFC 5246 section 7.4.1.4.1: then it means SHA-1
         raise NegotiationError("ClientHello: expected signature_algorithms, got none")
+    groups = extensions.get(SupportedGroups)
     return Offered12(
         suites=suites,
         group=find_group12(config, extensions),
+        groups=groups.named_group_list if groups is not None else None,
         schemes=schemes.supported_signature_algorithms if schemes is not None else (),
-        extended=extended,
     )
 
 
@@ -162,7 +184,7 @@ def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]
     if not common:
         raise NegotiationError(
             "no TLS 1.2 cipher suite in common: the client offers "
-            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
+            + names_of(CipherSuite, hello.cipher_suites)
         )
     return tuple(TLS12_SUITES[code] for code in common)
 
@@ -170,8 +192,9 @@ def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]
 def is_usable(config: ServerConfig, suite: Suite12) -> bool:
     """Whether we have what vouches for a key exchange with this suite."""
     if suite.authentication is Authentication.PSK:
-        return bool(config.psk_modes and (config.psks or config.psk_lookup is not None))
-    return bool(config.credentials or config.chosen_elsewhere)
+        listed = any(not psk.is_imported for psk in config.psks)
+        return bool(config.psk_modes and (listed or config.psk_lookup is not None))
+    return config.has_certificates
 
 
 def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:
@@ -181,8 +204,7 @@ def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:
     group = choose_first(groups12(config.groups), offered)
     if group is None:
         raise NegotiationError(
-            "no group for TLS 1.2 in common: the client offers "
-            + ", ".join(name_of(NamedGroup, code) for code in offered)
+            "no group for TLS 1.2 in common: the client offers " + names_of(NamedGroup, offered)
         )
     return NamedGroup(group)
 

@@ -15,6 +15,8 @@ differences.
 # fmt: off
 # isort: off
 import ssl as _standard
+import sys
+from typing import TYPE_CHECKING
 from ssl import (
     ALERT_DESCRIPTION_ACCESS_DENIED, ALERT_DESCRIPTION_BAD_CERTIFICATE,
     ALERT_DESCRIPTION_BAD_CERTIFICATE_HASH_VALUE, ALERT_DESCRIPTION_BAD_CERTIFICATE_STATUS_RESPONSE,
@@ -47,7 +49,6 @@ from ssl import (
     VERIFY_X509_STRICT, VERIFY_X509_TRUSTED_FIRST, VerifyFlags, VerifyMode, cert_time_to_seconds,
     get_default_verify_paths, get_protocol_name,
 )
-from .aio import reauth
 from .context import ReauthCallback, SSLContext
 from .functions import (
     _create_default_https_context as _create_default_https_context,
@@ -56,6 +57,7 @@ from .functions import (
     create_default_context, get_server_certificate,
 )
 from .reauth import Reauth, ReauthExpired
+from .aio import reauth  # below the module of this name, which it hides
 from .session import SSLSession
 from .sockets import SSLObject, SSLSocket
 # isort: on
@@ -184,9 +186,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Find the constants that newer Pythons have."""
-    kinds = ("ALERT_", "CERT_", "HAS_", "OP_", "PROTOCOL_", "SSL_ERROR_", "VERIFY_")
-    if not name.startswith(kinds):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_standard, name)
+if TYPE_CHECKING:  # what newer Pythons have, as far as types know it
+    if sys.version_info >= (3, 12):
+        from ssl import OP_ENABLE_KTLS as OP_ENABLE_KTLS
+        from ssl import OP_LEGACY_SERVER_CONNECT as OP_LEGACY_SERVER_CONNECT
+    if sys.version_info >= (3, 13):
+        from ssl import HAS_PSK as HAS_PSK
+    if sys.version_info >= (3, 14):
+        from ssl import HAS_PHA as HAS_PHA
+else:
+
+    def __getattr__(name: str) -> object:
+        """Find the constants that newer Pythons have."""
+        kinds = ("ALERT_", "CERT_", "HAS_", "OP_", "PROTOCOL_", "SSL_ERROR_", "VERIFY_")
+        if not name.startswith(kinds):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_standard, name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
-from ..config import AuthRequest
+from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording import Recording
 from .reauth import Authority, Reauth, auth_request
@@ -21,6 +21,26 @@ class _Reauthenticating:
     """What both have more than the standard library's."""
 
     _sslobj: Channel | None
+
+    @overload
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: Literal[True] = True,
+        request: None = None,
+    ) -> Identity: ...
+
+    @overload
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: bool = True,
+        request: AuthRequest | None = None,
+    ) -> Identity | None: ...
 
     def reauth(
         self,
@@ -105,6 +125,11 @@ class _Reauthenticating:
         What one `read` returns came while the peer was one and the same.
         """
         return self._sslobj.read_identity if self._sslobj is not None else None
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """How the engine behaves on this connection: its clock and its verifier among others."""
+        return self._channel().config
 
     @property
     def recording(self) -> Recording | None:

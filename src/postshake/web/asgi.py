@@ -26,6 +26,7 @@ import asyncio
 import contextlib
 import html
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
@@ -35,7 +36,7 @@ from ..ssl import ReauthExpired, SSLCertVerificationError, SSLError
 from ..ssl import reauth as reauth_over
 from ..ssl.reauth import Authority
 from ..ssl.sockets import SSLObject
-from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy
+from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy, why_refused_now
 from .scope import find_transport, tls_extension
 from .spool import Spool
 
@@ -77,6 +78,11 @@ class Connection:
         return self._tls.identity if self._tls is not None else None
 
     @property
+    def why_refused_now(self) -> str | None:
+        """Why the client's identity would not be accepted now, as when its certificate ended."""
+        return why_refused_now(self.identity, self._tls.config) if self._tls is not None else None
+
+    @property
     def is_ours(self) -> bool:
         """Whether it has our TLS."""
         return self._tls is not None
@@ -92,7 +98,8 @@ class Connection:
         """
         async with self._asking:
             identity = self.identity
-            if identity is not None and policy.is_met_by(identity):
+            config = self._tls.config if self._tls is not None else None
+            if identity is not None and policy.is_met_by(identity, config):
                 return identity
             try:
                 return await self._ask(policy)
@@ -125,9 +132,7 @@ class Connection:
         self._fill(None)
         return identity
 
-    async def _keeping_the_body(
-        self, asking: asyncio.Future[Identity | None], limit: int
-    ) -> Identity | None:
+    async def _keeping_the_body(self, asking: asyncio.Future[Any], limit: int) -> Identity | None:
         """Take what comes of the body, until the client has answered.
 
         When all of it is there, the next message would be that the client left; to wait
@@ -142,7 +147,8 @@ class Connection:
                 message = self._pending.result()
                 self._pending = None
                 self._keep(message, limit)
-        return asking.result()
+        identity: Identity | None = asking.result()
+        return identity
 
     def _keep(self, message: Message, limit: int) -> None:
         if message["type"] != "http.request":
@@ -214,9 +220,9 @@ Refusal: TypeAlias = Callable[[Scope, Receive, Send, CertificateNeeded], Awaitab
 class StepUp:
     """Wraps an application, so that it can ask clients for certificates.
 
-    It must be outermost: what the server is given. It also fills in ASGI's TLS extension,
-    and answers 403, with an explanation, where the application lets `CertificateNeeded`
-    pass.
+    It must be outermost, what the server is given; only another one may be around it, as
+    `postshake serve` puts one. It also fills in ASGI's TLS extension, and answers 403, with an
+    explanation, where the application lets `CertificateNeeded` pass.
 
     Args:
         app: the application.
@@ -239,15 +245,18 @@ class StepUp:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.app, name)  # such as routes and decorators of a framework's
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # each server has types of its own for these
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         scope["extensions"] = dict(scope.get("extensions") or {})
-        connection = Connection(scope, receive, find_transport(send))
-        scope["extensions"][KEY] = connection
-        connection._fill(None)
+        above = scope["extensions"].get(KEY)
+        connection = above or Connection(scope, receive, find_transport(send))
+        if above is None:  # else there is one around us already, which found the connection
+            scope["extensions"][KEY] = connection
+            connection._fill(connection.why_refused_now)
         started = False
 
         async def sending(message: Message) -> None:
@@ -271,7 +280,8 @@ class StepUp:
             await _answer(send, 413, str(error), close=True)
             await connection.drop_body()
         finally:
-            connection.close()
+            if above is None:
+                connection.close()
 
     def _policy_for(self, scope: Scope) -> Policy | None:
         path = scope.get("path", "")
@@ -360,7 +370,7 @@ async def step_up(request: Any, policy: Policy) -> Identity:
     try:
         return await connection.step_up(policy)
     except CertificateNeeded as needed:
-        with contextlib.suppress(ImportError):
+        if "starlette.requests" in sys.modules:  # else it is no request of Starlette's
             from starlette.requests import HTTPConnection
 
             from .starlette import HTTPCertificateNeeded

@@ -18,13 +18,15 @@ import html
 import io
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
+from ..errors import present
 from ..pki.identity import Identity
 from ..ssl import Reauth, ReauthExpired, SSLCertVerificationError, SSLContext, SSLError, SSLSocket
 from ..ssl.reauth import Authority
-from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy
+from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy, why_refused_now
 from .spool import Spool
 
 __all__ = ["CherootAdapter", "StepUp", "client_variables", "reauth", "reauth_handler"]
@@ -94,7 +96,7 @@ def reauth_handler(handler: Any, policy: Policy | None = None) -> Identity:
 
 def _step_up(sock: SSLSocket, policy: Policy, body: _Body) -> Identity:
     identity = sock.identity
-    if identity is not None and policy.is_met_by(identity):
+    if identity is not None and policy.is_met_by(identity, sock.config):
         return identity
     if sock.selected_alpn_protocol() in ("h2", "h3"):
         raise CertificateNeeded(Lack.FORBIDDEN)
@@ -178,16 +180,25 @@ class _Replayed(io.RawIOBase):
 
 
 def _length(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() else 0
+    if not text or not (text.isascii() and text.isdigit()):
+        return 0
+    # as long as no body can be; int() takes no more than some thousand digits
+    return int(text) if len(text) < 19 else sys.maxsize
 
 
-def client_variables(identity: Identity | None) -> dict[str, str]:
-    """Return the ``SSL_CLIENT_*`` variables, as mod_ssl names them."""
+def client_variables(identity: Identity | None, refused: str | None = None) -> dict[str, str]:
+    """Return the ``SSL_CLIENT_*`` variables, as mod_ssl names them.
+
+    Args:
+        identity: the client's.
+        refused: why it would not be accepted any more; None if it would.
+    """
     if identity is None:
         return {"SSL_CLIENT_VERIFY": "NONE"}
     certificate = identity.certificate
+    verify = "SUCCESS" if identity.verified else "GENEROUS"
     found = {
-        "SSL_CLIENT_VERIFY": "SUCCESS" if identity.verified else "GENEROUS",
+        "SSL_CLIENT_VERIFY": verify if refused is None else f"FAILED:{refused}",
         "SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(identity.chain[0]),
         "SSL_CLIENT_S_DN": identity.subject,
         "SSL_CLIENT_I_DN": identity.issuer,
@@ -211,9 +222,7 @@ def client_variables(identity: Identity | None) -> dict[str, str]:
 
 
 def _connection_variables(sock: SSLSocket) -> dict[str, str]:
-    cipher = sock.cipher()
-    assert cipher is not None  # a request has come through it
-    name, protocol, bits = cipher
+    name, protocol, bits = present(sock.cipher(), "cipher")  # a request has come through it
     return {
         "SSL_PROTOCOL": protocol,
         "SSL_CIPHER": name,
@@ -237,12 +246,13 @@ class StepUp:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request."""
         sock = environ.get(SOCKET)
-        identity = None
+        identity = refused = None
         if isinstance(sock, SSLSocket):
             identity = sock.identity
+            refused = why_refused_now(identity, sock.config)
             environ.update(_connection_variables(sock))
         environ[SENT_BY] = identity
-        environ.update(client_variables(identity))
+        environ.update(client_variables(identity, refused))
         try:
             path = environ.get("PATH_INFO", "")
             for prefix, policy in sorted(self._protect.items(), reverse=True):
