@@ -69,15 +69,16 @@ class Stdlib:
             self._check(shaken, used)
 
         client_context = self._client_context
-        if group is not None:
-            client_context = _verifying(ssl.PROTOCOL_TLS_CLIENT, self._material.ca)
-            client_context.set_ecdh_curve(group)  # takes X25519, too; set_groups() is of 3.15
 
         def shake() -> Shaken:
             return self._shake(client_context, self._server_context)
 
         used = group_of(shake()[2])
-        assert group is None or used == group.lower()
+        if group is not None and used != group.lower():
+            client_context = _verifying(ssl.PROTOCOL_TLS_CLIENT, self._material.ca)
+            client_context.set_ecdh_curve(group)  # set_groups() is of 3.15
+            used = group_of(shake()[2])
+            assert used == group.lower()
         return Operation(shake, check, note="" if group else used)
 
     def resumed(self) -> Operation:

@@ -26,7 +26,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.interop.program import Program, Stage, free_port
+from tests.requirements import find, require
 
 __all__ = ["PAGES", "ROOT", "Block", "Reader", "blocks"]
 
@@ -193,7 +193,7 @@ class Reader:
 
     def _type_all(self, block: Block) -> None:
         needed = block.mark("with")
-        if needed is not None and shutil.which(needed) is None:
+        if needed is not None and find(needed) is None:
             self.left_out.append(needed)
             return
         where, in_checkout = self.folder, block.mark("in the checkout") is not None
@@ -228,7 +228,7 @@ class Reader:
         terminal, fingers = os.pipe()  # which stay still: nothing comes, nor an end
         try:
             return subprocess.run(
-                ["sh", "-c", self._script(command)],
+                [require("sh"), "-c", self._script(command)],
                 cwd=where,
                 env=self.environment,
                 stdin=terminal,
@@ -249,7 +249,7 @@ class Reader:
         self.stop()
         script = self._script(command, last=True)
         self._serving = self.stage.program(
-            "sh", "-c", f"cd {shlex.quote(str(self.folder))}; {script}",
+            require("sh"), "-c", f"cd {shlex.quote(str(self.folder))}; {script}",
             environment=self.environment,
         )  # fmt: skip
         end = time.monotonic() + ENDS

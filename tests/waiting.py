@@ -25,7 +25,8 @@ def wait_until(condition: Callable[[], object], what: str = "what was waited for
     """Wait until this holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come in {PATIENCE:g} s"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come in {PATIENCE:g} s")
         time.sleep(0.01)
 
 
@@ -33,5 +34,6 @@ async def await_until(condition: Callable[[], object], what: str = "what was wai
     """Wait in a task, on whichever loop, until this holds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come in {PATIENCE:g} s"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come in {PATIENCE:g} s")
         await anyio.sleep(0.01)

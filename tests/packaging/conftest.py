@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.requirements import made_here
 
 ROOT = Path(__file__).parent.parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -86,9 +87,9 @@ class Installed:
 def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Install the wheel, and what it is used with, in a fresh environment."""
     folder = tmp_path_factory.mktemp("installed")
-    venv.create(folder, with_pip=True)
+    run(sys.executable, "-m", "venv", folder)
     made = Installed(folder)
-    pip = (made.python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    pip = (made_here(made.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     # what the pages use, and types for those that have none of their own
     wanted = "aiohttp anyio cheroot fastapi httpx hypercorn requests types-requests urllib3 uvicorn"
     run(*pip, "--constraint", CONSTRAINTS, built.wheel, *wanted.split())

@@ -13,6 +13,7 @@ from email.message import Message
 import pytest
 
 from tests.packaging.conftest import ROOT, Built
+from tests.requirements import require
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def test_the_sdist_is_the_repository(built: Built) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout: an sdist, say")
     listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        [require("git"), "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     with tarfile.open(built.sdist) as archive:
         packed = {each.name.partition("/")[2] for each in archive.getmembers() if each.isfile()}

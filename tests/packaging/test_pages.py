@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import tarfile
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.interop.program import Stage
-from tests.packaging.conftest import CONSTRAINTS, Built
+from tests.packaging.conftest import CONSTRAINTS, Built, run
 from tests.reader import Reader
 
 pytestmark = [
@@ -38,7 +37,7 @@ def reader(built: Built, tmp_path: Path, stage: Stage) -> Reader:
         archive.extractall(home / "src", filter="data")
     (unpacked,) = (home / "src").iterdir()
     unpacked.rename(home / "src" / "postshake")
-    venv.create(own, with_pip=True)
+    run(sys.executable, "-m", "venv", own)
     made = Reader(folder, stage, home=home)
     made.environment["PATH"] = f"{own / 'bin'}:{made.environment['PATH']}"
     made.environment["PIP_CONSTRAINT"] = str(CONSTRAINTS)
