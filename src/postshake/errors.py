@@ -7,7 +7,7 @@ unharmed. Messages say who, what, expected and got.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from .constants import AlertDescription, Role
 
@@ -61,6 +61,17 @@ __all__ = [
 
 class PostshakeError(Exception):
     """Anything that goes wrong in postshake."""
+
+    def without_traceback(self) -> Self:
+        """Return an equal exception, without traceback and cause.
+
+        An exception that is kept keeps the frames that it passed through, with all that
+        their variables hold, and each time it is raised again there are more of them.
+        """
+        same = type(self).__new__(type(self))
+        same.args = self.args
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class TLSError(PostshakeError):
