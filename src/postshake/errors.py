@@ -38,6 +38,7 @@ __all__ = [
     "NegotiationError",
     "NoApplicationProtocol",
     "NoCommonGroup",
+    "NoCommonScheme",
     "PeerError",
     "PostshakeError",
     "ReauthUnavailable",
@@ -187,6 +188,10 @@ class NegotiationError(TLSError):
 
 class NoCommonGroup(NegotiationError):
     """No key exchange group in common."""
+
+
+class NoCommonScheme(NegotiationError):
+    """No signature scheme in common that a certificate of ours could sign by."""
 
 
 class UnsupportedVersion(NegotiationError):

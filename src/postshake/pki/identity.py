@@ -9,7 +9,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ..values import dataclass
+from ..constants import SignatureScheme
+from ..values import dataclass, field
 
 __all__ = ["Identity"]
 
@@ -30,6 +31,8 @@ class Identity:
     """When, in seconds since the epoch."""
     certificate_request_context: bytes = b""
     """The request that this answered; empty in the main handshake."""
+    signature_scheme: SignatureScheme | None = field(default=None, compare=False)
+    """By which the peer signed; None in a session that is resumed, where nobody signs."""
 
     @property
     def certificate(self) -> x509.Certificate:

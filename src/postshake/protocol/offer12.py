@@ -93,6 +93,7 @@ def offered_session(config: ClientConfig, session: Session12 | None) -> Session1
         or ProtocolVersion.TLS12 not in config.versions
         or session.suite.code not in config.cipher_suites12
         or not session.is_alive(config.wall_clock())
+        or (session.ticket and not config.tickets12)
     ):
         return None
     return session
@@ -107,12 +108,14 @@ def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Ex
     """
     if ProtocolVersion.TLS12 not in config.versions:
         return []
-    return [
+    extensions: list[Extension] = [
         ExtendedMasterSecret(),
         RenegotiationInfo(b""),  # instead of the SCSV (RFC 5746 section 3.4)
         EcPointFormats((UNCOMPRESSED,)),
-        SessionTicket(session.ticket if session is not None else b""),
     ]
+    if config.tickets12:
+        extensions.append(SessionTicket(session.ticket if session is not None else b""))
+    return extensions
 
 
 def without_tls13(hello: ClientHello) -> ClientHello:

@@ -256,6 +256,14 @@ class Channel(Settling):
                 raise ssl_error("PROTOCOL_IS_SHUTDOWN") from error
             raise self._failed(error) from error
 
+    def uses_ktls_for_send(self) -> bool:
+        """Say that it is not the kernel that seals: so files are read and sent by `write`."""
+        return False
+
+    def uses_ktls_for_recv(self) -> bool:
+        """Say that it is not the kernel that opens records."""
+        return False
+
     def pending(self) -> int:
         """Return how many bytes can be read without looking at the transport."""
         return self._connection.readable if self._connection is not None else 0

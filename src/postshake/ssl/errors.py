@@ -48,6 +48,7 @@ _REASONS: tuple[tuple[type[errors.PostshakeError], str], ...] = (
     (errors.UnsupportedVersion, "UNSUPPORTED_PROTOCOL"),
     (errors.NoApplicationProtocol, "NO_APPLICATION_PROTOCOL"),
     (errors.NoCommonGroup, "NO_SUITABLE_KEY_SHARE"),
+    (errors.NoCommonScheme, "NO_SUITABLE_SIGNATURE_ALGORITHM"),
     (errors.UnrecognizedName, "CALLBACK_FAILED"),
     (errors.NegotiationError, "NO_SHARED_CIPHER"),
     (errors.UnexpectedMessage, "UNEXPECTED_MESSAGE"),

@@ -11,35 +11,45 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from ..config import ClientAuth, ClientConfig, ServerConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from ..crypto.groups import supported_groups
+from ..crypto.signatures import handshake_schemes
+from ..crypto.signatures12 import handshake_schemes12
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.suites12 import TLS12_SUITES
 from ..errors import UsageError
 from ..pki.compression import compressors_named
+from ..pki.credential import Credential
+from ..pki.limited import limited
+from ..protocol.offer12 import groups12
 from ..psk import ExternalPsk
+from .algorithms import supported_schemes
 from .errors import ssl_error, translate
+from .security_level import (
+    allows_tickets,
+    bits_of_level,
+    has_strong_key,
+    strong_groups,
+    strong_schemes,
+)
 from .verifier import AnyPeer
 
 if TYPE_CHECKING:
     from .context import SSLContext
 
-__all__ = ["CIPHERS", "check_end", "cipher_name", "config_for", "group_named", "versions_of"]
+__all__ = [
+    "CIPHERS",
+    "check_end",
+    "cipher_name",
+    "config_for",
+    "credentials_of",
+    "groups_of",
+    "schemes_to_sign_by",
+    "versions_of",
+]
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
-_GROUPS = {
-    "prime256v1": NamedGroup.secp256r1,
-    "secp256r1": NamedGroup.secp256r1,
-    "P-256": NamedGroup.secp256r1,
-    "secp384r1": NamedGroup.secp384r1,
-    "P-384": NamedGroup.secp384r1,
-    "secp521r1": NamedGroup.secp521r1,
-    "P-521": NamedGroup.secp521r1,
-    "X25519": NamedGroup.x25519,
-    "X448": NamedGroup.x448,
-    "X25519MLKEM768": NamedGroup.X25519MLKEM768,
-}
 
 
 def cipher_name(code: int) -> str:
@@ -54,18 +64,6 @@ def cipher_name(code: int) -> str:
 
 CIPHERS: dict[str, int] = {cipher_name(code): code for code in (*TLS13_SUITES, *TLS12_SUITES)}
 """Every suite by OpenSSL's name."""
-
-
-def group_named(name: str) -> NamedGroup:
-    """Return the group that OpenSSL calls so.
-
-    Raises:
-        ValueError: we have no such group.
-    """
-    group = _GROUPS.get(name)
-    if group is None or group not in supported_groups():
-        raise ValueError(f"unknown elliptic curve name {name!r}")
-    return group
 
 
 def versions_of(context: ssl.SSLContext) -> tuple[ProtocolVersion, ...]:
@@ -138,37 +136,85 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
         context.maximum_version,
         context.post_handshake_auth,
         context.hostname_checks_common_name,
+        context.security_level,
         tuple(context.certificate_compression),
         context.num_tickets if server_side else 0,
     )
 
 
-def _common(context: SSLContext) -> dict[str, Any]:
-    found = [each["name"] for each in context.get_ciphers()]  # favourites first
-    suites12 = tuple(CipherSuite(CIPHERS[name]) for name in found if CIPHERS[name] in TLS12_SUITES)
-    versions = versions_of(context)
-    if not suites12:
-        versions = tuple(each for each in versions if each is not ProtocolVersion.TLS12)
-    if not versions:
+def _common(context: SSLContext, server_side: bool) -> dict[str, Any]:
+    found = [CIPHERS[each["name"]] for each in context.get_ciphers()]  # favourites first
+    suites = tuple(CipherSuite(code) for code in found if code in TLS13_SUITES)
+    suites12 = tuple(CipherSuite(code) for code in found if code in TLS12_SUITES)
+    schemes = _schemes_to_accept(context, server_side)
+    schemes13 = tuple(each for each in handshake_schemes() if each in schemes)
+    schemes12 = tuple(each for each in handshake_schemes12() if each in schemes)
+    groups = groups_of(context)
+    usable = {
+        ProtocolVersion.TLS13: bool(suites and schemes13 and groups),
+        ProtocolVersion.TLS12: bool(suites12 and schemes12 and groups12(groups)),
+    }
+    allowed = versions_of(context)
+    versions = tuple(each for each in allowed if usable[each])
+    if not versions or (ProtocolVersion.TLS13 in allowed and not suites):
         raise ssl_error("NO_CIPHERS_AVAILABLE")
-    settings: dict[str, Any] = {
+    return {
         "versions": versions,
+        "cipher_suites": suites or tuple(TLS13_SUITES),
         "cipher_suites12": suites12 or tuple(TLS12_SUITES),
-        "credentials": tuple(context._credentials),
+        "signature_algorithms": schemes13 or handshake_schemes(),
+        "signature_algorithms12": schemes12 or handshake_schemes12(),
+        "groups": groups,
+        "credentials": credentials_of(context, server_side),
         "alpn_protocols": context._alpn,
         "keylog": context._keylog,
         "reauth_forbidden_alpn": context.reauth_forbidden_alpn,
         "certificate_compression": compressors_named(context.certificate_compression),
     }
-    if context._groups is not None:
-        settings["groups"] = context._groups
-    return settings
+
+
+def _schemes_to_accept(context: SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
+    """Return by what the peer may sign: what a ClientHello or a CertificateRequest says."""
+    return _schemes(context, context._client_schemes if server_side else None)
+
+
+def schemes_to_sign_by(context: SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
+    """Return by what we may sign.
+
+    As in OpenSSL, what is set for servers is for clients too, unless these have their own.
+    """
+    return _schemes(context, context._client_schemes if not server_side else None)
+
+
+def credentials_of(context: SSLContext, server_side: bool) -> tuple[Credential, ...]:
+    """Return what a context can authenticate with by what we may sign by now."""
+    bits = bits_of_level(context.security_level)
+    signing = schemes_to_sign_by(context, server_side)
+    able = (
+        limited(credential, signing)
+        for credential in context._credentials
+        if not bits or has_strong_key(credential.leaf, bits)
+    )
+    return tuple(credential for credential in able if credential is not None)
+
+
+def _schemes(
+    context: SSLContext, for_clients: tuple[SignatureScheme, ...] | None
+) -> tuple[SignatureScheme, ...]:
+    chosen = for_clients or context._server_schemes or supported_schemes()
+    return strong_schemes(chosen, bits_of_level(context.security_level))
+
+
+def groups_of(context: SSLContext) -> tuple[NamedGroup, ...]:
+    """Return the groups that a context allows, of those that we have."""
+    chosen = context._groups if context._groups is not None else supported_groups()
+    return strong_groups(chosen, bits_of_level(context.security_level))
 
 
 def _client(context: SSLContext) -> ClientConfig:
     judged = context.verify_mode != ssl.CERT_NONE
-    settings = _common(context)
-    groups = settings.get("groups", supported_groups())
+    settings = _common(context, server_side=False)
+    groups = settings["groups"]
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
     hybrids = sum("MLKEM" in group.name for group in groups)
     return ClientConfig(
@@ -178,6 +224,7 @@ def _client(context: SSLContext) -> ClientConfig:
         check_server_name=judged and context.check_hostname,
         post_handshake_auth=context.post_handshake_auth,
         middlebox_compatibility=bool(context.options & OP_MIDDLEBOX),
+        tickets12=not context.options & OP_NO_TICKET and allows_tickets(context.security_level),
     )
 
 
@@ -204,16 +251,18 @@ def _server(context: SSLContext) -> ServerConfig:
         ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
         ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
     }[context.verify_mode]
-    tickets = not context.options & OP_NO_TICKET
+    tickets = not context.options & OP_NO_TICKET and allows_tickets(context.security_level)
     return ServerConfig(
-        **_common(context),
+        **_common(context, server_side=True),
         chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
         verifier=context._verifier(),
         client_auth=ClientAuth.NONE if context.post_handshake_auth else asks,
         client_auth12=asks,  # which knows no later
-        tickets=context.num_tickets if tickets else 0,
+        tickets=context.num_tickets,
         ticket_keys=context._ticket_keys,
+        ticket_database=None if tickets else context._sessions,
         tickets12=tickets,
+        sessions12=context._sessions12,
         psk_lookup=context._psk_lookup,
         prefer_client_suites=not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,

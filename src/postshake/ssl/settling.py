@@ -11,10 +11,12 @@ from ..drive.answers import find_answer_now
 from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential, choose_server_credential
 from ..pki.credential import Credential
-from ..questions import ChooseCredential, Question
+from ..pki.limited import limited
+from ..questions import ChooseCredential, Question, Sign
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
+from .settings import credentials_of, schemes_to_sign_by
 
 __all__ = ["Settling"]
 
@@ -57,9 +59,13 @@ class Settling(Facts):
         if isinstance(subject, ChooseCredential) and subject.role is Role.server:
             found: object = self._choose(subject)
         else:
+            if isinstance(subject, Sign):
+                self._own_scheme = subject.scheme
             found = find_answer_now(subject)
         connection.answer(question.id, found)
-        if isinstance(found, Exception) and connection.failure is None:
+        if not isinstance(subject, Sign) or connection.failure is not None:
+            return
+        if isinstance(found, Exception):
             log.error("a request was declined: the key could not sign", exc_info=found)
             for context in connection.open_requests if not self.server_side else ():
                 connection.answer_auth(context, None)
@@ -82,7 +88,7 @@ class Settling(Facts):
         if self._context is self._own_context:
             credentials = subject.credentials
         else:
-            credentials = tuple(self._context._credentials)
+            credentials = credentials_of(self._context, server_side=True)
         return choose_server_credential(credentials, subject.server_name, subject.wanted)
 
     def _answer_request(self, request: ReauthRequested) -> None:
@@ -94,6 +100,10 @@ class Settling(Facts):
         try:
             if chooser is not None:
                 credential = chooser(self.owner, request)
+                if credential is not None:
+                    credential = limited(
+                        credential, schemes_to_sign_by(self._own_context, server_side=False)
+                    )
             else:
                 credential = choose_credential(self._config.credentials, _wanted(request))
         except Exception:
