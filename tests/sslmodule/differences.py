@@ -183,18 +183,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         here=opposite(versions.KEEPS_UNENDED_SESSIONS),
     ),
     Difference(
-        "What an SNI callback's context brings",
-        "mixture-105",
-        "facts: . alpn None",
-        "facts: . alpn '.*'",
-    ),
-    Difference(
-        "What an SNI callback's context brings",
-        "mixture-94",
-        ".*certificate:? {}",
-        ".*certificate:? {.+}",
-    ),
-    Difference(
         "An alert that is found while closing",
         "mixture-160",
         ".:unwrap: None",

@@ -137,8 +137,17 @@ def test_there_is_a_word_on_every_option_flag_and_feature():
     """Members without a name in the module are private: none is read."""
     names = {name for name in dir(ours) if name.startswith(("OP_", "VERIFY_", "HAS_"))}
     assert names <= set(OPTION) | set(FLAG) | set(FEATURE)
-    enumerated = {flag.name for flag in (*standard.Options, *standard.VerifyFlags)}
+    enumerated = {*standard.Options.__members__, *standard.VerifyFlags.__members__}
     assert enumerated <= names
+
+
+@pytest.mark.parametrize("name", standard.VerifyFlags.__members__)
+def test_flags_that_have_a_name_can_be_set(name):
+    context = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= standard.VerifyFlags[name]
+    assert context.verify_flags & standard.VerifyFlags[name] == standard.VerifyFlags[name]
+    context.verify_flags = standard.VERIFY_DEFAULT
+    assert context.verify_flags == 0
 
 
 @pytest.mark.parametrize("flag", [0x80, 0x100, 0x400, 0x1_0000, 0x20_0000])

@@ -325,5 +325,6 @@ def identify(
         verified_chain=verified.certificates,
         proven_at=now,
         certificate_request_context=context,
+        ocsp_response=signed.ocsp_response,
         signature_scheme=signed.scheme,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import ssl
 import threading
@@ -19,6 +21,8 @@ from ..crypto.suites12 import TLS12_SUITES
 from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
+from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
 from ..protocol.offer12 import groups12
 from ..recording import Recording
@@ -33,7 +37,15 @@ from .algorithms import (
 )
 from .channel import Channel
 from .errors import translate
-from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
+from .inputs import (
+    CERTIFICATES,
+    PEM,
+    AskOnce,
+    KeyLog,
+    PskLookup,
+    body_of,
+    split_der,
+)
 from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
 from .session_cache import CAPACITY, LARGEST, SessionCache
@@ -76,7 +88,8 @@ class SSLContext(ssl.SSLContext):
     - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
     - `certificate_compression` names what may make certificates shorter, favourites first:
       "zlib", "brotli", "zstd" (RFC 8879);
-    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`.
+    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`;
+    - `unusable_list_callback` is told of revocation lists that were loaded and cannot be used.
     """
 
     sslsocket_class: ClassVar[type[ssl.SSLSocket]] = SSLSocket  # type: ignore[misc]
@@ -85,7 +98,8 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
-    _lists: list[x509.CertificateRevocationList]
+    _unusable: UnusableListObserver
+    _lists: RevocationLists
     _alpn: tuple[bytes, ...]
     _groups: tuple[NamedGroup, ...] | None
     _suites: tuple[CipherSuite, ...] | None
@@ -108,6 +122,7 @@ class SSLContext(ssl.SSLContext):
     certificate_compression: tuple[str, ...]
     recorder: Callable[[Role], Recording] | None
     _version: int
+    _serial: int
     _lock: threading.Lock
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
@@ -121,7 +136,8 @@ class SSLContext(ssl.SSLContext):
         self: SSLContext = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
-        self._lists = []
+        self._unusable = UnusableListObserver()
+        self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
         self._groups = None
         self._suites = None
@@ -144,6 +160,7 @@ class SSLContext(ssl.SSLContext):
         self.certificate_compression = ()
         self.recorder = None
         self._version = 0  # counts changes of what is kept here
+        self._serial = next(_SERIALS)
         self._lock = threading.Lock()
         return self
 
@@ -241,29 +258,42 @@ class SSLContext(ssl.SSLContext):
         if not blocks and strict:
             blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
         self._add(der for kind, der in blocks if kind in CERTIFICATES)
-        lists = [x509.load_der_x509_crl(der) for kind, der in blocks if kind == b"X509 CRL"]
+        lists = [der for kind, der in blocks if kind == b"X509 CRL"]
         if lists:
-            self._lists += lists
-            self._changed()
+            self._add_lists(lists)
+
+    def _add_lists(self, lists: Iterable[bytes]) -> None:
+        found = []
+        for der in lists:
+            try:
+                found.append(x509.load_der_x509_crl(der))
+            except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
+                self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
+        with self._lock:  # connections that there are look into them from now on, too
+            self._lists.add(found)
 
     def _add(self, certificates: Iterable[bytes]) -> None:
         with self._lock:
             self._trusted = list(dict.fromkeys((*self._trusted, *certificates)))
             self._changed()
 
-    def _verifier(self) -> Verifier:
-        """Return who verifies with the settings of now; paths that it verified stay known."""
+    def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
+        """Return who verifies by what is trusted now; paths that it verified stay known."""
         if self._own_verifier is not None:
             return self._own_verifier
-        flags, names = int(self.verify_flags), self.hostname_checks_common_name
-        level = self.security_level
-        key = (self._version, flags, names, level)
+        level = self.security_level if level is None else level
+        key = (self._version, flags, common_names, level)
         verifier = self._verifiers.get(key)
         if verifier is None:
             verifier = ContextVerifier(
-                self._trusted, self._lists, flags, common_names=names, security_level=level
+                self._trusted,
+                self._lists,
+                flags,
+                common_names=common_names,
+                security_level=level,
             )
-            self._verifiers = {key: verifier}
+            kept = {each: one for each, one in self._verifiers.items() if each[0] == key[0]}
+            self._verifiers = {**kept, key: verifier}
         return verifier
 
     @property
@@ -279,6 +309,20 @@ class SSLContext(ssl.SSLContext):
     def verifier(self, verifier: Verifier | None) -> None:
         self._own_verifier = verifier
         self._changed()
+
+    @property
+    def unusable_list_callback(self) -> ReportUnusable | None:
+        """Called with a `postshake.pki.revocation.UnusableList`, once for each thing that is wrong.
+
+        Set it before lists are loaded. None writes a warning to the log ``postshake.pki``.
+        What it raises goes to whoever loads the list, or makes the peer refused that is
+        looked up.
+        """
+        return self._unusable.callback
+
+    @unusable_list_callback.setter
+    def unusable_list_callback(self, callback: ReportUnusable | None) -> None:
+        self._unusable.callback = callback
 
     # --- reauth
 
@@ -403,9 +447,9 @@ class SSLContext(ssl.SSLContext):
     def sni_callback(self) -> Callable[..., Any] | None:
         """Server: called with the TLS object, the name asked for (or None), and this context.
 
-        It may set another context on the object, whose certificates are shown then. None
-        goes on; a number is the alert that refuses. It is not called for a session that
-        is resumed.
+        It may set another context on the object, which then decides whom we are and whom
+        we trust: see `SSLSocket.context`. None goes on; a number is the alert that refuses.
+        It is called for sessions that are resumed, too.
         """
         return self._sni_callback
 
@@ -506,7 +550,8 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
     }
 
 
-_FLAGS = sum(int(flag) for flag in ssl.VerifyFlags)
+_SERIALS = itertools.count()
+_FLAGS = functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
 
 _TOO_OLD = frozenset(
     number

@@ -31,6 +31,7 @@ from .security_level import (
     has_strong_key,
     strong_groups,
     strong_schemes,
+    strong_suites,
 )
 from .verifier import AnyPeer
 
@@ -45,11 +46,15 @@ __all__ = [
     "credentials_of",
     "groups_of",
     "schemes_to_sign_by",
+    "stricter_flags",
+    "stricter_level",
+    "stricter_mode",
     "versions_of",
 ]
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
+_CHECKS_MORE = ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
 
 
 def cipher_name(code: int) -> str:
@@ -104,23 +109,36 @@ def check_end(context: ssl.SSLContext, server_side: bool, name: str | None) -> N
         raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
 
 
-def config_for(context: SSLContext, server_side: bool) -> ClientConfig | ServerConfig:
+def config_for(
+    own: SSLContext, server_side: bool, shown: SSLContext | None = None
+) -> ClientConfig | ServerConfig:
     """Make the configuration for a connection with these settings.
 
     One that was made before is used again as long as nothing has changed.
+
+    Args:
+        own: the context that made the connection: versions, groups, options and tickets.
+        server_side: whether we are the server.
+        shown: the context that was set on it since, which brings its certificates, trust,
+            application protocols and ciphers, as with OpenSSL. What the peer must prove is
+            the stricter of what the two ask for, so that neither can be got around.
     """
-    key = _fingerprint(context, server_side)
-    kept: ClientConfig | ServerConfig | None = context._configs.get(key)
+    if shown is None:
+        shown = own
+    key = _fingerprint(own, server_side)
+    if shown is not own:
+        key = (own._serial, *key, *_fingerprint(shown, server_side))
+    kept: ClientConfig | ServerConfig | None = shown._configs.get(key)
     if kept is None:
         try:
-            kept = _server(context) if server_side else _client(context)
+            kept = _server(own, shown) if server_side else _client(own, shown)
         except UsageError as error:
             raise translate(error) from error
-        if len(context._configs) > 8:  # settings that change all the time are not worth keeping
-            context._configs.clear()
-        context._configs[key] = kept
-    if not server_side and context._psk_client is not None:
-        return _with_psk(context, kept)
+        if len(shown._configs) > 8:  # settings that change all the time are not worth keeping
+            shown._configs.clear()
+        shown._configs[key] = kept
+    if not server_side and shown._psk_client is not None:
+        return _with_psk(shown, kept)
     return kept
 
 
@@ -139,22 +157,40 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
         context.security_level,
         tuple(context.certificate_compression),
         context.num_tickets if server_side else 0,
+        context.sni_callback is not None,
     )
 
 
-def _common(context: SSLContext, server_side: bool) -> dict[str, Any]:
-    found = [CIPHERS[each["name"]] for each in context.get_ciphers()]  # favourites first
-    suites = tuple(CipherSuite(code) for code in found if code in TLS13_SUITES)
-    suites12 = tuple(CipherSuite(code) for code in found if code in TLS12_SUITES)
-    schemes = _schemes_to_accept(context, server_side)
+def stricter_mode(own: ssl.SSLContext, shown: ssl.SSLContext) -> ssl.VerifyMode:
+    """Return what is asked of the peer when one context took another's place."""
+    return max(own.verify_mode, shown.verify_mode)
+
+
+def stricter_flags(own: ssl.SSLContext, shown: ssl.SSLContext) -> int:
+    """Return the verify_flags of the one, and what the other looks at besides."""
+    return int(own.verify_flags) | (int(shown.verify_flags) & _CHECKS_MORE)
+
+
+def stricter_level(own: ssl.SSLContext, shown: ssl.SSLContext) -> int:
+    """Return the higher of two security levels."""
+    return max(own.security_level, shown.security_level)
+
+
+def _common(own: SSLContext, shown: SSLContext, server_side: bool) -> dict[str, Any]:
+    bits = bits_of_level(stricter_level(own, shown))
+    found = [CIPHERS[each["name"]] for each in shown.get_ciphers()]  # favourites first
+    strong = strong_suites(map(CipherSuite, found), bits)
+    suites = tuple(code for code in strong if code in TLS13_SUITES)
+    suites12 = tuple(code for code in strong if code in TLS12_SUITES)
+    schemes = strong_schemes(_schemes_to_accept(shown, server_side), bits)
     schemes13 = tuple(each for each in handshake_schemes() if each in schemes)
     schemes12 = tuple(each for each in handshake_schemes12() if each in schemes)
-    groups = groups_of(context)
+    groups = strong_groups(groups_of(own), bits)
     usable = {
         ProtocolVersion.TLS13: bool(suites and schemes13 and groups),
         ProtocolVersion.TLS12: bool(suites12 and schemes12 and groups12(groups)),
     }
-    allowed = versions_of(context)
+    allowed = versions_of(own)
     versions = tuple(each for each in allowed if usable[each])
     if not versions or (ProtocolVersion.TLS13 in allowed and not suites):
         raise ssl_error("NO_CIPHERS_AVAILABLE")
@@ -165,11 +201,11 @@ def _common(context: SSLContext, server_side: bool) -> dict[str, Any]:
         "signature_algorithms": schemes13 or handshake_schemes(),
         "signature_algorithms12": schemes12 or handshake_schemes12(),
         "groups": groups,
-        "credentials": credentials_of(context, server_side),
-        "alpn_protocols": context._alpn,
-        "keylog": context._keylog,
-        "reauth_forbidden_alpn": context.reauth_forbidden_alpn,
-        "certificate_compression": compressors_named(context.certificate_compression),
+        "credentials": credentials_of(shown, server_side, stricter_level(own, shown)),
+        "alpn_protocols": shown._alpn,
+        "keylog": shown._keylog,
+        "reauth_forbidden_alpn": own.reauth_forbidden_alpn | shown.reauth_forbidden_alpn,
+        "certificate_compression": compressors_named(shown.certificate_compression),
     }
 
 
@@ -186,10 +222,18 @@ def schemes_to_sign_by(context: SSLContext, server_side: bool) -> tuple[Signatur
     return _schemes(context, context._client_schemes if not server_side else None)
 
 
-def credentials_of(context: SSLContext, server_side: bool) -> tuple[Credential, ...]:
-    """Return what a context can authenticate with by what we may sign by now."""
-    bits = bits_of_level(context.security_level)
-    signing = schemes_to_sign_by(context, server_side)
+def credentials_of(
+    context: SSLContext, server_side: bool, level: int | None = None
+) -> tuple[Credential, ...]:
+    """Return what a context can authenticate with by what we may sign by now.
+
+    Args:
+        context: whose certificates.
+        server_side: whether we are the server.
+        level: the security level; None for the context's.
+    """
+    bits = bits_of_level(context.security_level if level is None else level)
+    signing = strong_schemes(schemes_to_sign_by(context, server_side), bits)
     able = (
         limited(credential, signing)
         for credential in context._credentials
@@ -211,20 +255,23 @@ def groups_of(context: SSLContext) -> tuple[NamedGroup, ...]:
     return strong_groups(chosen, bits_of_level(context.security_level))
 
 
-def _client(context: SSLContext) -> ClientConfig:
-    judged = context.verify_mode != ssl.CERT_NONE
-    settings = _common(context, server_side=False)
+def _client(own: SSLContext, shown: SSLContext) -> ClientConfig:
+    judged = stricter_mode(own, shown) != ssl.CERT_NONE
+    settings = _common(own, shown, server_side=False)
+    settings["alpn_protocols"] = own._alpn  # OpenSSL copies a client's at the beginning
     groups = settings["groups"]
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
     hybrids = sum("MLKEM" in group.name for group in groups)
+    names = own.hostname_checks_common_name and shown.hostname_checks_common_name
+    flags, level = stricter_flags(own, shown), stricter_level(own, shown)
     return ClientConfig(
         **settings,
         key_shares=min(hybrids + 1, len(groups)),
-        verifier=context._verifier() if judged else AnyPeer(),
-        check_server_name=judged and context.check_hostname,
-        post_handshake_auth=context.post_handshake_auth,
-        middlebox_compatibility=bool(context.options & OP_MIDDLEBOX),
-        tickets12=not context.options & OP_NO_TICKET and allows_tickets(context.security_level),
+        verifier=shown._verifier(flags, names, level) if judged else AnyPeer(),
+        check_server_name=judged and (own.check_hostname or shown.check_hostname),
+        post_handshake_auth=own.post_handshake_auth,
+        middlebox_compatibility=bool(own.options & OP_MIDDLEBOX),
+        tickets12=not own.options & OP_NO_TICKET and allows_tickets(level),
     )
 
 
@@ -245,25 +292,32 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
         raise translate(error) from error
 
 
-def _server(context: SSLContext) -> ServerConfig:
-    asks = {
-        ssl.CERT_NONE: ClientAuth.NONE,
-        ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
-        ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
-    }[context.verify_mode]
-    tickets = not context.options & OP_NO_TICKET and allows_tickets(context.security_level)
+_ASKS = {
+    ssl.CERT_NONE: ClientAuth.NONE,
+    ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
+    ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
+}
+
+
+def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
+    # what the handshake itself asks for: not what is left for later
+    now = [each.verify_mode for each in (own, shown) if not each.post_handshake_auth]
+    level = stricter_level(own, shown)
+    tickets = not own.options & OP_NO_TICKET and allows_tickets(level)
+    names = own.hostname_checks_common_name and shown.hostname_checks_common_name
     return ServerConfig(
-        **_common(context, server_side=True),
-        chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
-        verifier=context._verifier(),
-        client_auth=ClientAuth.NONE if context.post_handshake_auth else asks,
-        client_auth12=asks,  # which knows no later
-        tickets=context.num_tickets,
-        ticket_keys=context._ticket_keys,
-        ticket_database=None if tickets else context._sessions,
+        **_common(own, shown, server_side=True),
+        choose_config=own.sni_callback is not None,
+        chosen_elsewhere=True,  # without any, the handshake fails: as with OpenSSL
+        verifier=shown._verifier(stricter_flags(own, shown), names, level),
+        client_auth=_ASKS[max(now, default=ssl.CERT_NONE)],
+        client_auth12=_ASKS[stricter_mode(own, shown)],  # which knows no later
+        tickets=own.num_tickets,
+        ticket_keys=own._ticket_keys,
+        ticket_database=None if tickets else own._sessions,
         tickets12=tickets,
-        sessions12=context._sessions12,
-        psk_lookup=context._psk_lookup,
-        prefer_client_suites=not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
+        sessions12=own._sessions12,
+        psk_lookup=shown._psk_lookup,
+        prefer_client_suites=not own.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )
