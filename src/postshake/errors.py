@@ -27,6 +27,7 @@ __all__ = [
     "DataWaiting",
     "DecodeError",
     "DecryptError",
+    "DistrustedKey",
     "IdentityChanged",
     "IllegalParameter",
     "InappropriateFallback",
@@ -244,6 +245,12 @@ class CertificateRevoked(CertificateError):
     """The certificate was revoked."""
 
     alert = AlertDescription.certificate_revoked
+
+
+class DistrustedKey(CertificateError):
+    """A certificate of the chain has a key that is known to be in wrong hands."""
+
+    alert = AlertDescription.bad_certificate
 
 
 class CertificateExpired(CertificateError):

@@ -36,6 +36,7 @@ _VERIFY: tuple[tuple[type[errors.CertificateError], VerifyCode, str], ...] = (
     (errors.CertificateNotYetValid, 9, "certificate is not yet valid"),
     (errors.CertificateRevoked, 23, "certificate revoked"),
     (errors.WrongPurpose, 26, "unsuitable certificate purpose"),
+    (errors.DistrustedKey, 28, "certificate rejected"),
     (errors.WeakKey, 66, "EE certificate key too weak"),
     (errors.UnsupportedCertificate, 34, "unhandled critical extension"),
     (errors.BadCertificate, 7, "certificate signature failure"),
