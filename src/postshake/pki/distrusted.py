@@ -14,7 +14,6 @@ from collections.abc import Container, Iterable
 from typing import Final
 
 from ..errors import DistrustedKey
-from .der import certificate_fields
 
 __all__ = ["DISTRUSTED_KEYS", "check_keys"]
 
@@ -35,13 +34,17 @@ DISTRUSTED_KEYS: Final = frozenset(
 """SHA-256 of each key's SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7), DER."""
 
 
-def check_keys(path: Iterable[bytes], distrusted: Container[bytes]) -> None:
-    """Check that no certificate of a path, DER, has a key that is distrusted.
+def check_keys(keys: Iterable[bytes], distrusted: Container[bytes]) -> None:
+    """Check that no key of a path is distrusted.
+
+    Args:
+        keys: their SubjectPublicKeyInfo, DER.
+        distrusted: SHA-256 digests of what is distrusted.
 
     Raises:
-        DistrustedKey: one has.
+        DistrustedKey: one is.
     """
-    for der in path:
-        digest = hashlib.sha256(certificate_fields(der).spki).digest()
+    for key in keys:
+        digest = hashlib.sha256(key).digest()
         if digest in distrusted:
             raise DistrustedKey(f"certificate rejected: its key {digest.hex()} is compromised")

@@ -158,8 +158,8 @@ class ChainVerifier:
         if not peer.certificates:
             raise CertificateRequired("expected a certificate, got none")
         path = self._find_path(peer)
+        check_keys([facts.fields.spki for facts in path], self._distrusted_keys)
         chain = VerifiedChain(tuple([facts.der for facts in path]))
-        check_keys(chain.certificates, self._distrusted_keys)
         if self.cache_size > 0:
             since = max([facts.not_before for facts in path])
             until = min([facts.not_after for facts in path]) + 1
