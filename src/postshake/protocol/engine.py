@@ -343,10 +343,14 @@ class Engine:
             return  # what waits behind a question is looked at once that is answered
         awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
         self.data_alone = False
-        self.failure = TruncationError(
+        failure = TruncationError(
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
         )
-        raise self.failure
+        self.failure = failure.without_traceback()
+        try:
+            raise failure
+        finally:
+            del failure  # whose traceback has this frame
 
     def check_working(self) -> None:
         """Refuse to go on after a failure."""
@@ -365,17 +369,21 @@ class Engine:
 
     def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
-        if isinstance(error, TLSError):
-            self.fail(error)
-            raise error
-        failure = InternalError(f"{type(error).__name__}: {error}")
-        self.fail(failure)
-        raise failure from error
+        failure = error
+        try:
+            if isinstance(failure, TLSError):
+                self.fail(failure)
+                raise failure
+            failure = InternalError(f"{type(error).__name__}: {error}")
+            self.fail(failure)
+            raise failure from error
+        finally:
+            del error, failure  # whose tracebacks have this frame: a cycle with all it leads to
 
     def fail(self, error: TLSError) -> None:
         """Break the connection and queue the alert."""
         error.peer = self.role.peer
-        self.failure = error
+        self.failure = error.without_traceback()
         self.data_alone = False
         self._drop_conversations()
         self._forget_session12()

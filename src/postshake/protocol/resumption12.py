@@ -166,6 +166,7 @@ def offered_session(
         or session.suite.code not in config.cipher_suites12
         or not session.is_alive(config.wall_clock())
         or _proves_nothing(session)  # a session in which the server did is worth nothing
+        or (session.ticket and not config.tickets12)
     ):
         return None
     if session.psk_identity is not None:

@@ -15,8 +15,8 @@ from ..errors import (
     CertificateRequired,
     IllegalParameter,
     InternalError,
-    NegotiationError,
     NoApplicationProtocol,
+    NoCommonScheme,
     UnrecognizedName,
 )
 from ..events import Established
@@ -187,7 +187,7 @@ def choose_credential(
         ChooseCredential(Role.server, config.credentials, wanted, server_name)
     )
     if credential is None:
-        raise NegotiationError("none of our certificates fits what the client accepts")
+        raise NoCommonScheme("none of our certificates fits what the client accepts")
     if (
         config.refuse_unknown_names
         and server_name is not None
@@ -196,7 +196,7 @@ def choose_credential(
         raise UnrecognizedName(f"there is no certificate for {server_name!r}")
     scheme = choose_scheme(credential.schemes, schemes)
     if scheme is None:
-        raise NegotiationError(
+        raise NoCommonScheme(
             "no signature scheme in common: the client accepts "
             + names_of(SignatureScheme, schemes)
         )
@@ -387,5 +387,5 @@ def judge_client(
     peer = signed.for_verifier(Role.client, None, now)
     verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
+        raise verdict.error.without_traceback()
     return identify(signed, proof, verdict, now)
