@@ -7,6 +7,7 @@ so nothing is executed and an import inside a function counts as well.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -159,6 +160,8 @@ def _init_logic(path: str, tree: ast.Module) -> Iterator[str]:
             continue
         if _assigns(node, "__all__") or _assigns(node, "__version__"):
             continue
+        if re.fullmatch(r"__all__ \+= \w+\.__all__", ast.unparse(node)):
+            continue
         if isinstance(node, ast.FunctionDef) and node.name in LAZY:
             continue
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -236,6 +239,7 @@ HEADER = '"""A module."""\n__all__ = ["x"]\n'
         ("cellar.py", "", "cellar has no floor"),
         ("__init__.py", "x = compute()", "logic in __init__"),
         ("__init__.py", "if TYPE_CHECKING:\n    x = 2", "logic in __init__"),
+        ("__init__.py", "__all__ += names()", "logic in __init__"),
         ("__init__.py", "def helper():\n    pass", "logic in __init__"),
         ("wire/__init__.py", "if 1:\n    x = 2", "logic in __init__"),
     ],
@@ -262,6 +266,7 @@ def test_a_violation_is_found(path, source, complaint):
             "import argparse\nfrom .. import Connection\nfrom postshake.drive import sync",
         ),
         ("ssl/context.py", "import ssl\nfrom .options import x"),
+        ("ssl/__init__.py", "from . import newer\n__all__ += newer.__all__"),
         ("__init__.py", "from .connection import x\n__version__ = '1'"),
         (
             "__init__.py",

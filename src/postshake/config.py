@@ -227,6 +227,8 @@ class ClientConfig(Config):
     """Look like TLS 1.2 to boxes on the way (§D.4)."""
     max_fragment_length: int | None = None
     """Ask for records of at most 512, 1024, 2048 or 4096 bytes (RFC 6066)."""
+    tickets12: bool = True
+    """Ask a TLS 1.2 server for the session in a ticket (RFC 5077), and offer those we have."""
     request_status: bool = False
     """Ask the server for an OCSP response, which the verifier gets (RFC 6066, 8)."""
     is_fallback: bool = False

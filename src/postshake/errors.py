@@ -7,7 +7,7 @@ unharmed. Messages say who, what, expected and got.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from .constants import AlertDescription, Role
 
@@ -27,6 +27,7 @@ __all__ = [
     "DataWaiting",
     "DecodeError",
     "DecryptError",
+    "DistrustedKey",
     "IdentityChanged",
     "IllegalParameter",
     "InappropriateFallback",
@@ -38,6 +39,7 @@ __all__ = [
     "NegotiationError",
     "NoApplicationProtocol",
     "NoCommonGroup",
+    "NoCommonScheme",
     "PeerError",
     "PostshakeError",
     "ReauthUnavailable",
@@ -61,6 +63,17 @@ __all__ = [
 
 class PostshakeError(Exception):
     """Anything that goes wrong in postshake."""
+
+    def without_traceback(self) -> Self:
+        """Return an equal exception, without traceback and cause.
+
+        An exception that is kept keeps the frames that it passed through, with all that
+        their variables hold, and each time it is raised again there are more of them.
+        """
+        same = type(self).__new__(type(self))
+        same.args = self.args
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class TLSError(PostshakeError):
@@ -180,6 +193,10 @@ class NoCommonGroup(NegotiationError):
     """No key exchange group in common."""
 
 
+class NoCommonScheme(NegotiationError):
+    """No signature scheme in common that a certificate of ours could sign by."""
+
+
 class UnsupportedVersion(NegotiationError):
     """No protocol version in common."""
 
@@ -228,6 +245,12 @@ class CertificateRevoked(CertificateError):
     """The certificate was revoked."""
 
     alert = AlertDescription.certificate_revoked
+
+
+class DistrustedKey(CertificateError):
+    """A certificate of the chain has a key that is known to be in wrong hands."""
+
+    alert = AlertDescription.bad_certificate
 
 
 class CertificateExpired(CertificateError):

@@ -25,6 +25,7 @@ __all__ = [
     "client_context",
     "files",
     "ours",
+    "over_sockets",
     "server_context",
     "standard",
     "talk",
@@ -178,6 +179,23 @@ class Memory:
             for end in (self.client, self.server):
                 with contextlib.suppress(standard.SSLWantReadError):
                     assert end.read(1) is None
+
+
+@contextlib.contextmanager
+def over_sockets(server: Any, client: Any) -> Iterator[tuple[Any, Any]]:
+    """Two SSLSockets of these contexts, server and client, that have shaken hands."""
+    one, other = socket.socketpair()
+    for sock in (one, other):
+        sock.settimeout(30)
+    made: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: made.append(server.wrap_socket(other, server_side=True)), daemon=True
+    )
+    thread.start()
+    with client.wrap_socket(one, server_hostname="localhost") as tls:
+        thread.join(30)
+        with made[0] as peer:
+            yield peer, tls
 
 
 @contextlib.contextmanager

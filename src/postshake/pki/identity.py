@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ..constants import Role
+from ..constants import Role, SignatureScheme
 from ..values import dataclass, field
 from .trust import PeerChain
 
@@ -37,6 +37,8 @@ class Identity:
     ocsp_response: bytes | None = field(default=None, compare=False)
     """What was stapled to the certificate, if anything was: without it, a verifier that requires
     to know of a certificate that it was not revoked could not judge it again."""
+    signature_scheme: SignatureScheme | None = field(default=None, compare=False)
+    """By which the peer signed; None in a session that is resumed, where nobody signs."""
 
     @property
     def certificate(self) -> x509.Certificate:

@@ -326,4 +326,5 @@ def identify(
         proven_at=now,
         certificate_request_context=context,
         ocsp_response=signed.ocsp_response,
+        signature_scheme=signed.scheme,
     )

@@ -343,10 +343,11 @@ class Engine:
             return  # what waits behind a question is looked at once that is answered
         awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
         self.data_alone = False
-        self.failure = TruncationError(
+        failure = TruncationError(
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
         )
-        raise self.failure
+        self.failure = failure.without_traceback()
+        raise failure
 
     def check_working(self) -> None:
         """Refuse to go on after a failure."""
@@ -375,7 +376,7 @@ class Engine:
     def fail(self, error: TLSError) -> None:
         """Break the connection and queue the alert."""
         error.peer = self.role.peer
-        self.failure = error
+        self.failure = error.without_traceback()
         self.data_alone = False
         self._drop_conversations()
         self._forget_session12()

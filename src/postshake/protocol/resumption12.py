@@ -148,6 +148,7 @@ def offered_session(
         or ProtocolVersion.TLS12 not in config.versions
         or session.suite.code not in config.cipher_suites12
         or not session.is_alive(config.wall_clock())
+        or (session.ticket and not config.tickets12)
         or config.verifier is None
     ):
         return None

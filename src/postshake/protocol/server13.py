@@ -14,8 +14,8 @@ from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
-    NegotiationError,
     NoApplicationProtocol,
+    NoCommonScheme,
     UnrecognizedName,
 )
 from ..events import Established
@@ -185,7 +185,7 @@ def choose_credential(
         ChooseCredential(Role.server, config.credentials, wanted, server_name)
     )
     if credential is None:
-        raise NegotiationError("none of our certificates fits what the client accepts")
+        raise NoCommonScheme("none of our certificates fits what the client accepts")
     if (
         config.refuse_unknown_names
         and server_name is not None
@@ -194,7 +194,7 @@ def choose_credential(
         raise UnrecognizedName(f"there is no certificate for {server_name!r}")
     scheme = choose_scheme(credential.schemes, schemes)
     if scheme is None:
-        raise NegotiationError(
+        raise NoCommonScheme(
             "no signature scheme in common: the client accepts "
             + ", ".join(name_of(SignatureScheme, code) for code in schemes)
         )

@@ -179,11 +179,11 @@ class RecordLayer:
                 if plain is not None:
                     return plain
         except TLSError as error:
-            self._failure = error
+            self._failure = error.without_traceback()
             self._deframer.close()
             raise
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.without_traceback()
         return None
 
     def read_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:

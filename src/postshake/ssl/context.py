@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import ssl
@@ -14,15 +15,26 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..constants import NamedGroup, Role
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
+from ..crypto.suites import TLS13_SUITES
+from ..crypto.suites12 import TLS12_SUITES
 from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
 from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
 from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
+from ..protocol.offer12 import groups12
 from ..recording import Recording
+from ..session12 import SessionCache12
 from ..tickets import TicketKeys
+from .algorithms import (
+    group_named,
+    groups_listed,
+    names_of_groups,
+    schemes_listed,
+    suites_listed,
+)
 from .channel import Channel
 from .errors import translate
 from .inputs import (
@@ -34,8 +46,10 @@ from .inputs import (
     body_of,
     split_der,
 )
+from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
-from .settings import CIPHERS, check_end, group_named
+from .session_cache import CAPACITY, LARGEST, SessionCache
+from .settings import CIPHERS, check_end, cipher_name, groups_of, versions_of
 from .sockets import SSLObject, SSLSocket
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
@@ -88,6 +102,9 @@ class SSLContext(ssl.SSLContext):
     _lists: RevocationLists
     _alpn: tuple[bytes, ...]
     _groups: tuple[NamedGroup, ...] | None
+    _suites: tuple[CipherSuite, ...] | None
+    _client_schemes: tuple[SignatureScheme, ...] | None
+    _server_schemes: tuple[SignatureScheme, ...] | None
     _sni_callback: Callable[..., Any] | None
     _keylog_path: str | None
     _keylog: Callable[[str], None] | None
@@ -98,6 +115,8 @@ class SSLContext(ssl.SSLContext):
     _reauth_callback: ReauthCallback | None
     _forbidden: frozenset[bytes]
     _ticket_keys: TicketKeys
+    _sessions: SessionCache
+    _sessions12: SessionCache12
     _counters: dict[str, int]
     _configs: dict[Any, Any]
     certificate_compression: tuple[str, ...]
@@ -121,12 +140,17 @@ class SSLContext(ssl.SSLContext):
         self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
         self._groups = None
+        self._suites = None
+        self._client_schemes = None
+        self._server_schemes = None
         self._sni_callback = None
         self._keylog_path = None
         self._keylog = None
         self._psk_client = None
         self._psk_lookup = None
         self._ticket_keys = TicketKeys()
+        self._sessions = SessionCache()
+        self._sessions12 = SessionCache12(CAPACITY, LARGEST)
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self._configs = {}
         self._verifiers = {}
@@ -216,6 +240,19 @@ class SSLContext(ssl.SSLContext):
             return
         self._add(anchor.public_bytes(Encoding.DER) for anchor in store.anchors)
 
+    @property  # type: ignore[override]
+    def verify_flags(self) -> ssl.VerifyFlags:
+        """What else is looked at in a peer's chain; the flags of `VerifyFlags`, and no other."""
+        return super().verify_flags
+
+    @verify_flags.setter
+    def verify_flags(self, flags: ssl.VerifyFlags) -> None:
+        if isinstance(flags, int):
+            unknown = int(flags) & ~(_FLAGS | int(self.verify_flags))
+            if unknown:
+                raise ValueError(f"verify_flags: postshake has no flag {unknown:#x} of OpenSSL's")
+        super(SSLContext, type(self)).verify_flags.__set__(self, flags)  # type: ignore[attr-defined]
+
     def _trust(self, data: bytes, *, strict: bool = True) -> None:
         blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
         if not blocks and strict:
@@ -240,14 +277,21 @@ class SSLContext(ssl.SSLContext):
             self._trusted = list(dict.fromkeys((*self._trusted, *certificates)))
             self._changed()
 
-    def _verifier(self, flags: int, common_names: bool) -> Verifier:
+    def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
         """Return who verifies by what is trusted now; paths that it verified stay known."""
         if self._own_verifier is not None:
             return self._own_verifier
-        key = (self._version, flags, common_names)
+        level = self.security_level if level is None else level
+        key = (self._version, flags, common_names, level)
         verifier = self._verifiers.get(key)
         if verifier is None:
-            verifier = ContextVerifier(self._trusted, self._lists, flags, common_names=common_names)
+            verifier = ContextVerifier(
+                self._trusted,
+                self._lists,
+                flags,
+                common_names=common_names,
+                security_level=level,
+            )
             kept = {each: one for each, one in self._verifiers.items() if each[0] == key[0]}
             self._verifiers = {**kept, key: verifier}
         return verifier
@@ -305,7 +349,26 @@ class SSLContext(ssl.SSLContext):
 
     def get_ciphers(self) -> list[Any]:
         """Return what is left of the ciphers that are set, and that we have."""
-        return [each for each in super().get_ciphers() if each["name"] in CIPHERS]
+        theirs: list[Any] = super().get_ciphers()
+        found = {each["name"]: each for each in theirs if each["name"] in CIPHERS}
+        tls13 = self._suites
+        if tls13 is None:
+            tls13 = tuple(suite.code for suite in TLS13_SUITES.values() if str(suite) in found)
+        bits = bits_of_level(self.security_level)
+        tls12 = (CIPHERS[name] for name in found if CIPHERS[name] in TLS12_SUITES)
+        suites = strong_suites((*tls13, *map(CipherSuite, tls12)), bits)
+        return [found.get(cipher_name(code)) or _describe(code) for code in suites]
+
+    def set_ciphersuites(self, ciphersuites: str, /) -> None:
+        """Choose the ciphers of TLS 1.3, favourites first.
+
+        An empty text leaves none: then `maximum_version` must be below TLS 1.3.
+
+        Raises:
+            SSLError: it leaves none that we have; the ciphers are those from before then.
+        """
+        self._suites = suites_listed(ciphersuites)
+        self._changed()
 
     def set_ciphers(self, ciphers: str) -> None:
         """Choose the ciphers of TLS 1.2, in OpenSSL's words.
@@ -313,7 +376,7 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError: it leaves none that we have; the ciphers are those from before then.
         """
-        before = self._ciphers12()
+        before = f"{self._ciphers12()}:@SECLEVEL={self.security_level}"
         super().set_ciphers(ciphers)
         if not self._ciphers12():
             super().set_ciphers(before)
@@ -329,6 +392,47 @@ class SSLContext(ssl.SSLContext):
         protocols = list(alpn_protocols)
         super().set_alpn_protocols(protocols)
         self._alpn = tuple(each.encode("ascii") for each in protocols)
+        self._changed()
+
+    def set_groups(self, groups: str, /) -> None:
+        """Choose the groups for key exchange, favourites first: ``"X25519MLKEM768:x25519"``.
+
+        Raises:
+            SSLError: a name is unknown, or it leaves none that we have; the groups are
+                those from before then.
+        """
+        self._groups = groups_listed(groups)
+        self._changed()
+
+    def get_groups(self, *, include_aliases: bool = False) -> list[str]:
+        """Return the groups that a connection may use, favourites first.
+
+        Args:
+            include_aliases: whether their other names are wanted too.
+        """
+        groups = groups_of(self)
+        if ProtocolVersion.TLS13 not in versions_of(self):
+            groups = groups12(groups)
+        return names_of_groups(groups, include_aliases=include_aliases)
+
+    def set_client_sigalgs(self, sigalgs: str, /) -> None:
+        """Choose by what a client may sign to authenticate: ``"ed25519:rsa_pss_rsae_sha256"``.
+
+        For a server, that is what it asks of its clients; for a client, what it signs by.
+
+        Raises:
+            SSLError: a name is unknown, or it leaves none that we have.
+        """
+        self._client_schemes = schemes_listed(sigalgs)
+        self._changed()
+
+    def set_server_sigalgs(self, sigalgs: str, /) -> None:
+        """Choose by what a server may sign, and a client too unless it has its own choice.
+
+        Raises:
+            SSLError: a name is unknown, or it leaves none that we have.
+        """
+        self._server_schemes = schemes_listed(sigalgs)
         self._changed()
 
     def set_ecdh_curve(self, name: str | bytes) -> None:
@@ -432,7 +536,22 @@ class SSLContext(ssl.SSLContext):
         self._version += 1
 
 
+def _describe(code: CipherSuite) -> dict[str, Any]:
+    """Describe a suite of TLS 1.3 as OpenSSL does, where it was told to have it not."""
+    bits = TLS13_SUITES[code].key_length * 8
+    return {
+        "id": 0x0300_0000 | code,
+        "name": code.name,
+        "protocol": "TLSv1.3",
+        "description": f"{code.name} TLSv1.3",
+        "strength_bits": bits,
+        "alg_bits": bits,
+        "aead": True,
+    }
+
+
 _SERIALS = itertools.count()
+_FLAGS = functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
 
 _TOO_OLD = frozenset(
     number

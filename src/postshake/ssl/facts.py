@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
-from ..constants import ProtocolVersion, Role
+from ..constants import ProtocolVersion, Role, SignatureScheme
 from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
@@ -28,6 +28,7 @@ class Facts:
     """The part of a TLS object that tells."""
 
     _connection: Connection | None = None
+    _own_scheme: SignatureScheme | None = None  # by which we signed last
 
     def __init__(self, context: SSLContext, server_side: bool, server_hostname: str | None) -> None:
         self._own_context = context  # versions, options, tickets and callbacks
@@ -115,6 +116,22 @@ class Facts:
         """Return the name of the key exchange's group."""
         established = self._established
         return established.group.name if established is not None and established.group else None
+
+    def client_sigalg(self) -> str | None:
+        """Return by what the client signed last to authenticate; None if it did not."""
+        return self._signed_by(self.server_side)
+
+    def server_sigalg(self) -> str | None:
+        """Return by what the server signed; None if it did not, as when resuming."""
+        return self._signed_by(not self.server_side)
+
+    def _signed_by(self, the_peer: bool) -> str | None:
+        if self._established is None:
+            return None
+        scheme = self._own_scheme
+        if the_peer:
+            scheme = self.identity.signature_scheme if self.identity is not None else None
+        return scheme.name if scheme is not None else None
 
     def get_channel_binding(self, kind: str = "tls-unique") -> bytes | None:
         """Return what names this connection to a protocol above it.

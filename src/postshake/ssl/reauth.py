@@ -60,7 +60,7 @@ class Reauth:
         self.context = context
         """Names it in its connection."""
         self._completed: ReauthCompleted | None = None
-        self._failure: BaseException | None = None
+        self._failure: Callable[[], Exception] | None = None
         self._callbacks: list[Callable[[Reauth], object]] = []
 
     def __repr__(self) -> str:
@@ -86,7 +86,7 @@ class Reauth:
             Exception: the connection failed before.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure()
         completed = self._completed
         if completed is None:
             raise ValueError("the client has not answered yet")
@@ -122,10 +122,14 @@ class Reauth:
         self._completed = completed
         self._tell()
 
-    def fail(self, error: BaseException) -> None:
-        """Note that there will be none: the connection is over."""
+    def fail(self, failure: Callable[[], Exception]) -> None:
+        """Note that there will be none: the connection is over.
+
+        Args:
+            failure: makes the exception that `result` raises.
+        """
         if not self.done:
-            self._failure = error
+            self._failure = failure
             self._tell()
 
     def _tell(self) -> None:

@@ -13,11 +13,13 @@ from ..errors import TLSError
 from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
+from ..pki.limited import limited
 from ..protocol.server_hellos12 import choose_version
-from ..questions import ChooseConfig, Question
+from ..questions import ChooseConfig, Question, Sign
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
+from .settings import credentials_of, schemes_to_sign_by
 
 __all__ = ["Settling"]
 
@@ -60,9 +62,13 @@ class Settling(Facts):
         if isinstance(subject, ChooseConfig):
             found: object = self._choose_config(subject)
         else:
+            if isinstance(subject, Sign):
+                self._own_scheme = subject.scheme
             found = find_answer_now(subject)
         connection.answer(question.id, found)
-        if isinstance(found, Exception) and connection.failure is None:
+        if not isinstance(subject, Sign) or connection.failure is not None:
+            return
+        if isinstance(found, Exception):
             log.error("a request was declined: the key could not sign", exc_info=found)
             for context in connection.open_requests if not self.server_side else ():
                 connection.answer_auth(context, None)
@@ -104,10 +110,14 @@ class Settling(Facts):
         try:
             if chooser is not None:
                 credential = chooser(self.owner, request)
+                if credential is not None:
+                    credential = limited(
+                        credential, schemes_to_sign_by(self._own_context, server_side=False)
+                    )
             else:
                 credentials = self._config.credentials
                 if self._context is not self._configured:  # set after the handshake
-                    credentials = tuple(self._context._credentials)
+                    credentials = credentials_of(self._context, server_side=False)
                 credential = choose_credential(credentials, _wanted(request))
         except Exception:
             log.exception("a request was declined: choosing a certificate failed")

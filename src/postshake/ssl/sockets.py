@@ -88,6 +88,18 @@ class _Reauthenticating:
         """Give a request up, unless it is settled: a late answer is read and ignored."""
         self._channel().cancel_reauth(reauth)
 
+    def group(self) -> str | None:
+        """Return the name of the key exchange's group; None before the handshake."""
+        return self._sslobj.group() if self._sslobj is not None else None
+
+    def client_sigalg(self) -> str | None:
+        """Return by what the client signed last to authenticate; None if it did not."""
+        return self._sslobj.client_sigalg() if self._sslobj is not None else None
+
+    def server_sigalg(self) -> str | None:
+        """Return by what the server signed; None if it did not, as when resuming."""
+        return self._sslobj.server_sigalg() if self._sslobj is not None else None
+
     @property
     def unsent(self) -> bool:
         """Whether bytes wait to be sent that no call is sending."""

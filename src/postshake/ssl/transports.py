@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..record.deframer import HEADER_LENGTH, MAX_CIPHERTEXT
 from .errors import ssl_error
@@ -31,12 +31,14 @@ class Transport(Protocol):
         """Whether bytes that were taken have not left yet."""
         ...
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return what can be used at once; ``b""`` when no more will come.
 
         Args:
             limit: on `monotonic`, until when to wait; None for ever. Only a socket
                 that blocks waits at all.
+            strict: whether the limit is another one than `limit` gave, and must be
+                held whatever the socket's own timeout is.
 
         Raises:
             SSLWantReadError: nothing is there now.
@@ -45,8 +47,8 @@ class Transport(Protocol):
         """
         ...
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
-        """Take bytes for the peer, and return how many.
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
+        """Take bytes for the peer, and return how many; the limit is as in `receive`.
 
         Raises:
             SSLWantWriteError: none can be taken now.
@@ -56,11 +58,7 @@ class Transport(Protocol):
         ...
 
     def limit(self) -> float | None:
-        """Return until when an operation that begins now may take."""
-        ...
-
-    def wait(self, seconds: float, limit: float | None) -> bool:
-        """Wait for bytes, but no longer than this; return whether `receive` is to be called."""
+        """Return until when an operation that begins now may take; None where nothing waits."""
         ...
 
 
@@ -77,24 +75,20 @@ class BioTransport:
         """Whether the outgoing buffer holds any."""
         return self._outgoing.pending > 0
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return all that is there."""
         data = self._incoming.read()
         if not data and not self._incoming.eof:
             raise want_read()
         return data
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Take everything."""
         return self._outgoing.write(data)
 
     def limit(self) -> float | None:
         """Nobody waits here."""
         return None
-
-    def wait(self, seconds: float, limit: float | None) -> bool:
-        """Nobody waits here."""
-        return True
 
 
 class SocketTransport:
@@ -104,22 +98,32 @@ class SocketTransport:
         sock: the SSLSocket; its methods of `socket.socket` are used, which know of no TLS.
     """
 
-    __slots__ = ("_partial", "_sock")
+    __slots__ = ("_broken_by", "_partial", "_sock")
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._partial = bytearray()
+        self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None
 
     @property
     def unsent(self) -> bool:
         """What the socket took has left."""
         return False
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return one record, or what there is of bytes that are none."""
+        if self._broken_by is not None:
+            raise self._broken_by[0](*self._broken_by[1])
         partial = self._partial
         while missing := _missing(partial):
-            data = self._call(socket.socket.recv, missing, want_read, limit)
+            if strict:
+                self._wait(selectors.EVENT_READ, limit)
+            try:
+                data = self._call(socket.socket.recv, missing, want_read, limit)
+            except ConnectionError as error:
+                # the system says it once, and from then on that the stream has ended
+                self._broken_by = type(error), error.args
+                raise
             if not data:
                 rest = bytes(partial)
                 partial.clear()
@@ -129,27 +133,25 @@ class SocketTransport:
         partial.clear()
         return record
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Send what the socket takes."""
+        if strict:
+            self._wait(selectors.EVENT_WRITE, limit)
         return self._call(socket.socket.send, data, want_write, limit)
 
     def limit(self) -> float | None:
-        """The socket's timeout from now on; a blocking one has none."""
+        """The socket's timeout from now on; none where it waits for ever, or not at all."""
         timeout = self._sock.gettimeout()
-        return None if timeout is None else monotonic() + timeout
+        return monotonic() + timeout if timeout else None
 
-    def wait(self, seconds: float, limit: float | None) -> bool:
-        """Wait until the socket is readable, unless it does not block."""
-        if self._sock.gettimeout() == 0:
-            return True
-        if limit is not None:
-            seconds = min(seconds, limit - monotonic())
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._sock, selectors.EVENT_READ)
-            ready = bool(selector.select(max(seconds, 0)))
-        if not ready and limit is not None and monotonic() >= limit:
-            raise TimeoutError("The read operation timed out")
-        return ready
+    def _wait(self, event: int, limit: float | None) -> None:
+        """Wait until the socket is ready, unless it does not block."""
+        if limit is None or self._sock.gettimeout() == 0:
+            return
+        with _Selector() as selector:
+            selector.register(self._sock, event)
+            if not selector.select(max(limit - monotonic(), 0)):
+                raise TimeoutError("The operation timed out")
 
     def _call(
         self,
@@ -172,6 +174,12 @@ class SocketTransport:
         except TimeoutError:
             what = "read" if want is want_read else "write"
             raise TimeoutError(f"The {what} operation timed out") from None
+
+
+# no descriptor of its own, unlike epoll, and none too large for it, unlike select
+_Selector: Callable[[], selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 def _missing(partial: bytearray) -> int:
