@@ -31,7 +31,8 @@ def replace() -> None:
     swapped = {id(standard): ours}
     for name in ours.__all__:
         there = getattr(standard, name, None)
-        if there is not None and there is not getattr(ours, name):
+        # True and False are everybody's, and so is many a number
+        if callable(there) and there is not getattr(ours, name):
             swapped[id(there)] = getattr(ours, name)
     for name, module in list(sys.modules.items()):
         if module is standard or name.partition(".")[0] in ("postshake", __name__):
