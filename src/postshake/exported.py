@@ -234,7 +234,7 @@ class _Exported:
         wanted = wanted_for(opened.policy, self._connection.config)
         verdict = hold_to(proven.verdict, opened.policy, wanted, proven.signed)
         if isinstance(verdict, Refused):
-            raise verdict.error
+            raise verdict.error.without_traceback()
         context = opened.claim.message.certificate_request_context
         return identify(proven.signed, proven.proof, verdict, proven.at, context)
 

@@ -6,8 +6,8 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,11 +17,14 @@ PATIENCE = 30.0  # seconds that are more than enough for what is there already
 
 
 class Doing:
-    """A call in a thread of its own."""
+    """A call in a thread of its own; `connected` sees to it that it ends."""
+
+    running: ClassVar[list[Doing]] = []
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self._call = call
         self._outcome: list[Any] = []
+        self.running.append(self)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -44,9 +47,9 @@ class Doing:
 
 def held_by_another(tls: Any) -> bool:
     """Whether another thread is reading."""
-    lock = tls._sslobj._reading._lock
-    if lock.acquire(blocking=False):
-        lock.release()
+    lock = tls._sslobj._reading
+    if lock._lock.acquire(blocking=False):
+        lock.release()  # and tell those who came meanwhile
         return False
     return True
 
@@ -62,14 +65,28 @@ def begin_to_read(tls: Any, call: Callable[[], Any]) -> Doing:
     return doing
 
 
-def servers(client: Any) -> tuple[Any, Any]:
-    return server_context(ours, asks_later=True), client_context(client)
+@contextlib.contextmanager
+def connected(client: Any) -> Iterator[tuple[Any, Any]]:
+    """A server of ours and a client of this module.
+
+    No thread uses a socket any more when it is closed: its number may be another's by then.
+    """
+    contexts = server_context(ours, asks_later=True), client_context(client)
+    with over_sockets(*contexts) as ends:
+        try:
+            yield ends
+        finally:
+            for end in ends:
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(end, socket.SHUT_RDWR)
+            while Doing.running:
+                Doing.running.pop().result()
 
 
 @pytest.mark.parametrize("within", [None, PATIENCE])
 @pytest.mark.parametrize("timeout", [None, PATIENCE])
 def test_an_answer_that_another_thread_reads(within, timeout):
-    with over_sockets(*servers(standard)) as (tls, client):
+    with connected(standard) as (tls, client):
         tls.settimeout(timeout)
         reader = begin_to_read(tls, lambda: tls.recv(10))
         started = time.monotonic()
@@ -85,7 +102,7 @@ def test_an_answer_that_another_thread_reads(within, timeout):
 
 
 def test_data_that_comes_while_another_thread_waits_for_an_answer():
-    with over_sockets(*servers(standard)) as (tls, client):
+    with connected(standard) as (tls, client):
         asking = begin_to_read(tls, lambda: tls.reauth(within=PATIENCE))
         reader = Doing(lambda: tls.recv(10))
         client.sendall(b"not yet")
@@ -99,7 +116,7 @@ def test_data_that_comes_while_another_thread_waits_for_an_answer():
 
 
 def test_a_reader_keeps_its_timeout_while_another_thread_waits_for_an_answer():
-    with over_sockets(*servers(standard)) as (tls, _):
+    with connected(standard) as (tls, _):
         asking = begin_to_read(tls, lambda: tls.reauth(within=PATIENCE))
         tls.settimeout(0.1)
         assert isinstance(Doing(lambda: tls.recv(10)).result(), TimeoutError)
@@ -107,7 +124,7 @@ def test_a_reader_keeps_its_timeout_while_another_thread_waits_for_an_answer():
 
 
 def test_a_deadline_is_kept_while_another_thread_reads():
-    with over_sockets(*servers(standard)) as (tls, _):
+    with connected(standard) as (tls, _):
         tls.settimeout(None)
         begin_to_read(tls, lambda: tls.recv(10))
         asking = Doing(lambda: tls.reauth(within=0.1))
@@ -115,7 +132,7 @@ def test_a_deadline_is_kept_while_another_thread_reads():
 
 
 def test_a_deadline_is_kept_while_a_record_trickles_in():
-    with over_sockets(*servers(standard)) as (tls, client):
+    with connected(standard) as (tls, client):
         tls.settimeout(None)
         socket.socket.sendall(client, b"\x17\x03\x03")
         asking = Doing(lambda: tls.reauth(within=0.1))
@@ -124,7 +141,7 @@ def test_a_deadline_is_kept_while_a_record_trickles_in():
 
 @pytest.mark.parametrize("busy", [False, True], ids=["alone", "while-another-writes"])
 def test_a_deadline_is_kept_when_the_request_cannot_leave(busy):
-    with over_sockets(*servers(standard)) as (tls, _):
+    with connected(standard) as (tls, _):
         tls.setblocking(False)
         with contextlib.suppress(ours.SSLWantWriteError):
             while True:
@@ -137,7 +154,7 @@ def test_a_deadline_is_kept_when_the_request_cannot_leave(busy):
 
 
 def test_closing_says_goodbye_while_another_thread_reads():
-    with over_sockets(*servers(standard)) as (tls, client):
+    with connected(standard) as (tls, client):
         reader = begin_to_read(tls, lambda: tls.recv(10))
         closing = Doing(tls.unwrap)
         assert client.recv(10) == b""  # the goodbye is there
@@ -158,6 +175,7 @@ def test_two_threads_shake_hands_once():
         assert [each.result() for each in both] == [None, None]
         assert context.session_stats()["connect_good"] == 1
         serving.result().close()
+        Doing.running.clear()
 
 
 class Leaving:
@@ -188,7 +206,7 @@ class Leaving:
 @pytest.mark.parametrize("call", ["write", "_flush"])
 def test_what_is_queued_while_a_writer_leaves_is_sent(call):
     """A reader leaves what it brings about to who is writing, who must not miss it."""
-    with over_sockets(*servers(ours)) as (tls, client):
+    with connected(ours) as (tls, client):
         channel = tls._sslobj
         connection = channel._connection
         channel._writing = Leaving(lambda: channel._step(connection.key_update))

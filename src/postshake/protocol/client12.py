@@ -162,7 +162,7 @@ def judge_server(
     peer = PeerChain(certificates, Role.server, name, ocsp_response, config.wall_clock())
     verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
+        raise verdict.error.without_traceback()
     return verdict
 
 

@@ -288,7 +288,7 @@ def judge_server(
     peer = signed.for_verifier(Role.server, name, now)
     verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
+        raise verdict.error.without_traceback()
     return identify(signed, proof, verdict, now)
 
 

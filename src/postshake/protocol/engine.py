@@ -347,7 +347,10 @@ class Engine:
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
         )
         self.failure = failure.without_traceback()
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # whose traceback has this frame
 
     def check_working(self) -> None:
         """Refuse to go on after a failure."""
@@ -366,12 +369,16 @@ class Engine:
 
     def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
-        if isinstance(error, TLSError):
-            self.fail(error)
-            raise error
-        failure = InternalError(f"{type(error).__name__}: {error}")
-        self.fail(failure)
-        raise failure from error
+        failure = error
+        try:
+            if isinstance(failure, TLSError):
+                self.fail(failure)
+                raise failure
+            failure = InternalError(f"{type(error).__name__}: {error}")
+            self.fail(failure)
+            raise failure from error
+        finally:
+            del error, failure  # whose tracebacks have this frame: a cycle with all it leads to
 
     def fail(self, error: TLSError) -> None:
         """Break the connection and queue the alert."""

@@ -383,5 +383,5 @@ def judge_client(
     peer = signed.for_verifier(Role.client, None, now)
     verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
+        raise verdict.error.without_traceback()
     return identify(signed, proof, verdict, now)

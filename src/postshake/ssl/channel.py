@@ -27,6 +27,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -75,7 +76,7 @@ class Channel(Settling):
         session: SSLSession | None,
     ) -> None:
         super().__init__(context, server_side, server_hostname)
-        self.owner = owner
+        self._owner = weakref.ref(owner) if owner is not None else None
         self._transport = transport
         self._piece = 2**62 if isinstance(transport, BioTransport) else PIECE
         self._session: SSLSession | None = None
@@ -118,6 +119,7 @@ class Channel(Settling):
     def do_handshake(self) -> None:
         """Shake hands; again, nothing."""
         self._shake(self._transport.limit())
+        self._check()  # it may have failed since
 
     def _shake(self, limit: float | None) -> Connection:
         if self._open is not None:

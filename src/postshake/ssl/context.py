@@ -477,6 +477,10 @@ class SSLContext(ssl.SSLContext):
         self._keylog = KeyLog(path) if path is not None else None
         self._changed()
 
+    @keylog_filename.deleter
+    def keylog_filename(self) -> None:
+        raise AttributeError("keylog_filename of a context cannot be deleted")
+
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
         """Client: ask this for an identity and a key: ``callback(None)`` returns both."""
         self._psk_client = callback

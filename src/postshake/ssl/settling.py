@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from typing import Any
 
 from ..config import Config
@@ -32,8 +33,17 @@ class Settling(Facts):
     Its methods are called with the lock on the engine held.
     """
 
-    owner: Any
+    _owner: weakref.ref[Any] | None
     _reauths: dict[bytes, Reauth]
+
+    @property
+    def owner(self) -> Any:
+        """The SSLSocket or SSLObject, which has us and is not kept alive by us."""
+        return self._owner() if self._owner is not None else None
+
+    @owner.setter
+    def owner(self, owner: Any) -> None:
+        self._owner = weakref.ref(owner)
 
     def _connected(self) -> Connection:
         assert self._connection is not None
@@ -81,8 +91,11 @@ class Settling(Facts):
             return None  # it ends here, whatever is chosen: nobody is asked, as in OpenSSL
         callback = self._own_context.sni_callback
         if callback is not None:
+            owner = self.owner if self._owner is not None else self
+            if owner is None:  # it is gone, and nobody can be called with it
+                return alerting(AlertDescription.handshake_failure)
             try:
-                answer = callback(self.owner, subject.server_name, self._own_context)
+                answer = callback(owner, subject.server_name, self._own_context)
             except Exception as error:
                 _report(error)
                 return alerting(AlertDescription.handshake_failure)
@@ -109,7 +122,7 @@ class Settling(Facts):
         credential: Credential | None = None
         try:
             if chooser is not None:
-                credential = chooser(self.owner, request)
+                credential = chooser(self.owner if self._owner is not None else self, request)
                 if credential is not None:
                     credential = limited(
                         credential, schemes_to_sign_by(self._own_context, server_side=False)

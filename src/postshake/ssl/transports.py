@@ -11,6 +11,7 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -106,13 +107,14 @@ class SocketTransport:
     """A socket, in whatever mode it is.
 
     Args:
-        sock: the SSLSocket; its methods of `socket.socket` are used, which know of no TLS.
+        sock: the SSLSocket; its methods of `socket.socket` are used, which know of no TLS. It
+            is not kept alive: it has us.
     """
 
-    __slots__ = ("_broken_by", "_partial", "_sock")
+    __slots__ = ("_broken_by", "_partial", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self._socket = weakref.ref(sock)
         self._partial = bytearray()
         self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None
 
@@ -150,6 +152,13 @@ class SocketTransport:
             self._wait(selectors.EVENT_WRITE, limit)
         return self._call(socket.socket.send, data, want_write, limit)
 
+    @property
+    def _sock(self) -> socket.socket:
+        sock = self._socket()
+        if sock is None:
+            raise ssl.SSLError(0, "Underlying socket connection gone")
+        return sock
+
     def limit(self) -> float | None:
         """The socket's timeout from now on; none where it waits for ever, or not at all."""
         timeout = self._sock.gettimeout()
@@ -157,10 +166,11 @@ class SocketTransport:
 
     def _wait(self, event: int, limit: float | None) -> None:
         """Wait until the socket is ready, unless it does not block."""
-        if limit is None or self._sock.gettimeout() == 0:
+        sock = self._sock
+        if limit is None or sock.gettimeout() == 0:
             return
         with _Selector() as selector:
-            selector.register(self._sock, event)
+            selector.register(sock, event)
             if not selector.select(max(limit - monotonic(), 0)):
                 raise TimeoutError("The operation timed out")
 
@@ -176,10 +186,11 @@ class SocketTransport:
         The socket grants its timeout to each call anew, so a peer that sends a byte
         now and then could keep us for ever.
         """
-        if limit is not None and monotonic() > limit and self._sock.gettimeout():
+        sock = self._sock
+        if limit is not None and monotonic() > limit and sock.gettimeout():
             raise TimeoutError("The operation timed out")
         try:
-            return call(self._sock, argument)
+            return call(sock, argument)
         except BlockingIOError:
             raise want() from None
         except TimeoutError:
