@@ -80,7 +80,8 @@ class TLSStream(Carrier, ByteStream):
             it raises, or the key cannot sign, the request is declined, and the call that
             met it raises UsageError; the connection goes on.
         on_event: called with every event, in order; it must not call the stream.
-        max_unread: how many bytes are kept for `receive` while only `reauth` waits.
+        max_unread: how many bytes of memory what waits for `receive` may take while
+            only `reauth` waits; small records take more than their data.
         session: client only: what an earlier connection left, see `Connection.session`.
     """
 
@@ -276,10 +277,11 @@ class TLSStream(Carrier, ByteStream):
             self._check()
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
-            if connection.readable > self._max_unread:
+            if connection.unread_size > self._max_unread:
                 raise DataWaiting(
                     f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} are kept: receive them meanwhile"
+                    f"and at most {self._max_unread} bytes of memory are for them: "
+                    "receive them meanwhile"
                 )
             await self._move(lambda: context in self._completed)
         return self._completed[context]

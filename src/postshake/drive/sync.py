@@ -70,7 +70,8 @@ class Stream(Chores):
             moving bytes raises a UsageError; the connection goes on.
         on_event: called with every event, in order, while bytes are moved. It must
             not call the stream.
-        max_unread: how many bytes are kept for `receive` while another call waits.
+        max_unread: how many bytes of memory what waits for `receive` may take while
+            another call waits; small records take more than their data.
         session: client only: what an earlier connection left, see `Connection.session`.
     """
 
@@ -258,10 +259,11 @@ class Stream(Chores):
                 raise UsageError("no request has this context")
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
-            if connection.readable > self._max_unread:
+            if connection.unread_size > self._max_unread:
                 raise DataWaiting(
                     f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} are kept: receive them first"
+                    f"and at most {self._max_unread} bytes of memory are for them: "
+                    "receive them first"
                 )
             self._pump.move(limit)
         return self._completed.pop(context)

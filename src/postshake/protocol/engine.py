@@ -290,6 +290,7 @@ class Engine:
         if description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
             self.data_alone = False
+            self.layer.discard_input()  # §6.1: what follows is ignored
             self.desk.emit(PeerClosed(self.desk.position))
         else:
             bear(self.link, alert, self._alert_budget)
@@ -374,6 +375,8 @@ class Engine:
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None
         self.desk.clear_questions()
+        self.layer.discard_input()
+        self.reassembly.discard()
 
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""

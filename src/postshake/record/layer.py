@@ -120,6 +120,11 @@ class RecordLayer:
         """Take bytes from the transport; ``bytes`` are read in place, not copied."""
         self._deframer.feed(data)
 
+    def discard_input(self) -> None:
+        """Forget what was not decoded yet, and whatever may still come."""
+        self._deframer.close()
+        self.inbound.ahead = None
+
     def receive_data(self, data: bytes, into: Pile) -> bool:
         """Take bytes from the transport, and open the application data in front.
 
@@ -132,8 +137,9 @@ class RecordLayer:
         if not self._deframer.idle:
             self.feed(data)
             return False
+        before = into.position
         end = self.inbound.open_many(data, into)
-        if end:
+        if into.position != before:  # not for a record that it put ahead: that may be empty
             self._empty_records = 0
         if end == len(data) and self.inbound.ahead is None:
             return True
@@ -156,13 +162,18 @@ class RecordLayer:
         """
         inbound = self.inbound
         try:
-            if inbound.ahead is not None:
-                record = inbound.open_ahead()
-                self._check_inner(record)
-                return record
-            while (fragment := self._deframer.next_fragment()) is not None:
-                header, body = fragment
-                if header[0] == _APPLICATION_DATA and inbound.protected:
+            while True:
+                if inbound.ahead is not None:
+                    record = inbound.open_ahead()
+                elif (fragment := self._deframer.next_fragment()) is None:
+                    break
+                else:
+                    header, body = fragment
+                    if header[0] != _APPLICATION_DATA or not inbound.protected:
+                        plain = self._plain_record(header, body)
+                        if plain is not None:
+                            return plain
+                        continue
                     try:
                         record = inbound.open(header, body)
                     except BadRecordMac:
@@ -170,14 +181,12 @@ class RecordLayer:
                             raise
                         self._skip(body)
                         continue
-                    if record[0] != _APPLICATION_DATA or not record[1]:
-                        self._check_inner(record)
-                    elif self._empty_records:
-                        self._empty_records = 0
-                    return record
-                plain = self._plain_record(header, body)
-                if plain is not None:
-                    return plain
+                # whichever way it was opened: here alone it is judged
+                if record[0] != _APPLICATION_DATA or not record[1]:
+                    self._check_inner(record)
+                elif self._empty_records:
+                    self._empty_records = 0
+                return record
         except TLSError as error:
             self._failure = error
             self._deframer.close()

@@ -309,7 +309,7 @@ class Channel(Settling):
             return
         if connection.peer_closed:
             raise ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client said goodbye")
-        if connection.readable > connection.config.limits.waiting_input:
+        if connection.unread_size > connection.config.limits.waiting_input:
             raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
         due = connection.next_deadline()
         if due is not None:
