@@ -349,6 +349,8 @@ class Engine:
         """Raise what went wrong inside, as the connection's failure."""
         if isinstance(error, TLSError):
             self.fail(error)
+            if error.blames_peer:
+                _clear_frames(error)
             raise error
         failure = InternalError(f"{type(error).__name__}: {error}")
         self.fail(failure)
@@ -381,3 +383,16 @@ class Engine:
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
         send_alert(self.link, description, level)
+
+
+def _clear_frames(error: TLSError) -> None:
+    """Let go of what the functions had at hand that found the peer's fault.
+
+    The error is kept as the connection's failure, and its traceback would keep their
+    variables: the peer's message, which may be large, and secrets.
+    """
+    traceback = error.__traceback__
+    while traceback is not None:
+        with suppress(RuntimeError):  # it still runs
+            traceback.tb_frame.clear()
+        traceback = traceback.tb_next

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config import ServerConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion, name_of
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, name_of
 from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
 from ..errors import (
     IllegalParameter,
@@ -36,6 +36,8 @@ __all__ = [
 
 SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
 """The versions of `Config.versions`, as people call them."""
+
+KNOWN_SCHEMES = frozenset(map(int, SignatureScheme))
 
 GROUPS_UNSAID = (NamedGroup.secp256r1, NamedGroup.secp384r1)
 """What a client without supported_groups most likely has (RFC 8422 section 4)."""
@@ -129,7 +131,14 @@ def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
     return Offered12(
         suites=suites,
         group=find_group12(config, extensions),
-        schemes=schemes.supported_signature_algorithms if schemes is not None else (),
+        # those that anyone has, each once, however many there are
+        schemes=tuple(
+            dict.fromkeys(
+                code
+                for code in (schemes.supported_signature_algorithms if schemes is not None else ())
+                if code in KNOWN_SCHEMES
+            )
+        ),
         extended=extended,
     )
 

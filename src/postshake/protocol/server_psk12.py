@@ -15,6 +15,7 @@ from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
 from ..wire.tls12 import ServerEcdhParams, ServerHelloDone
 from .flow import Flow, expect
 from .link import Flight
+from .negotiate import kept_for_later
 from .outcome import HandshakeOutcome
 from .psk_server import find_external
 from .secrets12 import Transcript12, derive_secrets, read_finished, send_finished
@@ -40,6 +41,7 @@ def shake_with_psk(talk: Talk, suite: Suite12) -> Flow[HandshakeOutcome]:
     flight.add(ServerKeyExchangePsk(b"", ServerEcdhParams(talk.offered.group, share.public)))
     flight.add(ServerHelloDone())
     talk.link.send(flight)
+    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
     exchange = yield from expect(ClientKeyExchangePsk, into=transcript)
     shared = share.complete(exchange.public)
     psk = yield from find_external(config, exchange.psk_identity)
