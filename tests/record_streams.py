@@ -220,6 +220,11 @@ def items(version: ProtocolVersion, sender: Role) -> st.SearchStrategy[list[Item
     runs = st.tuples(
         st.one_of(*_of_both(version), *more(sender)), st.sampled_from([1, 1, 1, 2, 3, 4])
     )  # limits are of things in a row
-    return st.lists(runs, min_size=1, max_size=16).map(
-        lambda drawn: [item for item, count in drawn for _ in range(count)]
-    )
+    return st.lists(runs, min_size=1, max_size=16).map(_up_to_half_a_record)
+
+
+def _up_to_half_a_record(drawn: list[tuple[Item, int]]) -> list[Item]:
+    """The runs in a row; behind half a record all is noise, other noise for other keys."""
+    stream = [item for item, count in drawn for _ in range(count)]
+    halves = [index for index, item in enumerate(stream) if item.what == "half a record"]
+    return stream[: halves[0] + 1] if halves else stream

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..constants import ContentType, Role
-from ..crypto.suites import Suite
+from ..crypto.suites import TAG_LENGTH, Suite
 from ..crypto.suites12 import Suite12
 from ..errors import (
     BadRecordMac,
@@ -21,7 +21,7 @@ from ..errors import (
     TooMuch,
     UnexpectedMessage,
 )
-from .deframer import MAX_PLAINTEXT, Deframer
+from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
 from .protection import Epoch, Inbound, Outbound, Pile, no_content
 from .protection12 import Inbound12, Outbound12
@@ -37,6 +37,7 @@ _HANDSHAKE = int(ContentType.handshake)
 _APPLICATION_DATA = int(ContentType.application_data)
 _CHANGE_CIPHER_SPEC_RECORD = bytes.fromhex("140303000101")  # §D.4: version, one byte of 1
 _OVERHEAD = 17  # content type and tag, at least
+_SEALED = HEADER_LENGTH + TAG_LENGTH  # what a record of TLS 1.3 has besides its inner plaintext
 
 
 class RecordLayer:
@@ -137,12 +138,16 @@ class RecordLayer:
         if not self._deframer.idle:
             self.feed(data)
             return False
-        before = into.position
-        end = self.inbound.open_many(data, into)
-        if into.position != before:  # not for a record that it put ahead: that may be empty
+        inbound = self.inbound
+        end = inbound.open_many(data, into)
+        ahead = inbound.ahead
+        if ahead is None:
+            if end:
+                self._empty_records = 0
+            if end == len(data):
+                return True
+        elif end > len(ahead) + _SEALED:  # there was data in front of it; itself may be empty
             self._empty_records = 0
-        if end == len(data) and self.inbound.ahead is None:
-            return True
         self._deframer.feed(data, end)
         return False
 
