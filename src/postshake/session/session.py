@@ -88,7 +88,7 @@ class Session(Resumption):
         self._check_valid()
         if not self._is_complete:
             assert self._shaking is not None
-            with self.transport.time_limit(self._handshake_timeout):
+            with self.transport.time_limit(self._handshake_left()):
                 self._shaking.run()
         elif self.role is Role.client:
             self._resumable("handshake", partial(self._update_keys, c.KU_PEER))
