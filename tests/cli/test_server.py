@@ -60,7 +60,7 @@ def running(talk: Any = Visit.echo, *, connections: int = 1, **fields: Any) -> I
         "127.0.0.1",
         0,
         connections,
-        log=log,  # type: ignore[arg-type]
+        log=log,
     ) as server:
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -82,6 +82,11 @@ async def reset(sock: socket.socket) -> None:
     await anyio.lowlevel.checkpoint()
 
 
+def socket_of(stream: TLSStream) -> socket.socket:
+    assert isinstance(stream.transport, AsyncSocket)
+    return stream.transport.socket
+
+
 def hello() -> bytes:
     client = Connection(with_alice(), NAME)
     client.start()
@@ -118,7 +123,7 @@ async def speaks_no_tls(port: int) -> None:
 
 async def hangs_up_after_the_handshake(port: int) -> None:
     stream = await open_tls_stream("127.0.0.1", port, with_alice(), server_name=NAME)
-    await reset(stream.transport.socket)
+    await reset(socket_of(stream))
 
 
 async def hangs_up_with_much_to_read(port: int) -> None:
@@ -126,7 +131,7 @@ async def hangs_up_with_much_to_read(port: int) -> None:
     stream = await open_tls_stream("127.0.0.1", port, with_alice(), server_name=NAME)
     await stream.send(b"much")
     await stream.receive(1)
-    await reset(stream.transport.socket)
+    await reset(socket_of(stream))
 
 
 PEERS = [
