@@ -19,6 +19,7 @@ from ..web.policy import Policy
 from ..web.scope import find_transport
 from ..web.servers import server_context, uvicorn_ssl
 from .common import RECORDED
+from .deadlines import with_deadlines
 from .picture import picture
 
 __all__ = ["load", "serve"]
@@ -74,6 +75,7 @@ def serve(
         debug: where a client sees its own connection, drawn; None for nowhere.
     """
     import uvicorn
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     context = server_context(certificate, key, ca=ca)
     context.verifier = ChainVerifier(TrustStore.from_files(ca), revocation=revocation)
@@ -87,6 +89,7 @@ def serve(
     config = uvicorn.Config(
         guarded,
         ssl_context_factory=uvicorn_ssl(context),
+        http=with_deadlines(AutoHTTPProtocol),
         limit_concurrency=connections,
         log_level="info",
         server_header=False,
