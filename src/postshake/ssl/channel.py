@@ -263,13 +263,16 @@ class Channel(Settling):
         """Ask the client to authenticate, and return at once.
 
         Raises:
-            SSLError: it did not offer that, or this is not TLS 1.3.
+            SSLError: it did not offer that, this is not TLS 1.3, or the connection is over.
         """
         connection = self._connection
         if connection is None or self.version() != "TLSv1.3":
             raise ssl_error("WRONG_SSL_VERSION")
         if not self.server_side:
             raise ssl_error("NOT_SERVER")
+        self._check()
+        if connection.sent_close:
+            raise ssl_error("PROTOCOL_IS_SHUTDOWN")
         with self._state:
             try:
                 context = connection.request_auth(policy)
