@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -21,8 +22,9 @@ from postshake.drive.answers import find_answer_now
 from postshake.errors import CertificateRevoked
 from postshake.events import TraceEntry
 from postshake.pki.compression import compressors
+from postshake.pki.revocation import Revocation
 from tests.certs import CA, peer
-from tests.pair import ConnectionPair
+from tests.pair import ConnectionPair, issued, server_config, the_ca
 from tests.revoking import make_list
 from tests.web.servers import serving_with
 
@@ -202,6 +204,29 @@ def test_revocation(folder):
     verify(peer(carol))
     with pytest.raises(CertificateRevoked):
         verify(peer(bob))
+
+
+def test_unusable_lists(folder, capsys):
+    ca = CA("Docs CA, again")
+    (folder / "tls" / "ca.crl").write_bytes(
+        make_list(ca, signed_by=CA("Forger").private_key).public_bytes(Encoding.PEM)
+    )
+    made = run("howto/servers.md", "unusable")
+    ca.verifier(revocation=made["revocation"]).verify(peer(ca.issue("bob")))
+    assert "cannot be used: no authority of its issuer's name" in capsys.readouterr().out
+
+
+def test_an_identity_ends():
+    still_welcome = run("howto/servers.md", "ended")["still_welcome"]
+    revocation = Revocation()
+    config = server_config(verifier=the_ca().verifier(revocation=revocation))
+    pair = ConnectionPair(server=config).handshake()
+    stream = SimpleNamespace(connection=pair.server.connection, peer_identity=None)
+    assert not still_welcome(stream)
+    stream.peer_identity = pair.reauth().identity
+    assert still_welcome(stream)
+    revocation.replace([make_list(the_ca(), issued("alice"))])
+    assert not still_welcome(stream)
 
 
 def test_exported_authenticators():

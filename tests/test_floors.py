@@ -43,16 +43,17 @@ ENGINE = PLACE["connection"][0]  # up to here: no I/O, no clock, no randomness
 
 # fmt: off
 FORBIDDEN_IN_ENGINE = frozenset({
-    "_thread", "anyio", "asyncio", "concurrent", "multiprocessing", "os", "queue", "random",
-    "secrets", "select", "selectors", "socket", "socketserver", "ssl", "subprocess",
+    "_thread", "anyio", "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue",
+    "random", "secrets", "select", "selectors", "socket", "socketserver", "ssl", "subprocess",
     "threading", "time", "trio", "uuid",
 })
 # fmt: on
 EXEMPT = {
     # names the default clocks and the default randomness, for others to replace
     "config": frozenset({"os", "time"}),
-    # loads the files that a configuration names, before there is any connection
-    "pki": frozenset({"os"}),
+    # loads the files that a configuration names, before there is any connection; and names the
+    # default for who hears of lists that cannot be used, for others to replace
+    "pki": frozenset({"logging", "os"}),
 }
 LAZY = frozenset({"__getattr__", "__dir__"})  # of a door that loads what is behind it late
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
@@ -224,6 +225,7 @@ HEADER = '"""A module."""\n__all__ = ["x"]\n'
         ("protocol/flow.py", "from asyncio import sleep", "imports asyncio"),
         ("record/layer.py", "import threading as t", "imports threading"),
         ("record/limits.py", "import time", "imports time"),
+        ("protocol/engine.py", "import logging", "imports logging"),
         ("crypto/groups.py", "from os import urandom", "imports os"),
         ("crypto/groups.py", "import os.path", "imports os"),
         ("config.py", "import secrets", "config imports secrets"),

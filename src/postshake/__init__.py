@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TruncationError,
         TrustStore,
         UsageError,
+        import_psk,
     )
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "TruncationError",
     "TrustStore",
     "UsageError",
+    "import_psk",
 ]
 
 

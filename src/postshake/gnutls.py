@@ -76,6 +76,7 @@ gnutls_kx_get = call(Session.kx_get)
 gnutls_auth_get_type = call(Session.auth_get_type)
 gnutls_auth_server_get_type = call(Session.auth_server_get_type)
 gnutls_auth_client_get_type = call(Session.auth_client_get_type)
+gnutls_psk_client_get_hint = or_none(Session.psk_client_get_hint)
 gnutls_psk_server_get_username = or_none(Session.psk_server_get_username)
 gnutls_protocol_get_version = call(Session.protocol_get_version)
 gnutls_alert_get = call(Session.alert_get)
@@ -235,6 +236,7 @@ gnutls_certificate_set_retrieve_function = setting(_Certificates.set_retrieve_fu
 _Psk = PskCredentials
 gnutls_psk_set_client_credentials = call(_Psk.set_psk)
 gnutls_psk_set_server_credentials_file = call(_Psk.set_server_credentials_file)
+gnutls_psk_set_server_credentials_hint = call(_Psk.set_server_credentials_hint)
 gnutls_psk_set_client_credentials_function = setting(_Psk.set_client_function)
 gnutls_psk_set_server_credentials_function = setting(_Psk.set_server_function)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeAlias, TypeVar
 
+from .config import ServerConfig
 from .constants import Role, SignatureScheme
 from .errors import CertificateError
 from .pki.choose import Wanted
@@ -19,9 +20,12 @@ from .pki.trust import PeerChain, VerifiedChain, Verifier
 from .psk import EarlyDataClaim, ExternalPsk, PskLookup, ReplayGuard
 from .tickets import TicketDatabase, TicketState
 from .values import dataclass, field
+from .wire.hello import ClientHello
 
 __all__ = [
+    "ChooseConfig",
     "ChooseCredential",
+    "ChoosePsk",
     "ClaimEarlyData",
     "FindPsk",
     "FindTicket",
@@ -93,6 +97,26 @@ class JudgePeer(Subject[Verdict]):
 
 
 @dataclass(frozen=True, slots=True)
+class ChooseConfig(Subject["ServerConfig | None"]):
+    """Server: choose the configuration for this client, by what its ClientHello says.
+
+    Asked once, before anything is negotiated or resumed, where `ServerConfig.choose_config`
+    says so. The answer holds for the whole connection, reauth and tickets included, but for
+    its `limits` and `padding`: the record layer goes on as it began. None keeps the
+    configuration that there is. A TLSError instead refuses the client with its alert.
+    """
+
+    config: ServerConfig
+    """The one that there is."""
+    server_name: str | None
+    """The name that the client asked for (RFC 6066 section 3)."""
+    alpn_protocols: tuple[bytes, ...]
+    """The application protocols that it offers, its favourites first (RFC 7301)."""
+    client_hello: ClientHello = field(repr=False)
+    """All that it said."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChooseCredential(Subject["Credential | None"]):
     """Choose what to authenticate with in the main handshake; None for nothing."""
 
@@ -134,6 +158,19 @@ class FindPsk(Subject[ExternalPsk | None]):
     lookup: PskLookup
     """The configuration's."""
     identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosePsk(Subject[ExternalPsk | None]):
+    """Client, TLS 1.2: choose the external PSK by the server's hint; None for none that fits.
+
+    The hint is what a stranger sent, and nothing is proven yet (RFC 4279 section 5.2).
+    """
+
+    psks: tuple[ExternalPsk, ...]
+    """Those of the configuration that TLS 1.2 can use, favourites first."""
+    hint: bytes
+    """Empty where the server gives none."""
 
 
 @dataclass(frozen=True, slots=True)

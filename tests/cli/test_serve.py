@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from postshake.cli.visit import MAX_BODY, MAX_HEAD
+from tests.certs import CA
 from tests.cli.conftest import Run, Serve
 from tests.drive.streams import RawClient
 from tests.interop.certificates import Certificates, Who
 from tests.interop.program import TIMEOUT, Program, Stage, require
 from tests.interop.programs import Curl, GnutlsCli, SClient, Wget
 from tests.pair import client_config
+from tests.revoking import make_list
 
 
 def context(certificates: Certificates, who: Who | None, *, offer: bool = True) -> ssl.SSLContext:
@@ -143,6 +147,32 @@ def test_who_was_revoked_stays_outside(
     let_in = run(*as_client(server.port, certificates.alice_rsa), input=get)
     assert "This page is protected. To me you are CN=alice-rsa" in let_in.stdout
     assert run("serve", "--crl", "nosuch").returncode == 2
+
+
+def test_a_list_that_cannot_be_used_is_reported_once(
+    serve: Callable[..., Serve],
+    certificates: Certificates,
+    tmp_path: Path,
+    as_client: Callable[..., Any],
+    run: Run,
+):
+    """At once where that shows at once, else when somebody comes whom it might have concerned."""
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+    authority = x509.load_pem_x509_certificate(Path(certificates.ca).read_bytes())
+    odd = make_list(CA("Some\nbody"), extra=[(unknown, True)])
+    forged = make_list(CA("Forger"), issuer=authority.subject)
+    for name, made in (("odd", odd), ("forged", forged)):
+        (tmp_path / name).write_bytes(made.public_bytes(Encoding.PEM))
+    server = serve("--crl", tmp_path / "odd", "--crl", tmp_path / "forged")
+    get = "GET /protected HTTP/1.0\r\n\r\n"
+    for _ in range(2):
+        assert "CN=alice" in run(*as_client(server.port, certificates.alice), input=get).stdout
+    server.program.signal(signal.SIGTERM)
+    assert server.program.wait() == 0
+    told = [line for line in server.program.output.splitlines() if "cannot be used" in line]
+    assert len(told) == 2
+    assert re.search(r"list of 'CN=Some\\nbody' .*critical extension .*: 1\.2\.3\.4$", told[0])
+    assert "no authority of its issuer's name" in told[1]
 
 
 def test_what_is_protected_is_protected_however_it_is_written(

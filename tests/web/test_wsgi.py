@@ -146,6 +146,8 @@ def test_variables():
     assert found["SSL_CLIENT_SAN_Email_0"] == "alice@example.org"
     assert "BEGIN CERTIFICATE" in found["SSL_CLIENT_CERT"]
     assert all(isinstance(value, str) for value in found.values())
+    assert found["SSL_CLIENT_VERIFY"] == "SUCCESS"
+    assert client_variables(identity, "it ended")["SSL_CLIENT_VERIFY"] == "FAILED:it ended"
     assert client_variables(None) == {"SSL_CLIENT_VERIFY": "NONE"}
 
 

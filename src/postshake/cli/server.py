@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
     site = Site(options.what) if options.what is not None else None
     if site is not None and options.echo:
         raise UsageError("--echo serves no files")
-    config, trust = _config(options, files)
+    config, trust = _config(options, files, _revocation(options, log))
     request = AuthRequest(
         authorities=trust.names(), within=options.within, required=not options.optional
     )
@@ -185,7 +185,7 @@ def _serve_application(
                 within=options.within,
                 keylog=options.keylog,
                 connections=options.connections,
-                revocation=Revocation.from_files(*options.crl),
+                revocation=_revocation(options, log),
                 debug=_debug_path(options),
             )
     log("stopped")
@@ -223,11 +223,17 @@ def _files(options: argparse.Namespace) -> Files:
     return Files(str(folder.server[0]), str(folder.server[1]), str(folder.ca))
 
 
-def _config(options: argparse.Namespace, files: Files) -> tuple[ServerConfig, TrustStore]:
+def _revocation(options: argparse.Namespace, log: Log) -> Revocation:
+    return Revocation.from_files(*options.crl, on_unusable=lambda unusable: log(str(unusable)))
+
+
+def _config(
+    options: argparse.Namespace, files: Files, revocation: Revocation
+) -> tuple[ServerConfig, TrustStore]:
     trust = TrustStore.from_files(files.ca)
     config = ServerConfig(
         credentials=(Credential.from_files(files.certificate, files.key),),
-        verifier=ChainVerifier(trust, revocation=Revocation.from_files(*options.crl)),
+        verifier=ChainVerifier(trust, revocation=revocation),
         alpn_protocols=() if options.echo else (b"http/1.1",),
         keylog=key_log(options.keylog) if options.keylog else None,
     )

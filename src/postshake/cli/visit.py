@@ -13,9 +13,11 @@ from time import monotonic
 from urllib.parse import quote, unquote, urlsplit
 
 from ..config import AuthRequest
+from ..drive.answers import judge_identity
 from ..drive.sync import Stream
 from ..errors import DataWaiting, ReauthUnavailable
 from ..events import Outcome, ReauthCompleted
+from ..questions import Refused
 from ..recording import Recording
 from ..values import dataclass, field
 from .files import INDEX, Found, Site
@@ -86,8 +88,12 @@ class Visit:
 
     def ask(self) -> str | None:
         """Ask the client who it is, unless we know; return why it may not enter."""
-        if self.stream.peer_identity is not None:
-            return None
+        known = self.stream.peer_identity
+        if known is not None:
+            verdict = judge_identity(known, self.stream.connection.config)
+            if not isinstance(verdict, Refused):
+                return None
+            self.log(f"{printable(known.subject)} is not accepted any more: {verdict.error}")
         try:
             completed = self._reauth()
         except ReauthUnavailable as error:

@@ -157,22 +157,25 @@ def check_oid_filters(
             )
 
 
-def leads_to(chain: Iterable[bytes], authorities: Iterable[bytes]) -> bool:
+def leads_to(chain: Sequence[bytes], authorities: Iterable[bytes]) -> bool:
     """Tell whether a verified chain was issued under one of these names (§4.2.4).
 
-    Only issuers count: a certificate that merely bears an authority's name as its
-    own subject was not issued by it.
+    The issuers that count are those whose signature was checked. A trust anchor is
+    believed for its own sake: nobody checked who issued it, so that its subject counts, and
+    its issuer's name does not. Elsewhere it is the other way round: a certificate that merely
+    bears an authority's name as its own subject was not issued by it.
 
     Args:
-        chain: a path that was verified, DER, leaf first.
+        chain: a path that was verified, DER, leaf first, the trust anchor last; one alone
+            when it is both.
         authorities: DER names.
     """
+    if not chain:
+        return False
     wanted = {normal_name(name) or name for name in authorities}
-    return any((normal_name(issuer) or issuer) in wanted for issuer in map(_issuer, chain))
-
-
-def _issuer(der: bytes) -> bytes:
-    return certificate_fields(der).issuer
+    vouched = [certificate_fields(der).issuer for der in chain[:-1]]
+    vouched.append(certificate_fields(chain[-1]).subject)
+    return any((normal_name(name) or name) in wanted for name in vouched)
 
 
 _FILTERED = {

@@ -9,7 +9,9 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ..values import dataclass
+from ..constants import Role
+from ..values import dataclass, field
+from .trust import PeerChain
 
 __all__ = ["Identity"]
 
@@ -19,7 +21,9 @@ class Identity:
     """Who the peer proved to be, with which certificate, when (§4.4.2).
 
     An Identity is made only after Finished. It is replaced whole by the next
-    one and never edited.
+    one and never edited. It says what was proven and accepted *then*; a certificate may end,
+    or be revoked, while a connection lives. Whether it would be accepted now,
+    `postshake.drive.answers.judge_identity` says, which the web part asks for each request.
     """
 
     chain: tuple[bytes, ...]
@@ -30,6 +34,9 @@ class Identity:
     """When, in seconds since the epoch."""
     certificate_request_context: bytes = b""
     """The request that this answered; empty in the main handshake."""
+    ocsp_response: bytes | None = field(default=None, compare=False)
+    """What was stapled to the certificate, if anything was: without it, a verifier that requires
+    to know of a certificate that it was not revoked could not judge it again."""
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -93,6 +100,22 @@ class Identity:
     def not_after(self) -> datetime:
         """End of the certificate's validity, UTC."""
         return self.certificate.not_valid_after_utc
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the first certificate of the verified path ends, UTC; or the peer's own."""
+        path = map(x509.load_der_x509_certificate, self.verified_chain or self.chain[:1])
+        return min(certificate.not_valid_after_utc for certificate in path)
+
+    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+        """Put it as the question whether to believe it.
+
+        Args:
+            role: which end the peer is.
+            server_name: the server that was meant; None where it is not to be checked.
+            now: the time, in seconds since the epoch.
+        """
+        return PeerChain(self.chain, role, server_name, self.ocsp_response, now)
 
     @property
     def verified(self) -> bool:

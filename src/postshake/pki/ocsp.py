@@ -31,6 +31,11 @@ class Standing(Enum):
     BADLY_SIGNED = "the revocation list is not signed by its issuer"
     NOT_YET_VALID = "the revocation list is of tomorrow"
     EXPIRED = "the revocation list has expired"
+    NOT_ENTITLED = "the revocation list is signed by a key that may not sign any"
+    NOT_UNDERSTOOD = "the revocation list has a critical extension that is not supported"
+    UNREADABLE = "the revocation list cannot be read"
+    OUT_OF_SCOPE = "its issuer's revocation lists are not about it"
+    PARTLY_KNOWN = "its issuer's revocation lists do not cover every reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,11 @@ def _is_about(
     request = ocsp.OCSPRequestBuilder().add_certificate(
         certificate, issuer, single.hash_algorithm
     ).build()  # fmt: skip
-    return (single.issuer_name_hash, single.issuer_key_hash) == (
-        request.issuer_name_hash,
-        request.issuer_key_hash,
-    )
+    # the issuer's name as the certificate spells it, or else as the issuer does itself
+    own = hashes.Hash(single.hash_algorithm)
+    own.update(issuer.subject.public_bytes())
+    names = (request.issuer_name_hash, own.finalize())
+    return single.issuer_name_hash in names and single.issuer_key_hash == request.issuer_key_hash
 
 
 def _is_current(single: ocsp.OCSPSingleResponse, now: datetime) -> bool:

@@ -25,6 +25,7 @@ from .facts import Facts
 from .names import matches_names, name_mismatch, normalize_server_name
 from .path import PathSearch
 from .revocation import Revocation
+from .revocation_search import Surroundings
 from .store import TrustStore
 
 __all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
@@ -120,8 +121,19 @@ class ChainVerifier:
         """
         chain = self._verify_path(peer)
         if self.revocation is not None:
-            self.revocation.check(chain.certificates, peer.at, peer.ocsp_response)
+            around = self.surroundings(peer)
+            self.revocation.check(chain.certificates, peer.at, peer.ocsp_response, around)
         return chain
+
+    def surroundings(self, peer: PeerChain) -> Surroundings:
+        """Say what is known around a path of this peer's, for a look at revocation."""
+        return Surroundings(
+            self.trust,
+            peer.certificates[1:],
+            lambda anchors: PathSearch(
+                anchors, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits
+            ),
+        )
 
     def _verify_path(self, peer: PeerChain) -> VerifiedChain:
         key = (peer.certificates, peer.role, peer.server_name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..constants import NamedGroup
+from ..errors import UnsupportedVersion
 from ..wire.extensions import (
     Extension,
     Extensions,
@@ -18,7 +19,14 @@ from ..wire.extensions import (
 )
 from ..wire.hello import ClientHello
 
-__all__ = ["choose_alpn", "choose_first", "choose_group", "common_suites", "kept_for_later"]
+__all__ = [
+    "check_legacy_version",
+    "choose_alpn",
+    "choose_first",
+    "choose_group",
+    "common_suites",
+    "kept_for_later",
+]
 
 
 def choose_first(ours: Sequence[int], theirs: Collection[int]) -> int | None:
@@ -51,6 +59,8 @@ def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[
     return choose_first(ours, [group for group in theirs if group in shared]) or favourite
 
 
+SSL30 = 0x0300
+
 POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768})
 """Groups that a future quantum computer does not break."""
 
@@ -79,3 +89,17 @@ def kept_for_later(hello: ClientHello) -> ClientHello:
         cipher_suites=(),
         extensions=Extensions(tuple(kept)),
     )
+
+
+def check_legacy_version(message: str, legacy_version: int) -> None:
+    """Refuse SSL 3.0 and what came before it, whatever else a hello says (§D.5).
+
+    Raises:
+        UnsupportedVersion: legacy_version is 0x0300 or less.
+    """
+    if legacy_version <= SSL30:
+        raise UnsupportedVersion(
+            f"{message}.legacy_version: expected more than 0x{SSL30:04x}, which is SSL 3.0, "
+            f"got 0x{legacy_version:04x}",
+            section="D.5",
+        )

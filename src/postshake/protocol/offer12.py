@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
+from ..crypto.signatures12 import common_schemes
 from ..crypto.suites12 import TLS12_SUITES, Authentication
+from ..psk import ExternalPsk
 from ..session12 import Session12
 from ..values import replace
 from ..wire.extensions import (
@@ -23,9 +25,9 @@ __all__ = [
     "UNCOMPRESSED",
     "groups12",
     "offered_schemes",
-    "offered_session",
     "offered_suites",
     "offered_suites12",
+    "psks_for_tls12",
     "tls12_extensions",
     "without_tls13",
 ]
@@ -68,7 +70,7 @@ def offered_suites(config: ClientConfig) -> tuple[int, ...]:
 def offered_suites12(config: ClientConfig) -> tuple[CipherSuite, ...]:
     """Return those of TLS 1.2 whose way of vouching for a server means something to us."""
     usable = {
-        Authentication.PSK: bool(config.psks and config.psk_modes),
+        Authentication.PSK: bool(psks_for_tls12(config)),
         Authentication.ECDSA: config.verifier is not None,
         Authentication.RSA: config.verifier is not None,
     }
@@ -77,25 +79,25 @@ def offered_suites12(config: ClientConfig) -> tuple[CipherSuite, ...]:
     )
 
 
+def psks_for_tls12(config: ClientConfig) -> tuple[ExternalPsk, ...]:
+    """Return the external PSKs that are meant for TLS 1.2, too: not imported ones (RFC 9258)."""
+    if not config.psk_modes:
+        return ()
+    return tuple([psk for psk in config.psks if not psk.is_imported])
+
+
 def offered_schemes(config: ClientConfig) -> tuple[int, ...]:
-    """Return the signature schemes of all versions: one list serves both (§4.2.3)."""
+    """Return the signature schemes of all versions: one list serves both (§4.2.3).
+
+    A scheme that both versions have is offered if both settings name it, since the server
+    may use it in either.
+    """
+    ours13, ours12 = config.signature_algorithms, config.signature_algorithms12
     if ProtocolVersion.TLS12 not in config.versions:
-        return config.signature_algorithms
+        return ours13
     if ProtocolVersion.TLS13 not in config.versions:
-        return config.signature_algorithms12
-    return tuple(dict.fromkeys((*config.signature_algorithms, *config.signature_algorithms12)))
-
-
-def offered_session(config: ClientConfig, session: Session12 | None) -> Session12 | None:
-    """Return the session if it can be resumed now, as our policy is."""
-    if (
-        session is None
-        or ProtocolVersion.TLS12 not in config.versions
-        or session.suite.code not in config.cipher_suites12
-        or not session.is_alive(config.wall_clock())
-    ):
-        return None
-    return session
+        return ours12
+    return common_schemes(ours13, ours12)
 
 
 def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Extension]:

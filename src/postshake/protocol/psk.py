@@ -58,10 +58,13 @@ class Psk:
     mode: PskKeyExchangeMode = PskKeyExchangeMode.psk_dhe_ke
     """Whether a key exchange goes with it (§4.2.9)."""
 
+    is_imported: bool = False
+    """Whether it was imported for this use (RFC 9258)."""
+
     @classmethod
     def external(cls, psk: ExternalPsk) -> Psk:
         """Use a key from outside of TLS."""
-        return cls(psk.identity, psk.key, psk.hash_name)
+        return cls(psk.identity, psk.key, psk.hash_name, is_imported=psk.is_imported)
 
     @classmethod
     def resuming(cls, ticket: bytes, session: TicketState) -> Psk:
@@ -105,7 +108,9 @@ def make_binder(psk: Psk, truncated_hello: bytes, before: Transcript | None) -> 
         transcript = before.fork()
         transcript.add(truncated_hello)
         digest = transcript.digest()
-    binder_key = psk.early_secret().binder_key(external=psk.session is None)
+    binder_key = psk.early_secret().binder_key(
+        external=psk.session is None, imported=psk.is_imported
+    )
     return finished_mac(psk.hash_name, binder_key, digest)
 
 
@@ -124,7 +129,7 @@ def judge_again(config: Config, psk: Psk, peer: Role, server_name: str | None) -
     if config.verifier is None:
         return None
     now = config.wall_clock()
-    chain = PeerChain(session.chain, peer, server_name, None, now)
+    chain = PeerChain(session.chain, peer, server_name, session.ocsp_response, now)
     verdict = yield from ask(JudgePeer(chain, config.verifier, b"", None, session.proven_at))
     if isinstance(verdict, Refused):
         return None
@@ -146,6 +151,7 @@ def recall(psk: Psk, proof: FinishedProof) -> Identity | None:
         chain=psk.session.chain,
         verified_chain=psk.verdict.certificates,
         proven_at=psk.session.proven_at,
+        ocsp_response=psk.session.ocsp_response,
     )
 
 

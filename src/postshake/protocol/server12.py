@@ -29,7 +29,6 @@ from ..wire.tls12 import (
     CertificateRequest12,
     CertificateStatus12,
     ClientKeyExchange,
-    NewSessionTicket12,
     ServerEcdhParams,
     ServerHelloDone,
     ServerKeyExchange,
@@ -41,13 +40,14 @@ from .authenticate12 import (
     check_signature12,
     sign_data,
     with_keys_for,
+    with_keys_in,
 )
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
 from .negotiate import kept_for_later
 from .outcome import HandshakeOutcome
-from .resumption12 import find_session, judge_again, make_ticket, resumed_identity, session_of
+from .resumption12 import find_session, judge_again, resumed_identity, session_of
 from .secrets12 import (
     SessionSecrets12,
     Transcript12,
@@ -56,12 +56,15 @@ from .secrets12 import (
     send_finished,
 )
 from .server13 import choose_protocol, judge_client, name_asked_for
-from .server_hellos12 import (
-    choose_suite,
-    read_offer,
-)
+from .server_hellos12 import Offered12, check_client_hello, choose_suite, read_offer
 from .server_psk12 import shake_with_psk
-from .server_talk12 import Talk, acknowledgements, conclude, make_server_hello
+from .server_talk12 import (
+    Talk,
+    acknowledgements,
+    conclude,
+    keep_session,
+    make_server_hello,
+)
 
 __all__ = ["server_handshake12"]
 
@@ -85,24 +88,25 @@ def server_handshake12(
 ) -> Flow[HandshakeOutcome]:
     """Shake hands as a server, from the ClientHello on (RFC 5246 section 7.3)."""
     link.enter_tls12()
-    offered = read_offer(config, hellos.client_hello)
+    extended = check_client_hello(config, hellos.client_hello)
     alpn_protocol = choose_protocol(config, hellos)
-    talk = Talk(link, config, hellos, offered, name_asked_for(hellos), alpn_protocol)
-    session = find_session(config, hellos)
+    talk = Talk(link, config, hellos, extended, name_asked_for(hellos), alpn_protocol)
+    session = yield from find_session(config, hellos)
     if session is not None:
         verdict = yield from judge_again(config, session)
         if not isinstance(verdict, Refused):  # else: prove it anew
             return (yield from resume(talk, session, verdict))
+    offered = read_offer(config, hellos.client_hello)
     psk_suite = offered.psk_suite
     if psk_suite is not None and offered.suites[0] is psk_suite:
-        return (yield from shake_with_psk(talk, psk_suite))
+        return (yield from shake_with_psk(talk, psk_suite, offered.group))
     try:
-        credential, scheme = yield from choose_credential(talk)
+        credential, scheme = yield from choose_credential(talk, offered)
     except NegotiationError:
         if psk_suite is None:
             raise
-        return (yield from shake_with_psk(talk, psk_suite))
-    ours = yield from send_flight(talk, credential, scheme)
+        return (yield from shake_with_psk(talk, psk_suite, offered.group))
+    ours = yield from send_flight(talk, offered, credential, scheme)
     signed, secrets = yield from read_client_proof(talk, ours)
     proof = yield from read_finished(link, secrets, ours.transcript)
     identity = yield from judge_client(config, signed, proof)
@@ -125,29 +129,34 @@ def server_handshake12(
 # --- what we choose
 
 
-def choose_credential(talk: Talk) -> Flow[tuple[Credential, SignatureScheme]]:
+def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, SignatureScheme]]:
     """Choose what to prove ourselves with, and the scheme to sign it (7.4.2, 7.4.1.4.1)."""
     config = talk.config
     schemes_cert = talk.hellos.extensions.get(SignatureAlgorithmsCert)
     wanted = Wanted(
-        signature_algorithms=talk.offered.schemes,
+        signature_algorithms=offered.schemes,
         signature_algorithms_cert=(
             schemes_cert.supported_signature_algorithms if schemes_cert else None
         ),
         tls12=True,
     )
-    able = with_keys_for(config.credentials, talk.offered.authentications)
+    able = with_keys_in(with_keys_for(config.credentials, offered.authentications), offered.groups)
     name = talk.server_name
     credential = yield from ask(ChooseCredential(Role.server, able, wanted, name))
     if credential is None:
         raise NegotiationError("none of our certificates fits what the client accepts")
+    if not with_keys_in((credential,), offered.groups):  # whoever chose it
+        raise NegotiationError(
+            "our certificate's key is on a curve that the client does not list",
+            section="RFC 8422, 5.3",
+        )
     if config.refuse_unknown_names and name is not None and not matches_host(credential.leaf, name):
         raise UnrecognizedName(f"there is no certificate for {name!r}")
-    scheme = choose_scheme(credential.schemes12, talk.offered.schemes)
+    scheme = choose_scheme(credential.schemes12, offered.schemes)
     if scheme is None:
         raise NegotiationError(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in talk.offered.schemes)
+            + ", ".join(name_of(SignatureScheme, code) for code in offered.schemes)
         )
     return credential, scheme
 
@@ -155,11 +164,13 @@ def choose_credential(talk: Talk) -> Flow[tuple[Credential, SignatureScheme]]:
 # --- RFC 5246 7.4.1.3 to 7.4.5: our flight
 
 
-def send_flight(talk: Talk, credential: Credential, scheme: SignatureScheme) -> Flow[OurSide]:
+def send_flight(
+    talk: Talk, offered: Offered12, credential: Credential, scheme: SignatureScheme
+) -> Flow[OurSide]:
     """Send ServerHello through ServerHelloDone."""
-    config, offered = talk.config, talk.offered
+    config = talk.config
     suite = choose_suite(offered, authentication_of(credential.leaf.public_key()))
-    keeps = config.sessions12 is not None and offered.extended and not talk.sends_ticket
+    keeps = config.sessions12 is not None and talk.extended and not talk.sends_ticket
     session_id = config.random(32) if keeps else b""
     transcript = Transcript12(suite.hash_name, talk.hellos.raw)
     flight = Flight(transcript)
@@ -221,7 +232,7 @@ def read_client_proof(
             raise CertificateRequired("expected a certificate, got none", section="RFC 5246, 7.4.6")
     exchange = yield from expect(ClientKeyExchange, into=transcript)
     pre_master_secret = ours.share.complete(exchange.public)
-    session_hash = transcript.digest() if talk.offered.extended else None
+    session_hash = transcript.digest() if talk.extended else None
     randoms = (talk.client_random, ours.server_random)
     secrets = derive_secrets(ours.suite, pre_master_secret, randoms, session_hash)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
@@ -240,18 +251,7 @@ def read_client_proof(
     return signed, secrets
 
 
-# --- sessions
-
-
-def keep_session(talk: Talk, session: Session12, transcript: Transcript12) -> None:
-    """Give the session to the client in a ticket, or keep it (RFC 5077 section 3.3)."""
-    if talk.sends_ticket:
-        flight = Flight(transcript)
-        ticket = make_ticket(talk.config, session)
-        flight.add(NewSessionTicket12(session.lifetime if ticket else 0, ticket))
-        talk.link.send(flight)
-    elif session.session_id and talk.config.sessions12 is not None:
-        talk.config.sessions12.put(session)
+# --- RFC 5246 7.3, figure 2: the abbreviated handshake
 
 
 def resume(
@@ -272,5 +272,14 @@ def resume(
     proof = yield from read_finished(talk.link, secrets, transcript)
     identity = resumed_identity(session, proof, verified) if verified is not None else None
     return conclude(
-        talk, session, session.group, secrets, transcript, identity, proof, None, resumed=True
+        talk,
+        session,
+        session.group,
+        secrets,
+        transcript,
+        identity,
+        proof,
+        None,
+        resumed=True,
+        psk_identity=session.psk_identity,
     )

@@ -25,15 +25,17 @@ from ..wire.extensions import (
     SessionTicket,
 )
 from ..wire.hello import ServerHello
+from ..wire.tls12 import NewSessionTicket12
 from .authenticate import FinishedProof
 from .hellos12 import ClientOffered12
-from .link import Link
+from .link import Flight, Link
 from .offer12 import UNCOMPRESSED
 from .outcome import HandshakeOutcome
+from .resumption12 import make_ticket
 from .secrets12 import SessionSecrets12, Transcript12
-from .server_hellos12 import Offered12, make_server_random, wants_renegotiation_info
+from .server_hellos12 import make_server_random, wants_renegotiation_info
 
-__all__ = ["Talk", "acknowledgements", "conclude", "make_server_hello"]
+__all__ = ["Talk", "acknowledgements", "conclude", "keep_session", "make_server_hello"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Talk:
     link: Link
     config: ServerConfig
     hellos: ClientOffered12
-    offered: Offered12
+    extended: bool
+    """Whether the master secret will be an extended one (RFC 7627)."""
     server_name: str | None
     alpn_protocol: bytes | None
 
@@ -57,7 +60,7 @@ class Talk:
         """Whether a full handshake gives the client a ticket (RFC 5077 section 3.2)."""
         return (
             self.config.tickets12
-            and self.offered.extended
+            and self.extended
             and self.hellos.extensions.get(SessionTicket) is not None
         )
 
@@ -69,7 +72,7 @@ def make_server_hello(
     extensions: list[Extension] = []
     if wants_renegotiation_info(talk.hellos.client_hello):
         extensions.append(RenegotiationInfo(b""))
-    if talk.offered.extended:
+    if talk.extended:
         extensions.append(ExtendedMasterSecret())
     if talk.alpn_protocol is not None:
         extensions.append(ApplicationLayerProtocolNegotiation((talk.alpn_protocol,)))
@@ -104,6 +107,17 @@ def limit_records(talk: Talk) -> list[Extension]:
         talk.link.limit_records12(sent=fragment.length, received=fragment.length)
         return [fragment]
     return []
+
+
+def keep_session(talk: Talk, session: Session12, transcript: Transcript12) -> None:
+    """Give the session to the client in a ticket, or keep it (RFC 5077 section 3.3)."""
+    if talk.sends_ticket:
+        flight = Flight(transcript)
+        ticket = make_ticket(talk.config, session)
+        flight.add(NewSessionTicket12(session.lifetime if ticket else 0, ticket))
+        talk.link.send(flight)
+    elif session.session_id and talk.config.sessions12 is not None:
+        talk.config.sessions12.put(session)
 
 
 def conclude(
@@ -143,7 +157,7 @@ def conclude(
             post_handshake_auth=False,
             our_credential=credential,
             client_random=talk.client_random,
-            psk=PskKind.EXTERNAL if psk_identity is not None else None,
+            psk=PskKind.EXTERNAL if psk_identity is not None and not resumed else None,
             psk_identity=psk_identity,
             resumed=resumed,
             extended_master_secret=secrets.extended,

@@ -166,12 +166,16 @@ class Peer(Settings):
         chain = self.certificate_get_peers()
         if chain is None or self._machine is None:
             raise SessionError(codes.E_NO_CERTIFICATE_FOUND, "the peer has shown none")
-        shown = self._presented
+        shown, known = self._presented, self._machine.connection.peer_identity
+        if shown is not None:
+            stapled = shown.ocsp_response
+        else:
+            stapled = known.ocsp_response if known is not None else None
         peer = PeerChain(
             chain,
             self.role.peer,
             hostname if self.role is Role.client else None,
-            shown.ocsp_response if shown is not None else None,
+            stapled,
             self._machine.connection.config.wall_clock(),
         )
         result = verify(self._certificates.verifier, peer, hostname)

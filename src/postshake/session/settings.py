@@ -57,6 +57,7 @@ class Settings:
         self._priorities: Priorities | None = None
         self._certificates: CertificateCredentials | None = None
         self._psk: PskCredentials | None = None
+        self._psk_hint = b""
         self._server_name: str | None = None
         self._protocols: tuple[bytes, ...] = ()
         self._alpn_is_a_must = False

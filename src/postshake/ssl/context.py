@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import ssl
 import threading
@@ -17,12 +18,22 @@ from ..constants import NamedGroup, Role
 from ..errors import UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
+from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
 from ..recording import Recording
 from ..tickets import TicketKeys
 from .channel import Channel
 from .errors import translate
-from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
+from .inputs import (
+    CERTIFICATES,
+    PEM,
+    AskOnce,
+    KeyLog,
+    PskLookup,
+    body_of,
+    split_der,
+)
 from .session import SSLSession
 from .settings import CIPHERS, check_end, group_named
 from .sockets import SSLObject, SSLSocket
@@ -34,6 +45,8 @@ __all__ = ["ReauthCallback", "SSLContext"]
 ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
 """Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
 None declines."""
+
+MAX_HINT = 256  # as OpenSSL has it
 
 _COUNTERS = (
     "number",
@@ -63,7 +76,8 @@ class SSLContext(ssl.SSLContext):
     - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
     - `certificate_compression` names what may make certificates shorter, favourites first:
       "zlib", "brotli", "zstd" (RFC 8879);
-    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`.
+    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`;
+    - `unusable_list_callback` is told of revocation lists that were loaded and cannot be used.
     """
 
     sslsocket_class: ClassVar[type[ssl.SSLSocket]] = SSLSocket  # type: ignore[misc]
@@ -72,7 +86,8 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
-    _lists: list[x509.CertificateRevocationList]
+    _unusable: UnusableListObserver
+    _lists: RevocationLists
     _alpn: tuple[bytes, ...]
     _groups: tuple[NamedGroup, ...] | None
     _sni_callback: Callable[..., Any] | None
@@ -80,6 +95,7 @@ class SSLContext(ssl.SSLContext):
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
     _psk_lookup: PskLookup | None
+    _psk_hint: bytes
     _verifiers: dict[Any, Verifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
@@ -90,6 +106,7 @@ class SSLContext(ssl.SSLContext):
     certificate_compression: tuple[str, ...]
     recorder: Callable[[Role], Recording] | None
     _version: int
+    _serial: int
     _lock: threading.Lock
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
@@ -103,7 +120,8 @@ class SSLContext(ssl.SSLContext):
         self: SSLContext = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
-        self._lists = []
+        self._unusable = UnusableListObserver()
+        self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
         self._groups = None
         self._sni_callback = None
@@ -111,6 +129,7 @@ class SSLContext(ssl.SSLContext):
         self._keylog = None
         self._psk_client = None
         self._psk_lookup = None
+        self._psk_hint = b""
         self._ticket_keys = TicketKeys()
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self._configs = {}
@@ -121,6 +140,7 @@ class SSLContext(ssl.SSLContext):
         self.certificate_compression = ()
         self.recorder = None
         self._version = 0  # counts changes of what is kept here
+        self._serial = next(_SERIALS)
         self._lock = threading.Lock()
         return self
 
@@ -205,26 +225,35 @@ class SSLContext(ssl.SSLContext):
         if not blocks and strict:
             blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
         self._add(der for kind, der in blocks if kind in CERTIFICATES)
-        lists = [x509.load_der_x509_crl(der) for kind, der in blocks if kind == b"X509 CRL"]
+        lists = [der for kind, der in blocks if kind == b"X509 CRL"]
         if lists:
-            self._lists += lists
-            self._changed()
+            self._add_lists(lists)
+
+    def _add_lists(self, lists: Iterable[bytes]) -> None:
+        found = []
+        for der in lists:
+            try:
+                found.append(x509.load_der_x509_crl(der))
+            except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
+                self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
+        with self._lock:  # connections that there are look into them from now on, too
+            self._lists.add(found)
 
     def _add(self, certificates: Iterable[bytes]) -> None:
         with self._lock:
             self._trusted = list(dict.fromkeys((*self._trusted, *certificates)))
             self._changed()
 
-    def _verifier(self) -> Verifier:
-        """Return who verifies with the settings of now; paths that it verified stay known."""
+    def _verifier(self, flags: int, common_names: bool) -> Verifier:
+        """Return who verifies by what is trusted now; paths that it verified stay known."""
         if self._own_verifier is not None:
             return self._own_verifier
-        flags, names = int(self.verify_flags), self.hostname_checks_common_name
-        key = (self._version, flags, names)
+        key = (self._version, flags, common_names)
         verifier = self._verifiers.get(key)
         if verifier is None:
-            verifier = ContextVerifier(self._trusted, self._lists, flags, common_names=names)
-            self._verifiers = {key: verifier}
+            verifier = ContextVerifier(self._trusted, self._lists, flags, common_names=common_names)
+            kept = {each: one for each, one in self._verifiers.items() if each[0] == key[0]}
+            self._verifiers = {**kept, key: verifier}
         return verifier
 
     @property
@@ -240,6 +269,20 @@ class SSLContext(ssl.SSLContext):
     def verifier(self, verifier: Verifier | None) -> None:
         self._own_verifier = verifier
         self._changed()
+
+    @property
+    def unusable_list_callback(self) -> ReportUnusable | None:
+        """Called with a `postshake.pki.revocation.UnusableList`, once for each thing that is wrong.
+
+        Set it before lists are loaded. None writes a warning to the log ``postshake.pki``.
+        What it raises goes to whoever loads the list, or makes the peer refused that is
+        looked up.
+        """
+        return self._unusable.callback
+
+    @unusable_list_callback.setter
+    def unusable_list_callback(self, callback: ReportUnusable | None) -> None:
+        self._unusable.callback = callback
 
     # --- reauth
 
@@ -304,9 +347,9 @@ class SSLContext(ssl.SSLContext):
     def sni_callback(self) -> Callable[..., Any] | None:
         """Server: called with the TLS object, the name asked for (or None), and this context.
 
-        It may set another context on the object, whose certificates are shown then. None
-        goes on; a number is the alert that refuses. It is not called for a session that
-        is resumed.
+        It may set another context on the object, which then decides whom we are and whom
+        we trust: see `SSLSocket.context`. None goes on; a number is the alert that refuses.
+        It is called for sessions that are resumed, too.
         """
         return self._sni_callback
 
@@ -335,7 +378,11 @@ class SSLContext(ssl.SSLContext):
         self._changed()
 
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
-        """Client: ask this for an identity and a key: ``callback(None)`` returns both."""
+        """Client: ask this for an identity and a key: ``callback(hint)`` returns both.
+
+        The hint is None when the handshake begins. In TLS 1.2 a server may send one, and then
+        the callback is asked again; it is what a stranger sent, and nothing is proven yet.
+        """
         self._psk_client = callback
         self._changed()
 
@@ -343,7 +390,10 @@ class SSLContext(ssl.SSLContext):
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
     ) -> None:
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
+        if identity_hint is not None and len(identity_hint.encode()) > MAX_HINT:
+            raise ValueError(f"identity_hint has more than {MAX_HINT} bytes")
         self._psk_lookup = PskLookup(callback) if callback is not None else None
+        self._psk_hint = (identity_hint or "").encode()
         self._changed()
 
     def session_stats(self) -> dict[str, int]:
@@ -392,6 +442,8 @@ class SSLContext(ssl.SSLContext):
     def _changed(self) -> None:
         self._version += 1
 
+
+_SERIALS = itertools.count()
 
 _TOO_OLD = frozenset(
     number

@@ -10,7 +10,15 @@ from typing import Any
 
 from ..psk import ExternalPsk
 
-__all__ = ["CERTIFICATES", "PEM", "AskOnce", "KeyLog", "PskLookup", "body_of", "split_der"]
+__all__ = [
+    "CERTIFICATES",
+    "PEM",
+    "AskOnce",
+    "KeyLog",
+    "PskLookup",
+    "body_of",
+    "split_der",
+]
 
 PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..config import AuthRequest
+from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording import Recording
 from .reauth import Authority, Reauth, auth_request
@@ -105,6 +105,11 @@ class _Reauthenticating:
         What one `read` returns came while the peer was one and the same.
         """
         return self._sslobj.read_identity if self._sslobj is not None else None
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """How the engine behaves on this connection: its clock and its verifier among others."""
+        return self._channel().config
 
     @property
     def recording(self) -> Recording | None:

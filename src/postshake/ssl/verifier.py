@@ -6,7 +6,6 @@ import ssl
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
@@ -16,7 +15,7 @@ from ..constants import Role
 from ..errors import CertificateRevoked, NameMismatch, UnknownCA
 from ..pki.names import matches_host, normalize_server_name
 from ..pki.ocsp import Standing
-from ..pki.revocation import RevocationLists
+from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
 from .errors import with_verify_code
 from .strict import check_strictly
@@ -29,6 +28,11 @@ _NO_LIST = {
     Standing.BADLY_SIGNED: (8, "CRL signature failure"),
     Standing.NOT_YET_VALID: (11, "CRL is not yet valid"),
     Standing.EXPIRED: (12, "CRL has expired"),
+    Standing.NOT_ENTITLED: (35, "key usage does not include CRL signing"),
+    Standing.NOT_UNDERSTOOD: (36, "unhandled critical CRL extension"),
+    Standing.OUT_OF_SCOPE: (44, "different CRL scope"),
+    Standing.UNREADABLE: (3, "unable to get certificate CRL"),
+    Standing.PARTLY_KNOWN: (3, "unable to get certificate CRL"),
 }
 
 
@@ -45,7 +49,7 @@ class ContextVerifier:
 
     Args:
         certificates: what was loaded to be trusted, DER.
-        lists: revocation lists that were loaded.
+        lists: revocation lists that were loaded; what is added to them later counts, too.
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
     """
@@ -53,7 +57,7 @@ class ContextVerifier:
     def __init__(
         self,
         certificates: Iterable[bytes],
-        lists: Iterable[x509.CertificateRevocationList] = (),
+        lists: RevocationLists | Iterable[x509.CertificateRevocationList] = (),
         flags: int = 0,
         *,
         common_names: bool = True,
@@ -71,7 +75,7 @@ class ContextVerifier:
                     (roots if own or partial else self._others).append(der)
             self.trust = TrustStore(roots)
         self._chains = ChainVerifier(self.trust)
-        self._lists = RevocationLists(lists)
+        self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
         self._check_chain = (
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
@@ -96,7 +100,7 @@ class ContextVerifier:
         if self._strict:
             check_strictly(chain.certificates)
         self._check_name(peer)
-        self._check_revocation(chain, peer.at)
+        self._check_revocation(chain, whole)
         return chain
 
     def _check_name(self, peer: PeerChain) -> None:
@@ -109,14 +113,13 @@ class ContextVerifier:
             return
         raise NameMismatch(f"the certificate is not for {peer.server_name!r}")
 
-    def _check_revocation(self, chain: VerifiedChain, at: float) -> None:
+    def _check_revocation(self, chain: VerifiedChain, whole: PeerChain) -> None:
         if not self._check_leaf:
             return
-        path = [x509.load_der_x509_certificate(der) for der in chain.certificates]
-        pairs = list(zip(path, path[1:] or path, strict=False))
-        now = datetime.fromtimestamp(at, UTC)
-        for certificate, issuer in pairs if self._check_chain else pairs[:1]:
-            found = self._lists.find(certificate, issuer, now)
+        around = self._chains.surroundings(whole)
+        search = RevocationSearch(self._lists, chain.certificates, whole.at, around)
+        for index in range(len(search.path) if self._check_chain else 1):
+            found = search.find(index)
             if found.standing is Standing.REVOKED and not found.outdated:
                 raise CertificateRevoked("certificate revoked")
             if found.standing is not Standing.GOOD:
@@ -132,16 +135,15 @@ def _is_own_issuer(der: bytes) -> bool | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         return certificate.subject == certificate.issuer
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 
 def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
     """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
-    certificates = [x509.load_der_x509_certificate(der) for der in peer.certificates]
-    if certificates[0].subject == certificates[0].issuer:
+    if _is_own_issuer(peer.certificates[0]):
         return with_verify_code(UnknownCA("self-signed certificate"), SELF_SIGNED)
-    if any(each.subject == each.issuer for each in certificates[1:]):
+    if any(map(_is_own_issuer, peer.certificates[1:])):  # some of which may be no certificates
         return with_verify_code(
             UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
         )

@@ -35,7 +35,7 @@ from ..ssl import ReauthExpired, SSLCertVerificationError, SSLError
 from ..ssl import reauth as reauth_over
 from ..ssl.reauth import Authority
 from ..ssl.sockets import SSLObject
-from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy
+from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy, why_refused_now
 from .scope import find_transport, tls_extension
 from .spool import Spool
 
@@ -77,6 +77,11 @@ class Connection:
         return self._tls.identity if self._tls is not None else None
 
     @property
+    def why_refused_now(self) -> str | None:
+        """Why the client's identity would not be accepted now, as when its certificate ended."""
+        return why_refused_now(self.identity, self._tls.config) if self._tls is not None else None
+
+    @property
     def is_ours(self) -> bool:
         """Whether it has our TLS."""
         return self._tls is not None
@@ -92,7 +97,8 @@ class Connection:
         """
         async with self._asking:
             identity = self.identity
-            if identity is not None and policy.is_met_by(identity):
+            config = self._tls.config if self._tls is not None else None
+            if identity is not None and policy.is_met_by(identity, config):
                 return identity
             try:
                 return await self._ask(policy)
@@ -247,7 +253,7 @@ class StepUp:
         scope["extensions"] = dict(scope.get("extensions") or {})
         connection = Connection(scope, receive, find_transport(send))
         scope["extensions"][KEY] = connection
-        connection._fill(None)
+        connection._fill(connection.why_refused_now)
         started = False
 
         async def sending(message: Message) -> None:

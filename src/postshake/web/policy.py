@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from ..config import Config
+from ..drive.answers import judge_identity
 from ..pki.choose import leads_to
 from ..pki.identity import Identity
+from ..questions import Refused
 from ..ssl.reauth import Authority, authority_names
 
-__all__ = ["BodyTooLarge", "CertificateNeeded", "Lack", "Policy"]
+__all__ = ["BodyTooLarge", "CertificateNeeded", "Lack", "Policy", "why_refused_now"]
+
+log = logging.getLogger("postshake.web")
 
 
 class Lack(Enum):
@@ -81,7 +87,8 @@ class Policy:
     """Seconds that the client has; a person may have to choose, and enter a PIN."""
     max_age: float | None = None
     """Seconds for which an identity proven earlier on this connection will do; None for
-    the connection's whole life, 0 to ask each time."""
+    the connection's whole life, 0 to ask each time. It never does longer than its
+    certificates are valid, and are not revoked by the lists of today."""
     max_body: int = 256 * 1024 * 1024
     """Bytes of the request's body that are kept, on disk for the most part, while the
     client has not answered."""
@@ -98,11 +105,35 @@ class Policy:
         """Make one; see the fields."""
         return cls(tuple(authorities), within, max_age, max_body)
 
-    def is_met_by(self, identity: Identity | None) -> bool:
-        """Whether an identity that is in force already is enough."""
+    def is_met_by(self, identity: Identity | None, config: Config | None = None) -> bool:
+        """Whether an identity that is in force already is enough, now.
+
+        Args:
+            identity: the connection's.
+            config: the connection's, whose clock and verifier count; None for the system's
+                clock, and nobody to ask about revocation.
+        """
         if identity is None or not identity.verified:
             return False
-        if self.max_age is not None and time.time() - identity.proven_at >= self.max_age:
+        now = config.wall_clock() if config is not None else time.time()
+        if self.max_age is not None and now - identity.proven_at >= self.max_age:
             return False
         names = authority_names(self.authorities)
-        return not names or leads_to(identity.verified_chain, names)
+        if names and not leads_to(identity.verified_chain, names):
+            return False
+        return why_refused_now(identity, config) is None
+
+
+def why_refused_now(identity: Identity | None, config: Config | None) -> str | None:
+    """Say why an identity would not be accepted now; None where it would, or is nobody's."""
+    if identity is None or not identity.verified:
+        return None
+    if config is None:
+        ended = time.time() >= identity.valid_until.timestamp() + 1
+        return "the certificate has expired" if ended else None
+    try:
+        verdict = judge_identity(identity, config)
+    except Exception as error:  # the verifier's own: who cannot be judged is not let in
+        log.exception("an identity could not be judged again")
+        return f"it could not be judged: {type(error).__name__}"
+    return str(verdict.error) if isinstance(verdict, Refused) else None

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from ..pki.identity import Identity
 from ..ssl import Reauth, ReauthExpired, SSLCertVerificationError, SSLContext, SSLError, SSLSocket
 from ..ssl.reauth import Authority
-from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy
+from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy, why_refused_now
 from .spool import Spool
 
 __all__ = ["CherootAdapter", "StepUp", "client_variables", "reauth", "reauth_handler"]
@@ -94,7 +94,7 @@ def reauth_handler(handler: Any, policy: Policy | None = None) -> Identity:
 
 def _step_up(sock: SSLSocket, policy: Policy, body: _Body) -> Identity:
     identity = sock.identity
-    if identity is not None and policy.is_met_by(identity):
+    if identity is not None and policy.is_met_by(identity, sock.config):
         return identity
     if sock.selected_alpn_protocol() in ("h2", "h3"):
         raise CertificateNeeded(Lack.FORBIDDEN)
@@ -181,13 +181,19 @@ def _length(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() else 0
 
 
-def client_variables(identity: Identity | None) -> dict[str, str]:
-    """Return the ``SSL_CLIENT_*`` variables, as mod_ssl names them."""
+def client_variables(identity: Identity | None, refused: str | None = None) -> dict[str, str]:
+    """Return the ``SSL_CLIENT_*`` variables, as mod_ssl names them.
+
+    Args:
+        identity: the client's.
+        refused: why it would not be accepted any more; None if it would.
+    """
     if identity is None:
         return {"SSL_CLIENT_VERIFY": "NONE"}
     certificate = identity.certificate
+    verify = "SUCCESS" if identity.verified else "GENEROUS"
     found = {
-        "SSL_CLIENT_VERIFY": "SUCCESS" if identity.verified else "GENEROUS",
+        "SSL_CLIENT_VERIFY": verify if refused is None else f"FAILED:{refused}",
         "SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(identity.chain[0]),
         "SSL_CLIENT_S_DN": identity.subject,
         "SSL_CLIENT_I_DN": identity.issuer,
@@ -237,12 +243,13 @@ class StepUp:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request."""
         sock = environ.get(SOCKET)
-        identity = None
+        identity = refused = None
         if isinstance(sock, SSLSocket):
             identity = sock.identity
+            refused = why_refused_now(identity, sock.config)
             environ.update(_connection_variables(sock))
         environ[SENT_BY] = identity
-        environ.update(client_variables(identity))
+        environ.update(client_variables(identity, refused))
         try:
             path = environ.get("PATH_INFO", "")
             for prefix, policy in sorted(self._protect.items(), reverse=True):
