@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -41,11 +42,13 @@ def visited(
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
-                done.set_result(await serve(reader, writer))
+                result = await serve(reader, writer)
             except BaseException as error:
+                await closed(writer)
                 done.set_exception(error)
-            finally:
-                writer.close()
+            else:
+                await closed(writer)
+                done.set_result(result)
 
         context = server_context(ours, **ASKING)
         listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context, **fields)
@@ -55,18 +58,26 @@ def visited(
         )
         try:
             visiting = asyncio.ensure_future(visit(reader, writer))
-            result = await done
-            visiting.cancel()
-            await asyncio.gather(visiting, return_exceptions=True)
-            return result
+            try:
+                return await done
+            finally:
+                visiting.cancel()
+                await asyncio.gather(visiting, return_exceptions=True)
         finally:
-            writer.close()
+            await closed(writer)
             listener.close()
 
     async def limited() -> Any:
         return await asyncio.wait_for(main(), PATIENCE)
 
     return looping(loop)(limited())
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Hang up, and wait until that is done."""
+    writer.transport.abort()
+    with contextlib.suppress(Exception):
+        await writer.wait_closed()
 
 
 async def read_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -23,6 +23,7 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ..config import AuthRequest, Refusal, ServerConfig
@@ -78,6 +79,7 @@ class Channel(Settling):
         self._unsent: bytes | memoryview = b""
         self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
         self._began = False
+        self._shake_until: float | None = None  # on `monotonic`
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._asked: tuple[AuthRequest, Reauth] | None = None
@@ -108,7 +110,10 @@ class Channel(Settling):
 
     def do_handshake(self) -> None:
         """Shake hands; again, nothing."""
-        self._shake(self._transport.limit())
+        try:
+            self._shake(self._transport.limit())
+        except TimeoutError as error:
+            raise TimeoutError("The handshake operation timed out") from error
 
     def _shake(self, limit: float | None) -> Connection:
         if self._open is not None:
@@ -116,17 +121,29 @@ class Channel(Settling):
         connection = self._connection
         if connection is None:
             connection = self._connect()
+        limit, strict = self._until_shaken(limit)
         with self._reading:
             self._check()
             self._step(connection.start)
             while connection.established is None:
-                self._flush(limit)
-                self._take(limit)
+                self._flush(limit, strict=strict)
+                self._take(limit, strict=strict)
                 self._check()  # it takes nothing more once it has failed, and says nothing
             self._flush(limit)
             self._open = connection
         self._own_context._count(self.server_side, good=True, resumed=self.session_reused)
         return connection
+
+    def _until_shaken(self, limit: float | None) -> tuple[float | None, bool]:
+        """When a handshake must be over at the latest; and whether that is our own deadline."""
+        seconds = self._own_context.handshake_timeout
+        if not self.server_side or seconds is None:
+            return limit, False
+        if self._shake_until is None:
+            self._shake_until = monotonic() + seconds
+        if limit is not None and limit < self._shake_until:
+            return limit, False
+        return self._shake_until, True
 
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
@@ -348,10 +365,10 @@ class Channel(Settling):
 
     # --- moving bytes
 
-    def _take(self, limit: float | None) -> None:
+    def _take(self, limit: float | None, *, strict: bool = False) -> None:
         """Take bytes from the transport, and let the engine have them."""
         connection = self._connected()
-        data = self._transport.receive(limit)
+        data = self._transport.receive(limit, strict=strict)
         if data:
             if not self._began:
                 self._began = True
@@ -385,7 +402,7 @@ class Channel(Settling):
         self._reauths.clear()
         return failure
 
-    def _flush(self, limit: float | None, *, wait: bool = True) -> None:
+    def _flush(self, limit: float | None, *, wait: bool = True, strict: bool = False) -> None:
         """Send what waits; unless `wait`, leave it to who is writing already."""
         connection = self._connected()
         if not self._writing.acquire(blocking=wait):
@@ -395,7 +412,7 @@ class Channel(Settling):
                 if not self._unsent:
                     with self._state:
                         self._unsent = connection.data_to_send()
-                sent = self._transport.send(self._unsent, limit)
+                sent = self._transport.send(self._unsent, limit, strict=strict)
                 left = sent < len(self._unsent)
                 self._unsent = memoryview(self._unsent)[sent:] if left else b""
         finally:

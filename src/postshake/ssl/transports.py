@@ -31,12 +31,13 @@ class Transport(Protocol):
         """Whether bytes that were taken have not left yet."""
         ...
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return what can be used at once; ``b""`` when no more will come.
 
         Args:
             limit: on `monotonic`, until when to wait; None for ever. Only a socket
                 that blocks waits at all.
+            strict: whether the limit is to hold also where it is before the socket's own.
 
         Raises:
             SSLWantReadError: nothing is there now.
@@ -45,7 +46,7 @@ class Transport(Protocol):
         """
         ...
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Take bytes for the peer, and return how many.
 
         Raises:
@@ -77,14 +78,14 @@ class BioTransport:
         """Whether the outgoing buffer holds any."""
         return self._outgoing.pending > 0
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return all that is there."""
         data = self._incoming.read()
         if not data and not self._incoming.eof:
             raise want_read()
         return data
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Take everything."""
         return self._outgoing.write(data)
 
@@ -115,10 +116,12 @@ class SocketTransport:
         """What the socket took has left."""
         return False
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return one record, or what there is of bytes that are none."""
         partial = self._partial
         while missing := _missing(partial):
+            if strict:
+                self._wait(selectors.EVENT_READ, limit)
             data = self._call(socket.socket.recv, missing, want_read, limit)
             if not data:
                 rest = bytes(partial)
@@ -129,8 +132,10 @@ class SocketTransport:
         partial.clear()
         return record
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Send what the socket takes."""
+        if strict:
+            self._wait(selectors.EVENT_WRITE, limit)
         return self._call(socket.socket.send, data, want_write, limit)
 
     def limit(self) -> float | None:
@@ -144,12 +149,22 @@ class SocketTransport:
             return True
         if limit is not None:
             seconds = min(seconds, limit - monotonic())
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             selector.register(self._sock, selectors.EVENT_READ)
             ready = bool(selector.select(max(seconds, 0)))
         if not ready and limit is not None and monotonic() >= limit:
             raise TimeoutError("The read operation timed out")
         return ready
+
+    def _wait(self, event: int, limit: float | None) -> None:
+        """Wait until the socket is ready, unless it does not block."""
+        if limit is None or self._sock.gettimeout() == 0:
+            return
+        with _Selector() as selector:
+            selector.register(self._sock, event)
+            if not selector.select(max(limit - monotonic(), 0)):
+                what = "read" if event == selectors.EVENT_READ else "write"
+                raise TimeoutError(f"The {what} operation timed out")
 
     def _call(
         self,
@@ -163,15 +178,21 @@ class SocketTransport:
         The socket grants its timeout to each call anew, so a peer that sends a byte
         now and then could keep us for ever.
         """
+        what = "read" if want is want_read else "write"
         if limit is not None and monotonic() > limit and self._sock.gettimeout():
-            raise TimeoutError("The operation timed out")
+            raise TimeoutError(f"The {what} operation timed out")
         try:
             return call(self._sock, argument)
         except BlockingIOError:
             raise want() from None
         except TimeoutError:
-            what = "read" if want is want_read else "write"
             raise TimeoutError(f"The {what} operation timed out") from None
+
+
+# no descriptor of its own, unlike epoll, and none too large for it, unlike select
+_Selector: Callable[[], selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 def _missing(partial: bytearray) -> int:
