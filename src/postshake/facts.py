@@ -156,6 +156,14 @@ class Facts:
         return plaintext.position - plaintext.read_position
 
     @property
+    def unread_size(self) -> int:
+        """How much memory these bytes take, about: in small records far more than they are.
+
+        Whoever keeps data for somebody who does not read holds this against a limit.
+        """
+        return self._plaintext.size
+
+    @property
     def readable_in_record(self) -> int:
         """How many of these bytes came in one record: the one read from next."""
         return self._plaintext.left_of_record

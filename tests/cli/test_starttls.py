@@ -7,9 +7,11 @@ import json
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
+from postshake.cli import starttls
 from postshake.cli.starttls import PROTOCOLS, StartTLSError, start_tls
 from postshake.config import ServerConfig
 from postshake.drive.sync import Stream
@@ -238,3 +240,105 @@ def test_a_refusal_is_exit_code_1(run, certificates):
         thread.join()
     assert done.returncode == 1
     assert "554 no" in done.stderr
+
+
+class Drops:
+    """A socket on which a server talks a few bytes at a time."""
+
+    def __init__(self, data: bytes, size: int = 1, every: float = 0.0) -> None:
+        self._pieces = iter([data[at : at + size] for at in range(0, len(data), size)])
+        self._every = every
+        self._timeout: float | None = 30.0
+        self.now = 0.0
+        self.waited: list[float | None] = []
+
+    def recv(self, size: int) -> bytes:
+        self.waited.append(self._timeout)
+        self.now += self._every
+        return next(self._pieces, b"")
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def settimeout(self, timeout: float | None) -> None:
+        self._timeout = timeout
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def getsockname(self):
+        return ("127.0.0.1", 1)
+
+
+LONG = 65_000
+SLOW = {
+    "xmpp: proceeds": ("xmpp", FEATURES.encode() + b"<proceed " * (LONG // 9)),
+    "xmpp: proceeds that end": ("xmpp", FEATURES.encode() + b"<proceed a> " * (LONG // 12)),
+    "xmpp: no tag": ("xmpp", b"<" * LONG),
+    "xmpp: many tags": ("xmpp", b"<>" * (LONG // 2)),
+    "smtp: a long line": ("smtp", b"2" * 4000),
+    "smtp: many lines": ("smtp", b"220-\r\n" * (LONG // 6)),
+    "imap: many lines": ("imap", b"* OK\r\n" + b"* \n" * (LONG // 3)),
+    "ldap": ("ldap", b"\x30\x82\xff\x00" + bytes(LONG)),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_what_a_server_says_costs_no_more_than_it_is_long(name, size):
+    """A search from the start at each byte, or a pattern that goes back, took minutes."""
+    protocol, said = SLOW[name]
+    before = time.thread_time()
+    with pytest.raises(StartTLSError):
+        start_tls(Drops(said, size), protocol, "a.example")
+    assert time.thread_time() - before < 5
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+@pytest.mark.parametrize("every", [0.05, 10.0])
+def test_a_server_has_a_minute_in_all(protocol, every, monkeypatch):
+    begins = {"ldap": b"\x30\x82\xff\x00", "smtp": b"220-a\n", "imap": b"* OK\n* a\n"}
+    sock = Drops(begins.get(protocol, b"") + b"x" * 3000, every=every)
+    monkeypatch.setattr(starttls, "monotonic", lambda: sock.now)
+    with pytest.raises(TimeoutError, match="60 seconds"):
+        start_tls(sock, protocol, "a.example")
+    assert 60 <= sock.now <= 60 + every
+    assert max(each or 0 for each in sock.waited) == 30.0  # the socket's own, while there is more
+    assert sock.gettimeout() == 30.0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"<proceed xmlns='x'/>",
+        b"<proceed xmlns='x' />",
+        b"<proceed xmlns='x'></proceed>",
+        b"<proceed\txmlns='x'>\n</proceed\n>",
+        b"\n  <proceed xmlns='x'/> \n",
+    ],
+)
+def test_an_xmpp_server_may_write_its_consent_as_it_likes(said):
+    for size in (1, 5, 4096):
+        start_tls(Drops(FEATURES.encode() + said, size), "xmpp", "a.example")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"<proceed xmlns='x'><a/></proceed>", "something in it"),
+        (b"<proceeding/><failure/>", "failure"),
+        (b"<stream:error><not-authorized/></stream:error>", "stream:error"),
+        (b"</proceed>", "hung up"),
+    ],
+)
+def test_an_xmpp_server_that_does_not_consent(said, why):
+    with pytest.raises(StartTLSError, match=why):
+        start_tls(Drops(FEATURES.encode() + said), "xmpp", "a.example")
+
+
+def test_features_without_end_or_starttls():
+    for said in (b"<stream:features/>", b"<stream:features><a/></stream:features>"):
+        with pytest.raises(StartTLSError, match="not offer"):
+            start_tls(Drops(b"<stream:stream>" + said), "xmpp", "a.example")
+    with pytest.raises(StartTLSError, match="not offer"):
+        start_tls(Drops(b"<stream:stream><stream:error>"), "xmpp", "a.example")

@@ -53,7 +53,7 @@ from tests.drive.streams import (
     socketpair,
     tcp_pair,
 )
-from tests.pair import client_config, issued, server_config
+from tests.pair import Clock, client_config, issued, server_config
 from tests.waiting import PATIENCE
 
 SMALL = {"SO_SNDBUF": 16 * 1024, "SO_RCVBUF": 16 * 1024}
@@ -645,6 +645,54 @@ def test_the_time_is_for_the_whole_call():
 
         at_once(trickle, serve)
         ours.close()
+
+
+def test_a_handshake_has_a_deadline_over_all_calls():
+    """However patient each call is, and however steadily the peer trickles."""
+    ours, theirs = socketpair()
+    client = RawClient(ours)
+    client.connection.start()
+    hello = client.connection.data_to_send()
+    clock = Clock()
+    with Stream(theirs, server_config(clock=clock), handshake_time=20) as server:
+        server.timeout = TIMEOUT
+        calls: list[Any] = [server.handshake, server.receive, server.send_eof]
+        calls.append(lambda: server.send(b"x"))
+        for octet, call in zip(hello, calls * 2, strict=False):
+            ours.sendall(bytes([octet]))
+            server.timeout = 0
+            with pytest.raises(TimeoutError):
+                call()
+            clock.now += 2
+        server.timeout = None  # for ever, but for the deadline
+        clock.now += 4
+        for call in calls:
+            with pytest.raises(TimeoutError):
+                call()
+    ours.close()
+
+
+def test_a_handshake_may_have_no_deadline():
+    clock = Clock()
+    ours, theirs = socketpair()
+    client = RawClient(ours)
+    with Stream(theirs, server_config(clock=clock), handshake_time=None) as server:
+        server.timeout = 0
+        with pytest.raises(TimeoutError):
+            server.handshake()
+        clock.now += 10**9
+        server.timeout = TIMEOUT
+        at_once(client.handshake, server.handshake)
+    ours.close()
+
+
+def test_the_deadline_ends_with_the_handshake():
+    clock = Clock()
+    with join(server=server_config(clock=clock)) as streams:
+        streams.handshake()
+        clock.now += 10**6
+        streams.client.send(b"late")
+        assert streams.server.receive() == b"late"
 
 
 def test_a_reauth_that_times_out_goes_on_with_the_same_request():

@@ -19,6 +19,7 @@ from ..web.policy import Policy
 from ..web.root_paths import own_root_paths
 from ..web.servers import server_context, uvicorn_ssl
 from .common import RECORDED
+from .deadlines import with_deadlines
 from .picture import picture
 
 __all__ = ["load", "serve"]
@@ -79,6 +80,7 @@ def serve(
         debug: where a client sees its own connection, drawn; None for nowhere.
     """
     import uvicorn
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
     context = server_context(certificate, key, ca=ca)
     context.verifier = ChainVerifier(TrustStore.from_files(ca), revocation=revocation)
@@ -93,6 +95,7 @@ def serve(
     config = uvicorn.Config(
         StepUp(app, protect=protect, root_paths=roots),
         ssl_context_factory=uvicorn_ssl(context),
+        http=with_deadlines(AutoHTTPProtocol),
         limit_concurrency=connections,
         log_level="info",
         server_header=False,

@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import monotonic
@@ -37,7 +38,8 @@ from .visit import Visit
 __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 
 AUTO = "postshake-certs"  # in the folder where one is
-TIMEOUT = 30.0  # seconds for a handshake, a request, a response
+TIMEOUT = 30.0  # seconds for a handshake, and for each piece of a response
+PAUSE = 0.2  # seconds to wait when there are no descriptors or threads left
 IDLE = 60.0  # seconds between requests
 PARTING = 2.0  # seconds that connections have to end by themselves
 
@@ -55,6 +57,11 @@ examples:
 """
 
 Talk = Callable[[Visit], None]
+
+# no descriptor of its own, unlike epoll: it must work when there are none left
+_Selector: Callable[[], selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -308,12 +315,19 @@ class Server:
             sock = self._accept()
             if sock is None:
                 return
-            sock.settimeout(max(TIMEOUT, (self._request.within or 0.0) + PARTING))
+            sock.settimeout(TIMEOUT)
             thread = threading.Thread(
                 target=self._visit, args=(sock, number), name=f"connection {number}", daemon=True
             )
             self._threads[thread] = sock
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are as many as the system allows
+                self._log(f"cannot serve: {error}", number)
+                self._threads.pop(thread, None)
+                sock.close()
+                self._free.release()
+                _wait_for(self._stopping, timeout=PAUSE)
 
     def stop(self) -> None:
         """Make everybody stop; safe to call from anywhere, more than once."""
@@ -326,8 +340,13 @@ class Server:
     def _accept(self) -> socket.socket | None:
         """Wait for a connection; None when it is time to stop."""
         while _wait_for(self._listener, self._stopping) is self._listener:
-            with contextlib.suppress(BlockingIOError, ConnectionError):  # it gave up meanwhile
+            try:
                 return self._listener.accept()[0]
+            except (BlockingIOError, ConnectionError):  # it gave up meanwhile
+                continue
+            except OSError as error:  # out of descriptors, most likely
+                self._log(f"cannot accept connections: {error}")
+                _wait_for(self._stopping, timeout=PAUSE)
         return None
 
     def _visit(self, sock: socket.socket, number: int) -> None:
@@ -348,7 +367,7 @@ class Server:
             config, hear = self._config, None
             if recording is not None:
                 config, hear = replace(config, trace=recording.trace), recording.event
-            with Stream(sock, config, on_event=hear) as stream:
+            with Stream(sock, config, on_event=hear, handshake_time=TIMEOUT) as stream:
                 established = stream.handshake()
                 offered = "offered" if established.post_handshake_auth else "not offered"
                 log(f"handshake: {summary(established)}, reauth {offered}")
@@ -357,6 +376,9 @@ class Server:
             log("gone without goodbye")
         except (PostshakeError, OSError) as error:
             log(f"failed: {type(error).__name__}: {error}")
+        except Exception as error:  # a mistake of ours ends this connection and no other
+            log(f"failed, by a mistake here: {type(error).__name__}: {error}")
+            traceback.print_exc()
         else:
             log("closed")
         finally:
@@ -380,7 +402,7 @@ def _wait_for(
     *candidates: Stream | socket.socket, timeout: float | None = None
 ) -> Stream | socket.socket | None:
     """Return the last of these that has something to read; None for none in time."""
-    with selectors.DefaultSelector() as selector:
+    with _Selector() as selector:
         for candidate in candidates:
             selector.register(candidate, selectors.EVENT_READ)
         ready = {key.fileobj for key, _ in selector.select(timeout)}

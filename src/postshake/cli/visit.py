@@ -8,6 +8,7 @@ the answer has been sent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from urllib.parse import quote
 
 from ..config import AuthRequest
@@ -17,7 +18,7 @@ from ..errors import (
     DataWaiting,
     ReauthUnavailable,
 )
-from ..events import Outcome
+from ..events import Outcome, ReauthCompleted
 from ..pki.identity import Identity
 from ..questions import Refused
 from ..recording import Recording
@@ -31,8 +32,15 @@ __all__ = ["Visit"]
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
+MAX_DIGITS = 20  # of its length
 MAX_LINE = 64 * 1024
-PIECE = 64 * 1024
+PIECE = 64 * 1024  # of a response: the client must take each within the stream's timeout
+
+HEAD_TIME = 30.0  # seconds for a request's head, or a line, from its first byte on
+BODY_TIME = 30.0  # seconds for a request's body
+BODY_RATE = 8 * 1024  # for so many bytes of which there is one second more
+
+PARTING = 2.0  # seconds that a client has beyond its deadline, for the way
 
 REAUTH = b"**REAUTH**"
 REAUTH_DONE = b"Successfully executed command\n"  # both as gnutls-serv has them
@@ -44,10 +52,15 @@ _REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     411: "Length Required",
     413: "Content Too Large",
     431: "Request Header Fields Too Large",
 }
+
+
+class RequestTooSlow(TimeoutError):
+    """The client did not send all of its request in time."""
 
 
 @dataclass
@@ -70,8 +83,11 @@ class Visit:
     recording: Recording | None = None
     site: Site | None = None
     """Files that are served, instead of pages of our own."""
+    clock: Callable[[], float] = monotonic
+    """Seconds: what deadlines are held against."""
     _buffer: bytearray = field(default_factory=bytearray)
     _who: Identity | None = None  # sent what is answered, or was asked because of it
+    _until: float = 0.0  # when what is read now must be there
 
     # --- who are you?
 
@@ -94,7 +110,7 @@ class Visit:
                 return None
             self.log(f"{printable(known.subject)} is not accepted any more: {verdict.error}")
         try:
-            completed = self.stream.reauth(self.request)
+            completed = self._reauth()
         except ReauthUnavailable as error:
             self.log(f"reauth impossible: {error}")
             return f"You cannot be asked for one: {error}."
@@ -112,6 +128,16 @@ class Visit:
             return None if not self.request.required else "You were asked for one, and declined."
         return f"Yours was {outcome.value}{why}."
 
+    def _reauth(self) -> ReauthCompleted:
+        """Ask, and wait for as long as the request says, not for as long as for data."""
+        stream, before = self.stream, self.stream.timeout
+        if before is not None and self.request.within is not None:
+            stream.timeout = max(before, self.request.within + PARTING)
+        try:
+            return stream.reauth(self.request)
+        finally:
+            stream.timeout = before
+
     @property
     def name(self) -> str:
         """Whom we know the client as that sent what is answered."""
@@ -123,6 +149,7 @@ class Visit:
         """Send each line back; ``**REAUTH**`` asks for a certificate first."""
         while self._buffer or self.idle():
             self._begin()
+            self._give(HEAD_TIME)
             line = self._read_line(MAX_LINE)
             if line is None:
                 return
@@ -144,7 +171,13 @@ class Visit:
         guard = PathGuard(dict.fromkeys(protected, True))
         while self._buffer or self.idle():
             self._begin()
-            if not self._page(guard, debug):
+            self._give(HEAD_TIME)
+            try:
+                keep = self._page(guard, debug)
+            except RequestTooSlow as error:
+                self.log(f"{error} 408")
+                keep = self._respond(408, "This request takes too long.\n")
+            if not keep:
                 return
 
     def _page(self, guard: PathGuard[bool], debug: str | None) -> bool:
@@ -160,12 +193,13 @@ class Visit:
             return self._respond(411, "Say how long the body is.\n")
         if not (text_length.isascii() and text_length.isdigit()):
             return self._respond(400, "This Content-Length cannot be read.\n")
-        if len(text_length) > 18 or int(text_length) > MAX_BODY:
+        if len(text_length) > MAX_DIGITS or int(text_length) > MAX_BODY:
             return self._respond(413, f"At most {MAX_BODY} bytes.\n")
         if fields.get("expect", "").lower() == "100-continue":
             self.stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         # all of the body comes before the question: behind the answer it would be
         # from somebody else
+        self._give(BODY_TIME + int(text_length) / BODY_RATE)
         if self._read_exactly(int(text_length)) is None:
             return False
         connection = fields.get("connection", "").lower()
@@ -309,8 +343,27 @@ class Visit:
                 return None
         return self._take(size)
 
+    def _give(self, seconds: float) -> None:
+        """Give the client so much time for what is read from here on."""
+        self._until = self.clock() + seconds
+
     def _read_more(self) -> bool:
-        data = self.stream.receive()
+        """Read what comes; whether it was anything.
+
+        Raises:
+            RequestTooSlow: the time is up, however steadily it comes.
+        """
+        stream, before = self.stream, self.stream.timeout
+        left = self._until - self.clock()
+        stream.timeout = left if before is None else min(before, left)
+        try:
+            if left <= 0:
+                raise TimeoutError
+            data = stream.receive()
+        except TimeoutError as error:
+            raise RequestTooSlow("the client is too slow") from error
+        finally:
+            stream.timeout = before
         self._buffer += data
         return bool(data)
 

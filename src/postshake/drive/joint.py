@@ -221,7 +221,7 @@ class Joint(asyncio.Transport):
         if raw is None or self._closing or raw.is_closing():
             return
         connection = self.connection
-        full = self._paused and connection.readable > self._max_unread
+        full = self._paused and connection.unread_size > self._max_unread
         if full and self._reauths:
             if self._stall is None:
                 self._stall = self._loop.call_later(STALL, self._stalled)
@@ -239,7 +239,7 @@ class Joint(asyncio.Transport):
         self._fail_reauths(
             DataWaiting(
                 f"{self.connection.readable} bytes of the client's data came before its answer, "
-                f"at most {self._max_unread} are kept, and reading is paused"
+                f"at most {self._max_unread} bytes of memory are for them, and reading is paused"
             )
         )
 

@@ -36,7 +36,8 @@ class Pump:
         connection: the engine.
         advance: calls its first argument, a step of the engine's, with the others, and
             settles what comes of it.
-        max_unread: how many bytes are kept unread while something is sent.
+        max_unread: how many bytes of memory what is not read may take while something is
+            sent.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Pump:
     def flush(self, limit: float | None) -> None:
         """Send all that is due; the peer may want to be read meanwhile."""
         while not self.send_some():
-            room = self._connection.wants_data and self._connection.readable < self._max_unread
+            room = self._connection.wants_data and self._connection.unread_size < self._max_unread
             if not (room and self._receive_some()):
                 self._wait(limit, reading=room, writing=True)
         if self._send_error is not None:

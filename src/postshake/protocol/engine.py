@@ -309,6 +309,7 @@ class Engine:
         if description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
             self.data_alone = False
+            self.layer.discard_input()  # §6.1: what follows is ignored
             self.desk.emit(PeerClosed(self.desk.position))
         else:
             bear(self.link, alert, self._alert_budget)
@@ -373,6 +374,8 @@ class Engine:
         try:
             if isinstance(failure, TLSError):
                 self.fail(failure)
+                if failure.blames_peer:
+                    _clear_frames(failure)
                 raise failure
             failure = InternalError(f"{type(error).__name__}: {error}")
             self.fail(failure)
@@ -401,7 +404,22 @@ class Engine:
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None
         self.desk.clear_questions()
+        self.layer.discard_input()
+        self.reassembly.discard()
 
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
         send_alert(self.link, description, level)
+
+
+def _clear_frames(error: TLSError) -> None:
+    """Let go of what the functions had at hand that found the peer's fault.
+
+    The error is kept as the connection's failure, and its traceback would keep their
+    variables: the peer's message, which may be large, and secrets.
+    """
+    traceback = error.__traceback__
+    while traceback is not None:
+        with suppress(RuntimeError):  # it still runs
+            traceback.tb_frame.clear()
+        traceback = traceback.tb_next

@@ -59,7 +59,10 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
     if config.choose_config:
         hello = require(ClientHello, received.message)
         config = yield from choose_config(link, config, hello)
-    hellos = yield from server_hellos.exchange_hellos(link, config, received)
+        del hello
+    flow = server_hellos.exchange_hellos(link, config, received)
+    del received  # it may be large, and when a second comes is for the client to say
+    hellos = yield from flow
     if isinstance(hellos, ClientOffered12):
         return (yield from server_handshake12(link, config, hellos))
     return (yield from server_handshake13(link, config, hellos))

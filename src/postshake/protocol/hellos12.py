@@ -32,7 +32,7 @@ class ServerChose12:
     """The session that we offered to resume."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClientOffered12:
     """A server's view: TLS 1.2 is the best that both ends have (§4.2.1)."""
 

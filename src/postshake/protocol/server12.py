@@ -50,6 +50,7 @@ from .authenticate12 import (
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
+from .negotiate import kept_for_later
 from .outcome import HandshakeOutcome
 from .resumption12 import find_session, judge_again, resumed_identity, session_of
 from .secrets12 import (
@@ -193,6 +194,7 @@ def send_flight(
         flight.add(request)
     flight.add(ServerHelloDone())
     talk.link.send(flight)
+    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
     return OurSide(suite, hello.random, session_id, share, request, transcript)
 
 
@@ -267,6 +269,7 @@ def resume(
     hello = make_server_hello(talk, session.suite, session_id, [])
     flight.add(hello)
     talk.link.send(flight)
+    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
     randoms = (talk.client_random, hello.random)
     secrets = SessionSecrets12(session.suite, *randoms, session.master_secret, True)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)

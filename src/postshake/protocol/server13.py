@@ -68,7 +68,7 @@ from .early_data import admit_early_data, begin_reading, read_early_data
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import choose_alpn
+from .negotiate import choose_alpn, kept_for_later
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
 from .psk import handshake_secret, recall, started_at
@@ -91,6 +91,7 @@ def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow
     request = yield from add_proof(link, config, hellos, flight, ours)
     add_finished(link, hellos, flight)
     link.send(flight)
+    hellos.client_hello = kept_for_later(hellos.client_hello)
     master, reading_secret = write_application_keys(link, hellos, secret)
     exporter_master_secret = master.exporter_master_secret(hellos.transcript.digest())
     link.log_secret("EXPORTER_SECRET", hellos.client_hello.random, exporter_master_secret)

@@ -54,7 +54,7 @@ from .transcript import Transcript
 __all__ = ["Hellos", "enter_compatibility", "exchange_hellos"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hellos:
     """What the exchange of hellos settled, before our ServerHello is written."""
 
@@ -72,6 +72,23 @@ class Hellos:
     def extensions(self) -> Extensions:
         """The client's."""
         return self.client_hello.extensions
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What we keep while we wait for a second ClientHello: nothing as large as the first."""
+
+    suite: Suite
+    group: NamedGroup | None
+    share: bytes | None
+    """The client's, where we only want a cookie back."""
+    cookie: bytes | None
+    transcript: Transcript
+    psk: Psk | None
+    unchanging: bytes
+    """A digest of what the second must have as the first (§4.1.2)."""
+    shares: bytes
+    """A digest of the key shares."""
 
 
 def exchange_hellos(
@@ -102,11 +119,20 @@ def exchange_hellos(
     flight.add(make_retry(hello, suite, group if share is None else None, cookie))
     link.send(flight)
     enter_compatibility(link, hello)
+    digests = _digest_of_unchanging(hello), _digest_of_shares(hello)
+    del received, hello  # when the second comes is for the client to say
+    retry = Retry(suite, group, share, cookie, transcript, psk, *digests)
+    return (yield from read_second_hello(config, retry))
+
+
+def read_second_hello(config: ServerConfig, retry: Retry) -> Flow[Hellos]:
+    """Read the ClientHello that we asked for."""
+    suite, group, transcript = retry.suite, retry.group, retry.transcript
     received = yield from expect_one_of(ClientHello)
     again = require(ClientHello, received.message)
-    share = check_second_hello(hello, again, group, share, cookie)
+    share = check_second_hello(retry, again)
     check_client_hello(config, again)
-    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, psk)
+    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, retry.psk)
     if group is None and (psk is None or psk.mode is not PskKeyExchangeMode.psk_ke):
         raise IllegalParameter(
             "second ClientHello: expected the PSK of the first, got none to use",
@@ -183,12 +209,13 @@ def find_group(
     if psk is not None and psk.mode is PskKeyExchangeMode.psk_ke:
         return None, b""
     groups = hello.extensions.require(SupportedGroups).named_group_list
+    listed = frozenset(groups)  # both lists may be long
     shares: dict[int, bytes] = {}
     for entry in hello.extensions.require(KeyShareClientHello).client_shares:
         name = name_of(NamedGroup, entry.group)
         if entry.group in shares:
             raise IllegalParameter(f"ClientHello: two key shares for {name}", section="4.2.8")
-        if entry.group not in groups:
+        if entry.group not in listed:
             raise IllegalParameter(
                 f"ClientHello: a key share for {name}, which supported_groups does not list",
                 section="4.2.8",
@@ -217,38 +244,31 @@ def make_retry(
     )
 
 
-def check_second_hello(
-    first: ClientHello,
-    second: ClientHello,
-    group: NamedGroup | None,
-    first_share: bytes | None,
-    cookie: bytes | None,
-) -> bytes:
+def check_second_hello(retry: Retry, second: ClientHello) -> bytes:
     """Check that only what we asked for has changed; return the share (§4.1.2)."""
-    if _unchanging(first) != _unchanging(second):
+    if _digest_of_unchanging(second) != retry.unchanging:
         raise IllegalParameter(
             "second ClientHello: expected the first but for what we asked, got another",
             section="4.1.2",
         )
-    if cookie is not None:
+    if retry.cookie is not None:
         echoed = second.extensions.require(Cookie).cookie
-        if not hmac.compare_digest(echoed, cookie):
+        if not hmac.compare_digest(echoed, retry.cookie):
             raise IllegalParameter("second ClientHello: the cookie is not ours", section="4.2.2")
     if second.extensions.get(EarlyDataIndication) is not None:
         raise IllegalParameter("second ClientHello: early data is over by now", section="4.1.2")
-    if group is None:
+    if retry.group is None:
         return b""
     shares = second.extensions.require(KeyShareClientHello).client_shares
-    if first_share is not None:
-        expected = first.extensions.require(KeyShareClientHello).client_shares
-        if shares != expected:
+    if retry.share is not None:
+        if _digest_of_shares(second) != retry.shares:
             raise IllegalParameter(
                 "second ClientHello: expected the same key shares", section="4.1.2"
             )
-        return first_share
-    if [entry.group for entry in shares] != [group]:
+        return retry.share
+    if [entry.group for entry in shares] != [retry.group]:
         raise IllegalParameter(
-            f"second ClientHello: expected one key share, for {group.name}, got "
+            f"second ClientHello: expected one key share, for {retry.group.name}, got "
             + (names_of(NamedGroup, [entry.group for entry in shares]) or "none"),
             section="4.2.8",
         )
@@ -267,6 +287,11 @@ MAY_CHANGE = frozenset(
 """Extensions that a second ClientHello may change, add or drop (§4.1.2)."""
 
 
-def _unchanging(hello: ClientHello) -> ClientHello:
-    kept = [item for item in hello.extensions if item.extension_type not in MAY_CHANGE]
-    return replace(hello, extensions=Extensions(tuple(kept)))
+def _digest_of_unchanging(hello: ClientHello) -> bytes:
+    kept = tuple(item for item in hello.extensions if item.extension_type not in MAY_CHANGE)
+    return hashlib.sha256(replace(hello, extensions=Extensions(kept)).encode()).digest()
+
+
+def _digest_of_shares(hello: ClientHello) -> bytes:
+    shares = hello.extensions.get(KeyShareClientHello)
+    return hashlib.sha256(shares.encode()).digest() if shares is not None else b""

@@ -7,6 +7,7 @@ from ..constants import (
     CipherSuite,
     NamedGroup,
     ProtocolVersion,
+    SignatureScheme,
     names_of,
 )
 from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
@@ -42,6 +43,9 @@ __all__ = [
 
 SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
 """The versions of `Config.versions`, as people call them."""
+
+KNOWN_SCHEMES = frozenset(map(int, SignatureScheme))
+KNOWN_GROUPS = frozenset(map(int, NamedGroup))
 
 GROUPS_UNSAID = (NamedGroup.secp256r1, NamedGroup.secp384r1)
 """What a client without supported_groups most likely has (RFC 8422 section 4)."""
@@ -151,9 +155,18 @@ def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
     return Offered12(
         suites=suites,
         group=find_group12(config, extensions),
-        groups=groups.named_group_list if groups is not None else None,
-        schemes=schemes.supported_signature_algorithms if schemes is not None else (),
+        # those that anyone has, each once, however many there are
+        groups=_known(groups.named_group_list, KNOWN_GROUPS) if groups is not None else None,
+        schemes=(
+            _known(schemes.supported_signature_algorithms, KNOWN_SCHEMES)
+            if schemes is not None
+            else ()
+        ),
     )
+
+
+def _known(codes: tuple[int, ...], known: frozenset[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys([code for code in codes if code in known]))
 
 
 def wants_renegotiation_info(hello: ClientHello) -> bool:

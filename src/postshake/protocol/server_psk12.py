@@ -17,6 +17,7 @@ from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
 from ..wire.tls12 import ServerEcdhParams, ServerHelloDone
 from .flow import Flow, expect
 from .link import Flight
+from .negotiate import kept_for_later
 from .outcome import HandshakeOutcome
 from .psk_server import find_external
 from .resumption12 import session_of
@@ -54,6 +55,7 @@ def shake_with_psk(talk: Talk, suite: Suite12, group: NamedGroup) -> Flow[Handsh
     flight.add(ServerKeyExchangePsk(config.psk_identity_hint, params))
     flight.add(ServerHelloDone())
     talk.link.send(flight)
+    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
     exchange = yield from expect(ClientKeyExchangePsk, into=transcript)
     shared = share.complete(exchange.public)
     psk = yield from find_external(config, exchange.psk_identity)

@@ -72,7 +72,7 @@ class _Unguarded:
 class Resumption(Calls):
     """The part of a session that goes on from an earlier one, and is gone on from."""
 
-    _early_received = b""
+    _early_received: bytearray | None = None
     _early_to_send = b""
 
     def is_resumed(self) -> bool:
@@ -252,7 +252,8 @@ class Resumption(Calls):
             raise SessionError(codes.E_INVALID_REQUEST, "only a server receives early data")
         if not self._early_received:
             raise SessionError(codes.E_REQUESTED_DATA_NOT_AVAILABLE, "no early data")
-        data, self._early_received = self._early_received[:size], self._early_received[size:]
+        data = bytes(self._early_received[:size])
+        del self._early_received[:size]
         return data
 
     def _guard(self) -> ReplayGuard | None:

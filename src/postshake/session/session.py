@@ -92,7 +92,7 @@ class Session(Resumption):
         self._check_valid()
         if not self._is_complete:
             shaking = present(self._shaking, "handshake")
-            with self.transport.time_limit(self._handshake_timeout):
+            with self.transport.time_limit(self._handshake_left()):
                 shaking.run()
         elif self.role is Role.client:
             self._resumable("handshake", partial(self._update_keys, c.KU_PEER))

@@ -61,6 +61,8 @@ class Handshake:
         """Keep early data apart from what comes after it; the engine bounds it."""
         connection = self._machine.connection
         while connection.readable and connection.read_is_early:
+            if self._session._early_received is None:
+                self._session._early_received = bytearray()
             self._session._early_received += connection.read()
 
     def _judge_nobody(self) -> None:

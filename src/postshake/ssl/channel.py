@@ -88,6 +88,7 @@ class Channel(Settling):
         self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
         self._began = False
         self._foreign = b""  # what began the stream, if it was no TLS: no later call goes on
+        self._shake_until: float | None = None  # on `monotonic`
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._asked: tuple[AuthRequest, Reauth] | None = None
@@ -118,7 +119,10 @@ class Channel(Settling):
 
     def do_handshake(self) -> None:
         """Shake hands; again, nothing."""
-        self._shake(self._transport.limit())
+        try:
+            self._shake(self._transport.limit())
+        except TimeoutError as error:
+            raise TimeoutError("The handshake operation timed out") from error
         self._check()  # it may have failed since
 
     def _shake(self, limit: float | None) -> Connection:
@@ -127,11 +131,12 @@ class Channel(Settling):
         connection = self._connection
         if connection is None:
             connection = self._connect()
+        limit, strict = self._until_shaken(limit)
         self._check()
         self._step(connection.start)
         while connection.established is None:
-            self._flush(limit)
-            self._take_turn(self._has_shaken, limit)
+            self._flush(limit, strict=strict)
+            self._take_turn(self._has_shaken, limit, strict=strict)
             self._check()  # it takes nothing more once it has failed, and says nothing
         self._flush(limit)
         with self._state:
@@ -143,6 +148,17 @@ class Channel(Settling):
     def _has_shaken(self) -> bool:
         connection = self._connected()
         return connection.established is not None or connection.failure is not None
+
+    def _until_shaken(self, limit: float | None) -> tuple[float | None, bool]:
+        """When a handshake must be over at the latest; and whether that is our own deadline."""
+        seconds = self._own_context.handshake_timeout
+        if not self.server_side or seconds is None:
+            return limit, False
+        if self._shake_until is None:
+            self._shake_until = monotonic() + seconds
+        if limit is not None and limit < self._shake_until:
+            return limit, False
+        return self._shake_until, True
 
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
@@ -319,13 +335,16 @@ class Channel(Settling):
         """Ask the client to authenticate, and return at once.
 
         Raises:
-            SSLError: it did not offer that, or this is not TLS 1.3.
+            SSLError: it did not offer that, this is not TLS 1.3, or the connection is over.
         """
         connection = self._connection
         if connection is None or self.version() != "TLSv1.3":
             raise ssl_error("WRONG_SSL_VERSION")
         if not self.server_side:
             raise ssl_error("NOT_SERVER")
+        self._check()
+        if connection.sent_close:
+            raise ssl_error("PROTOCOL_IS_SHUTDOWN")
         request = policy
         if policy.verifier is None and self._context is not self._configured:
             # a context that was set after the handshake judges what comes after it
@@ -371,7 +390,7 @@ class Channel(Settling):
         self._check()
         if connection.peer_closed:
             raise ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client said goodbye")
-        if connection.readable > connection.config.limits.waiting_input:
+        if connection.unread_size > connection.config.limits.waiting_input:
             raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
         until = self._until_due(limit)
         try:

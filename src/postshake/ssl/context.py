@@ -83,6 +83,9 @@ _COUNTERS = (
 )
 
 
+HANDSHAKE_TIMEOUT = 60.0  # seconds; asyncio's own
+
+
 class SSLContext(ssl.SSLContext):
     """Settings for TLS connections of our engine, with the standard library's interface.
 
@@ -96,6 +99,9 @@ class SSLContext(ssl.SSLContext):
     - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
     - `certificate_compression` names what may make certificates shorter, favourites first:
       "zlib", "brotli", "zstd" (RFC 8879);
+    - `handshake_timeout` is for how many seconds in all a client may keep a server's socket
+      that blocks from its handshake: 60, and None for any time. The socket's own timeout, if
+      it is shorter, ends each call before;
     - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`;
     - `unusable_list_callback` is told of revocation lists that were loaded and cannot be used.
     """
@@ -130,6 +136,7 @@ class SSLContext(ssl.SSLContext):
     _configs: dict[Any, Any]
     certificate_compression: tuple[str, ...]
     recorder: Callable[[Role], Recording] | None
+    handshake_timeout: float | None
     _version: int
     _serial: int
     _lock: threading.Lock
@@ -192,6 +199,7 @@ class SSLContext(ssl.SSLContext):
         self._forbidden = frozenset({b"h2", b"h3"})
         self.certificate_compression = ()
         self.recorder = None
+        self.handshake_timeout = HANDSHAKE_TIMEOUT
         self._version = 0  # counts changes of what is kept here
         self._serial = next(_SERIALS)
         self._lock = threading.Lock()

@@ -172,7 +172,8 @@ class SocketTransport:
         with _Selector() as selector:
             selector.register(sock, event)
             if not selector.select(max(limit - monotonic(), 0)):
-                raise TimeoutError("The operation timed out")
+                what = "read" if event == selectors.EVENT_READ else "write"
+                raise TimeoutError(f"The {what} operation timed out")
 
     def _call(
         self,
@@ -187,14 +188,14 @@ class SocketTransport:
         now and then could keep us for ever.
         """
         sock = self._sock
+        what = "read" if want is want_read else "write"
         if limit is not None and monotonic() > limit and sock.gettimeout():
-            raise TimeoutError("The operation timed out")
+            raise TimeoutError(f"The {what} operation timed out")
         try:
             return call(sock, argument)
         except BlockingIOError:
             raise want() from None
         except TimeoutError:
-            what = "read" if want is want_read else "write"
             raise TimeoutError(f"The {what} operation timed out") from None
 
 

@@ -28,6 +28,7 @@ from ..errors import present
 from ..pki.identity import Identity
 from ..ssl import ReauthExpired, SSLCertVerificationError, SSLContext, SSLError, SSLSocket
 from ..ssl.reauth import Authority
+from .cheroot_socket import CherootSocket
 from .path_guard import CLAIMING, AmbiguousPath, PathGuard
 from .policy import (
     BodyTooLarge,
@@ -375,7 +376,11 @@ class CherootAdapter:
     """cheroot's way to our TLS: ``server.ssl_adapter = CherootAdapter(context)``.
 
     Hands are shaken in the thread that serves the connection, not where new ones are
-    accepted: a client that is slow at it holds up nobody else.
+    accepted: a client that is slow at it holds up nobody else. It has the time that cheroot
+    gives to one read (``server.timeout``), and at most ``context.handshake_timeout``.
+
+    A connection that ends in its handshake, or by a failure of TLS, is logged as information
+    by ``postshake.web``, in one line.
 
     Args:
         context: ours, such as `server_context` makes.
@@ -390,11 +395,19 @@ class CherootAdapter:
 
     def wrap(self, sock: Any) -> tuple[Any, dict[str, Any]]:
         """Put TLS on a new connection; return it, and what goes into the environment."""
-        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        from cheroot.errors import FatalSSLAlert
+
+        try:
+            wrapped = self.context.wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            )
+        except OSError as error:  # it is gone already
+            raise FatalSSLAlert(str(error)) from error
         return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on", SOCKET: wrapped}
 
     def makefile(self, sock: Any, mode: str = "r", bufsize: int = -1) -> Any:
         """Return cheroot's own file over the connection."""
         from cheroot.makefile import StreamReader, StreamWriter
 
-        return (StreamReader if "r" in mode else StreamWriter)(sock, mode, bufsize)
+        kind = StreamReader if "r" in mode else StreamWriter
+        return kind(CherootSocket(sock), mode, bufsize)
