@@ -7,9 +7,10 @@ unharmed. Messages say who, what, expected and got.
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 from .constants import AlertDescription, Role
+from .text import clip
 
 __all__ = [
     "AccessDenied",
@@ -54,15 +55,25 @@ __all__ = [
     "UnrecognizedName",
     "UnsupportedCertificate",
     "UnsupportedExtension",
+    "UnsupportedKey",
     "UnsupportedVersion",
     "UsageError",
     "WeakKey",
     "WrongPurpose",
+    "present",
+    "require",
 ]
 
 
 class PostshakeError(Exception):
-    """Anything that goes wrong in postshake."""
+    """Anything that goes wrong in postshake.
+
+    What it says may be in a peer's words: it has no control characters, and at most
+    1000 characters.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(clip(each) if isinstance(each, str) else each for each in args))
 
     def without_traceback(self) -> Self:
         """Return an equal exception, without traceback and cause.
@@ -341,5 +352,36 @@ class KeyMismatch(UsageError):
     """A private key that is not the certificate's."""
 
 
+class UnsupportedKey(UsageError):
+    """A private key that can be read, and that nothing here signs with."""
+
+
 class TruncationError(PostshakeError):
     """The stream ended without close_notify: data may be missing (§6.1)."""
+
+
+_T = TypeVar("_T")
+
+
+def require(kind: type[_T], value: object) -> _T:
+    """Return a value that is of this kind, by all that our own code has done before.
+
+    Unlike ``assert``, which ``python -O`` leaves out.
+
+    Raises:
+        InternalError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise InternalError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def present(value: _T | None, what: str) -> _T:
+    """Return a value that is there, by all that our own code has done before.
+
+    Raises:
+        InternalError: it is None; the error names it.
+    """
+    if value is None:
+        raise InternalError(f"there is no {what}")
+    return value

@@ -29,6 +29,7 @@ from postshake.session import (
 from postshake.session import constants as c
 from postshake.wire.extensions import UnknownExtension
 from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
+from tests.waiting import PATIENCE
 
 TRUSTED = [authority().certificate]
 
@@ -96,7 +97,7 @@ def failed(code, function, *arguments):
 def sockets():
     pair = socket.socketpair()
     for sock in pair:
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE)
     yield pair
     for sock in pair:
         sock.close()
@@ -116,7 +117,7 @@ def in_thread(function):
     thread.start()
 
     def finish():
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         for error in caught:
             raise error
@@ -200,7 +201,7 @@ def test_time_limits(sockets):
     server = server_session()
     server.transport_set(ours)
     failed(codes.E_TIMEDOUT, server.handshake)
-    ours.settimeout(5)
+    ours.settimeout(PATIENCE)
     server.handshake_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.handshake)
     server.handshake_set_timeout(0)
@@ -211,13 +212,13 @@ def test_time_limits(sockets):
     finish()
     server.record_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.record_recv)
-    assert ours.gettimeout() == 5
+    assert ours.gettimeout() == PATIENCE
     client.record_send(b"late")
     assert server.record_recv() == b"late"
     server.certificate_server_set_request(c.CERT_REQUIRE)
     ours.settimeout(0.05)
     failed(codes.E_TIMEDOUT, server.reauth)  # the transport's own limit holds for it too
-    ours.settimeout(5)
+    ours.settimeout(PATIENCE)
     with pytest.raises(ReauthRequest):
         client.record_recv()
     client.reauth()

@@ -162,19 +162,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         here=versions.RECORD_LAYER_FAILURE,
     ),
     Difference(
-        "How much one read returns",
-        "read-two-records-1.3",
-        ".:read .*",
-        ".:read .*",
-        scripts="read-(two-records|a-record-and-more)-.*",
-    ),
-    Difference(
-        "How much one read returns",
-        "read-pending-after-one-1.3",
-        "c:pending: 5",
-        "c:pending: 14",
-    ),
-    Difference(
         "Sessions of connections that nobody closed",
         "session-no-ticket-1.2",
         "facts: . reused False",

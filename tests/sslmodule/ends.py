@@ -16,6 +16,7 @@ import pytest
 
 import postshake.ssl as ours
 from tests.certs import CA
+from tests.waiting import PATIENCE
 
 __all__ = [
     "MODULES",
@@ -209,7 +210,7 @@ def talk(server: Callable[[socket.socket], Any]) -> Iterator[tuple[socket.socket
 
     def run() -> None:
         sock, _ = listener.accept()
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE)
         try:
             outcome.append(server(sock))
         except Exception as error:
@@ -219,11 +220,11 @@ def talk(server: Callable[[socket.socket], Any]) -> Iterator[tuple[socket.socket
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    sock = socket.create_connection(listener.getsockname(), timeout=20)
+    sock = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
     try:
         yield sock, outcome
     finally:
         sock.close()
-        thread.join(20)
+        thread.join(PATIENCE)
         listener.close()
         assert not thread.is_alive()

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
+# each with what it is about
 NOT_OURS = {
     # get_ca_certs is OpenSSL's list, into which it puts a folder's when they are needed
     "SimpleBackgroundTests.test_get_ca_certs_capath",
@@ -59,7 +62,7 @@ def run(*names: str) -> tuple[set[str], set[str], str]:
         env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=20 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     told: dict[str, set[str]] = {"passed": set(), "failed": set()}

@@ -28,6 +28,7 @@ from ..pki.trust import VerifiedChain
 from ..questions import (
     ChooseConfig,
     ChooseCredential,
+    ChoosePsk,
     ClaimEarlyData,
     FindPsk,
     FindTicket,
@@ -97,6 +98,8 @@ def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
             return choose_credential(credentials, wanted)
+        case ChoosePsk(psks):
+            return psks[0]  # what a hint means is between the two ends
         case ChooseConfig():
             return None  # to keep the one that there is
         case FindTicket(database, ticket):

@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 
 from ..config import ClientConfig, ServerConfig
 from ..errors import PostshakeError
+from ..text import clip
 from .aio import TLSStream
 from .sockets import AsyncSocket, connect, listen
 
@@ -125,7 +126,7 @@ async def _serve(stream: TLSStream, handler: Handler, handshake_time: float) -> 
                 await stream.handshake()
             await handler(stream)
         except (PostshakeError, OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
-            log.info("a connection ended: %s: %s", type(error).__name__, error)
+            log.info("a connection ended: %s: %s", type(error).__name__, clip(str(error)))
 
 
 @contextlib.asynccontextmanager

@@ -50,7 +50,7 @@ class Identity:
         """The subject as RFC 4514 writes it; empty when there is none that can be read."""
         try:
             return self.certificate.subject.rfc4514_string()
-        except (ValueError, TypeError):  # only in what was not verified
+        except (ValueError, TypeError, Warning):  # only in what was not verified
             return ""
 
     @property
@@ -58,7 +58,7 @@ class Identity:
         """The subject's most specific common name."""
         try:
             found = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, Warning):
             return None
         return _text(found[-1].value) if found else None
 
@@ -69,7 +69,7 @@ class Identity:
             extension = self.certificate.extensions.get_extension_for_class(
                 x509.SubjectAlternativeName
             )
-        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        except (ValueError, TypeError, Warning, x509.ExtensionNotFound, x509.DuplicateExtension):
             return ()
         except x509.UnsupportedGeneralNameType:
             return ()
@@ -80,7 +80,7 @@ class Identity:
         """The issuer as RFC 4514 writes it; empty when it cannot be read."""
         try:
             return self.certificate.issuer.rfc4514_string()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, Warning):
             return ""
 
     @property
@@ -184,7 +184,7 @@ def _told(der: bytes) -> dict[str, str]:
         certificate = x509.load_der_x509_certificate(der)
         told["subject"] = certificate.subject.rfc4514_string()
         told["issuer"] = certificate.issuer.rfc4514_string()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, Warning):
         pass  # only in what was not verified
     return told
 

@@ -28,6 +28,7 @@ from .path import PathSearch
 from .revocation import Revocation
 from .revocation_search import Surroundings
 from .store import TrustStore
+from .unreadable import refusing_unreadable
 
 __all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
 
@@ -126,6 +127,7 @@ class ChainVerifier:
         self._distrusted_keys = frozenset(distrusted_keys)
         self._cache: dict[_Key, _Remembered] = {}
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path from the peer's certificate to an anchor (§4.4.2).
 

@@ -127,10 +127,10 @@ class Engine:
         self.started = True
         config = self.link.config
         if isinstance(config, ClientConfig):
-            assert self.early_data is not None
-            flow = client_handshake(
-                self.link, config, self._server_name, self._ticket, self.early_data
-            )
+            early_data = self.early_data
+            if early_data is None:
+                raise InternalError("a client has its early data from the beginning")
+            flow = client_handshake(self.link, config, self._server_name, self._ticket, early_data)
         else:
             flow = server_handshake(self.link, config)
         self._handshake = Conversation(f"{self.role.name} handshake", flow, self._establish)

@@ -16,7 +16,8 @@ class OfferedSession12:
     """A session that a client offers to resume, and what its server's chain is worth today."""
 
     session: Session12
-    verdict: VerifiedChain
+    verdict: VerifiedChain | None
+    """None where an external PSK vouches for the server."""
 
 
 @dataclass(frozen=True, slots=True)

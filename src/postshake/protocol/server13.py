@@ -7,13 +7,14 @@ from ..constants import (
     ProtocolVersion,
     Role,
     SignatureScheme,
-    name_of,
+    names_of,
 )
 from ..crypto.groups import answer_share
 from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
+    InternalError,
     NoApplicationProtocol,
     NoCommonScheme,
     UnrecognizedName,
@@ -26,6 +27,7 @@ from ..pki.names import matches_host
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -146,7 +148,7 @@ def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> b
     chosen = choose_alpn(config.alpn_protocols, offered.protocol_name_list)
     if chosen is None and config.alpn_mismatch_is_fatal:
         raise NoApplicationProtocol(
-            f"expected one of {config.alpn_protocols!r}, got {offered.protocol_name_list!r}"
+            f"expected one of {config.alpn_protocols!r}, got {listed(offered.protocol_name_list)}"
         )
     return chosen
 
@@ -196,7 +198,7 @@ def choose_credential(
     if scheme is None:
         raise NoCommonScheme(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in schemes)
+            + names_of(SignatureScheme, schemes)
         )
     return credential, scheme
 
@@ -378,10 +380,12 @@ def judge_client(
     """Ask whether the client's chain is accepted; its key is proven by now."""
     if signed is None:
         return None
-    assert config.verifier is not None  # ServerConfig sees to it
+    verifier = config.verifier
+    if verifier is None:  # ServerConfig sees to it
+        raise InternalError("there is no verifier")
     now = config.wall_clock()
     peer = signed.for_verifier(Role.client, None, now)
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
         raise verdict.error.without_traceback()
     return identify(signed, proof, verdict, now)

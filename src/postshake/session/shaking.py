@@ -9,6 +9,7 @@ from ..constants import Role
 from ..errors import BadCertificate, CertificateError, PostshakeError
 from ..questions import (
     ChooseCredential,
+    ChoosePsk,
     ClaimEarlyData,
     FindPsk,
     JudgePeer,
@@ -81,6 +82,12 @@ class Handshake:
                 self._judge(question, subject)
             case ChooseCredential():
                 self._choose(question, subject)
+            case ChoosePsk(psks, hint):
+                session = self._session
+                session._psk_hint = hint
+                with machine.fatal():
+                    again = session._psk.offers(session) if hint and session._psk else psks
+                machine.answer(question, again[0] if again else None)
             case FindPsk(lookup, identity):
                 with machine.fatal():
                     psk = lookup.find(identity)

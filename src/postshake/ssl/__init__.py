@@ -15,6 +15,8 @@ differences.
 # fmt: off
 # isort: off
 import ssl as _standard
+import sys
+from typing import TYPE_CHECKING
 from ssl import (
     ALERT_DESCRIPTION_ACCESS_DENIED, ALERT_DESCRIPTION_BAD_CERTIFICATE,
     ALERT_DESCRIPTION_BAD_CERTIFICATE_HASH_VALUE, ALERT_DESCRIPTION_BAD_CERTIFICATE_STATUS_RESPONSE,
@@ -49,7 +51,6 @@ from ssl import (
 )
 from . import newer
 from .algorithms import get_sigalgs
-from .aio import reauth
 from .constants import CHANNEL_BINDING_TYPES, HAS_TLSv1, HAS_TLSv1_1
 from .context import ReauthCallback, SSLContext
 from .functions import (
@@ -59,6 +60,7 @@ from .functions import (
     create_default_context, get_server_certificate,
 )
 from .reauth import Reauth, ReauthExpired
+from .aio import reauth  # below the module of this name, which it hides
 from .session import SSLSession
 from .sockets import SSLObject, SSLSocket
 # isort: on
@@ -190,14 +192,22 @@ __all__ = [
 
 __all__ += newer.__all__
 
+if TYPE_CHECKING:  # what newer Pythons have, as far as types know it
+    if sys.version_info >= (3, 12):
+        from ssl import OP_ENABLE_KTLS as OP_ENABLE_KTLS
+        from ssl import OP_LEGACY_SERVER_CONNECT as OP_LEGACY_SERVER_CONNECT
+    if sys.version_info >= (3, 13):
+        from ssl import HAS_PSK as HAS_PSK
+    if sys.version_info >= (3, 14):
+        from ssl import HAS_PHA as HAS_PHA
+else:
 
-def __getattr__(name: str) -> object:
-    """Find the constants that newer Pythons have."""
-    if name not in newer.__all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_standard, name)
+    def __getattr__(name: str) -> object:
+        """Find the constants that newer Pythons have."""
+        if name not in newer.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_standard, name)
 
-
-def __dir__() -> list[str]:
-    """List them too."""
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        """List them too."""
+        return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, overload
 
 from ..config import AuthRequest
 from ..pki.identity import Identity
@@ -14,6 +14,28 @@ from .sockets import SSLObject
 __all__ = ["reauth"]
 
 WATCHING = 0.05  # seconds between looks at the transport
+
+
+@overload
+async def reauth(
+    transport: asyncio.BaseTransport | asyncio.StreamWriter,
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float | None = None,
+    require: Literal[True] = True,
+    request: None = None,
+) -> Identity: ...
+
+
+@overload
+async def reauth(
+    transport: asyncio.BaseTransport | asyncio.StreamWriter,
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float | None = None,
+    require: bool = True,
+    request: AuthRequest | None = None,
+) -> Identity | None: ...
 
 
 async def reauth(

@@ -87,6 +87,7 @@ class Channel(Settling):
         self._unsent: bytes | memoryview = b""
         self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
         self._began = False
+        self._foreign = b""  # what began the stream, if it was no TLS: no later call goes on
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._asked: tuple[AuthRequest, Reauth] | None = None
@@ -421,6 +422,8 @@ class Channel(Settling):
     def _take(self, limit: float | None, strict: bool) -> None:
         """Take bytes from the transport, and let the engine have them."""
         connection = self._connected()
+        if self._foreign:
+            check_is_tls(self._foreign, self.server_side)
         try:
             data = self._transport.receive(limit, strict=strict)
         except ConnectionError as error:
@@ -428,8 +431,9 @@ class Channel(Settling):
             raise
         if data:
             if not self._began:
-                self._began = True
+                self._foreign = data
                 check_is_tls(data, self.server_side)
+                self._began, self._foreign = True, b""
             self._step(connection.receive_data, data)
         else:
             self._step(connection.receive_eof)

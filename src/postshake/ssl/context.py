@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -18,12 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.suites12 import TLS12_SUITES
-from ..errors import UsageError
+from ..errors import UnsupportedKey, UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.private_key import ML_DSA
 from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
 from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
+from ..private_file import open_private
 from ..protocol.offer12 import groups12
 from ..recording import Recording
 from ..session12 import SessionCache12
@@ -36,7 +38,7 @@ from .algorithms import (
     suites_listed,
 )
 from .channel import Channel
-from .errors import translate
+from .errors import ssl_error, translate
 from .inputs import (
     CERTIFICATES,
     PEM,
@@ -54,11 +56,17 @@ from .sockets import SSLObject, SSLSocket
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
 
+if TYPE_CHECKING:
+    import socket
+    from typing import Self
+
 __all__ = ["ReauthCallback", "SSLContext"]
 
 ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
 """Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
 None declines."""
+
+MAX_HINT = 256  # as OpenSSL has it
 
 _COUNTERS = (
     "number",
@@ -110,6 +118,7 @@ class SSLContext(ssl.SSLContext):
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
     _psk_lookup: PskLookup | None
+    _psk_hint: bytes
     _verifiers: dict[Any, Verifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
@@ -125,7 +134,30 @@ class SSLContext(ssl.SSLContext):
     _serial: int
     _lock: threading.Lock
 
-    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
+    if TYPE_CHECKING:  # the standard class makes ours, by the two classes above
+
+        def wrap_socket(
+            self,
+            sock: socket.socket,
+            server_side: bool = False,
+            do_handshake_on_connect: bool = True,
+            suppress_ragged_eofs: bool = True,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLSocket:
+            """Return an SSLSocket over a socket, which it takes over."""
+
+        def wrap_bio(
+            self,
+            incoming: ssl.MemoryBIO,
+            outgoing: ssl.MemoryBIO,
+            server_side: bool = False,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLObject:
+            """Return an SSLObject that reads from one buffer and writes to the other."""
+
+    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         """Make a context; TLS 1.1 and older are refused here.
 
         Raises:
@@ -133,7 +165,7 @@ class SSLContext(ssl.SSLContext):
         """
         if protocol is not None and protocol in _TOO_OLD:
             raise ValueError(f"{ssl._SSLMethod(protocol).name}: postshake speaks TLS 1.3 and 1.2")
-        self: SSLContext = super().__new__(cls, protocol)
+        self = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
         self._unusable = UnusableListObserver()
@@ -148,6 +180,7 @@ class SSLContext(ssl.SSLContext):
         self._keylog = None
         self._psk_client = None
         self._psk_lookup = None
+        self._psk_hint = b""
         self._ticket_keys = TicketKeys()
         self._sessions = SessionCache()
         self._sessions12 = SessionCache12(CAPACITY, LARGEST)
@@ -172,18 +205,30 @@ class SSLContext(ssl.SSLContext):
     def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
         """Load our certificate chain and its private key, PEM, as the standard class does.
 
-        Another chain for the same kind of key takes the place of the first.
+        Another chain for the same kind of key takes the place of the first. ML-DSA is ours to
+        load also where the OpenSSL below the standard class is older than it (before 3.5).
 
         Raises:
             SSLError, OSError: as there.
         """
         secret = AskOnce(password)
-        super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+        refused: ssl.SSLError | None = None
+        try:
+            super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+        except ssl.SSLError as error:
+            refused = error
         try:
             key_path = os.fsdecode(keyfile) if keyfile is not None else None
-            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.value)
+            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
         except UsageError as error:
-            raise translate(error) from error
+            made = translate(error)
+            if not isinstance(made, ssl.SSLError):
+                made = ssl_error("UNKNOWN_CERTIFICATE_TYPE", str(error))
+            unsupported = isinstance(error, UnsupportedKey)
+            raise (made if refused is None or unsupported else refused) from error
+        kind = credential.leaf.public_key_algorithm_oid.dotted_string
+        if refused is not None and kind not in ML_DSA:
+            raise refused
         self.use_credential(credential)
 
     def use_credential(self, credential: Credential) -> None:
@@ -463,14 +508,17 @@ class SSLContext(ssl.SSLContext):
 
     @property  # type: ignore[override]
     def keylog_filename(self) -> str | None:
-        """The file that gets every secret, for Wireshark; None for none."""
+        """The file that gets every secret, for Wireshark; None for none.
+
+        One that this makes only its owner may read.
+        """
         return self._keylog_path
 
     @keylog_filename.setter
     def keylog_filename(self, path: str | None) -> None:
         if path is not None:
             path = os.fsdecode(path)  # a number would be an open file
-            with open(path, "a", encoding="ascii") as file:
+            with open_private(path, "a", encoding="ascii") as file:
                 if not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
@@ -482,7 +530,11 @@ class SSLContext(ssl.SSLContext):
         raise AttributeError("keylog_filename of a context cannot be deleted")
 
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
-        """Client: ask this for an identity and a key: ``callback(None)`` returns both."""
+        """Client: ask this for an identity and a key: ``callback(hint)`` returns both.
+
+        The hint is None when the handshake begins. In TLS 1.2 a server may send one, and then
+        the callback is asked again; it is what a stranger sent, and nothing is proven yet.
+        """
         self._psk_client = callback
         self._changed()
 
@@ -490,7 +542,10 @@ class SSLContext(ssl.SSLContext):
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
     ) -> None:
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
+        if identity_hint is not None and len(identity_hint.encode()) > MAX_HINT:
+            raise ValueError(f"identity_hint has more than {MAX_HINT} bytes")
         self._psk_lookup = PskLookup(callback) if callback is not None else None
+        self._psk_hint = (identity_hint or "").encode()
         self._changed()
 
     def session_stats(self) -> dict[str, int]:

@@ -178,6 +178,18 @@ class Facts:
         """Whom the peer had proven to be when it sent the next byte to be read."""
         return self._connection.read_identity if self._connection is not None else None
 
+    @property
+    def read_position(self) -> int:
+        """How many bytes of application data were read so far."""
+        return self._connection.read_position if self._connection is not None else 0
+
+    def identity_at(self, position: int) -> Identity | None:
+        """Return whom the peer had proven to be when the byte at this position came."""
+        if self._connection is None:
+            return None
+        history = self._connection.identity_history
+        return next(identity for start, identity in reversed(history) if start <= position)
+
     def getpeercert(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
         """Return the peer's certificate; an empty dictionary if it was not verified."""
         if self._established is None:

@@ -9,7 +9,10 @@ from typing import TypeAlias
 from cryptography import x509
 
 from ..config import AuthRequest, Refusal
-from ..errors import CertificateRequired
+from ..errors import (
+    CertificateRequired,
+    present,
+)
 from ..events import Outcome, ReauthCompleted
 from ..pki.identity import Identity
 from .errors import refused, ssl_error
@@ -102,8 +105,7 @@ class Reauth:
             case Outcome.DECLINED | Outcome.CANCELLED:
                 error = ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE")
             case _:
-                assert completed.error is not None
-                error = refused(completed.error, None)
+                error = refused(present(completed.error, "error"), None)
         if isinstance(completed.error, CertificateRequired):
             error.__cause__ = completed.error
         raise error

@@ -17,7 +17,11 @@ from ..crypto.signatures import handshake_schemes
 from ..crypto.signatures12 import handshake_schemes12
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.suites12 import TLS12_SUITES
-from ..errors import UsageError
+from ..errors import (
+    UsageError,
+    present,
+    require,
+)
 from ..pki.compression import compressors_named
 from ..pki.credential import Credential
 from ..pki.limited import limited
@@ -45,6 +49,7 @@ __all__ = [
     "config_for",
     "credentials_of",
     "groups_of",
+    "psk_for",
     "schemes_to_sign_by",
     "stricter_flags",
     "stricter_level",
@@ -261,12 +266,12 @@ def _client(own: SSLContext, shown: SSLContext) -> ClientConfig:
     settings["alpn_protocols"] = own._alpn  # OpenSSL copies a client's at the beginning
     groups = settings["groups"]
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
-    hybrids = sum("MLKEM" in group.name for group in groups)
+    ordinary = [at for at, group in enumerate(groups) if "MLKEM" not in group.name]
     names = own.hostname_checks_common_name and shown.hostname_checks_common_name
     flags, level = stricter_flags(own, shown), stricter_level(own, shown)
     return ClientConfig(
         **settings,
-        key_shares=min(hybrids + 1, len(groups)),
+        key_shares=ordinary[0] + 1 if ordinary else 1,
         verifier=shown._verifier(flags, names, level) if judged else AnyPeer(),
         check_server_name=judged and (own.check_hostname or shown.check_hostname),
         post_handshake_auth=own.post_handshake_auth,
@@ -279,15 +284,24 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
     """Ask the callback which key to offer, for this one connection."""
     from dataclasses import replace
 
-    assert isinstance(config, ClientConfig)
-    assert context._psk_client is not None
-    identity, key = context._psk_client(None)
+    config = require(ClientConfig, config)
+    psk = psk_for(context, None)
+    return replace(config, psks=(psk,)) if psk is not None else config
+
+
+def psk_for(context: SSLContext, hint: str | None) -> ExternalPsk | None:
+    """Ask a client's callback for an identity and a key.
+
+    Raises:
+        ValueError: it gave what cannot be used.
+    """
+    identity, key = present(context._psk_client, "callback")(hint)
     if not key:
-        return config
+        return None
     if identity is None:
         raise ValueError("the callback gave a key without an identity")
     try:
-        return replace(config, psks=(ExternalPsk(identity.encode(), bytes(key)),))
+        return ExternalPsk(identity.encode(), bytes(key))
     except UsageError as error:
         raise translate(error) from error
 
@@ -318,6 +332,7 @@ def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
         tickets12=tickets,
         sessions12=own._sessions12,
         psk_lookup=shown._psk_lookup,
+        psk_identity_hint=shown._psk_hint,
         prefer_client_suites=not own.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )

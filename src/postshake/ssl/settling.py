@@ -10,17 +10,18 @@ from ..config import Config
 from ..connection import Connection
 from ..constants import AlertDescription
 from ..drive.answers import find_answer_now
-from ..errors import TLSError
+from ..errors import TLSError, present
 from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.limited import limited
 from ..protocol.server_hellos12 import choose_version
-from ..questions import ChooseConfig, Question, Sign
+from ..psk import ExternalPsk
+from ..questions import ChooseConfig, ChoosePsk, Question, Sign
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
-from .settings import credentials_of, schemes_to_sign_by
+from .settings import credentials_of, psk_for, schemes_to_sign_by
 
 __all__ = ["Settling"]
 
@@ -46,8 +47,7 @@ class Settling(Facts):
         self._owner = weakref.ref(owner)
 
     def _connected(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
+        return present(self._connection, "connection")
 
     def _settle(self) -> None:
         connection = self._connected()
@@ -71,6 +71,8 @@ class Settling(Facts):
         subject = question.subject
         if isinstance(subject, ChooseConfig):
             found: object = self._choose_config(subject)
+        elif isinstance(subject, ChoosePsk) and subject.hint:
+            found = self._choose_psk(subject)
         else:
             if isinstance(subject, Sign):
                 self._own_scheme = subject.scheme
@@ -113,6 +115,14 @@ class Settling(Facts):
             _report(error)
             return alerting(AlertDescription.internal_error)
         return self._config
+
+    def _choose_psk(self, subject: ChoosePsk) -> ExternalPsk | Exception | None:
+        """Ask a client's callback again, now that the server gave a hint (RFC 4279)."""
+        try:
+            return psk_for(self._context, subject.hint.decode())
+        except Exception as error:
+            _report(error)
+            return alerting(AlertDescription.handshake_failure)
 
     def _answer_request(self, request: ReauthRequested) -> None:
         connection = self._connected()

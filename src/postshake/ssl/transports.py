@@ -1,8 +1,9 @@
 """Where the bytes of a TLS object come from and go to: memory, or a socket.
 
-Both read exactly what the engine can use at once. A socket is read a record at a time and
-not a byte further, as OpenSSL does it: whoever waits with `select` for the next record
-finds it in the socket, and never waits for what was read already.
+Both are read a record at a time and not a byte further, as OpenSSL does it. Whoever waits
+with `select` for the next record finds it in the socket, and never waits for what was read
+already. Whoever reads for as long as the memory buffer or `pending` has something, as uvloop
+does, does not miss a goodbye or an alert that came together with data.
 """
 
 from __future__ import annotations
@@ -66,10 +67,11 @@ class Transport(Protocol):
 class BioTransport:
     """Two memory buffers that somebody else moves on."""
 
-    __slots__ = ("_incoming", "_outgoing")
+    __slots__ = ("_incoming", "_outgoing", "_partial")
 
     def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
+        self._partial = bytearray()
 
     @property
     def unsent(self) -> bool:
@@ -77,11 +79,20 @@ class BioTransport:
         return self._outgoing.pending > 0
 
     def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
-        """Return all that is there."""
-        data = self._incoming.read()
-        if not data and not self._incoming.eof:
-            raise want_read()
-        return data
+        """Return one record, or what there is of bytes that are none."""
+        partial = self._partial
+        while missing := _missing(partial):
+            data = self._incoming.read(missing)
+            if not data:
+                if not self._incoming.eof:
+                    raise want_read()
+                rest = bytes(partial)
+                partial.clear()
+                return rest
+            partial += data
+        record = bytes(partial)
+        partial.clear()
+        return record
 
     def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Take everything."""

@@ -17,6 +17,7 @@ from ..pki.names import matches_host, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from ..pki.unreadable import refusing_unreadable
 from .errors import with_verify_code
 from .security_level import bits_of_level, check_strength
 from .strict import check_strictly
@@ -40,6 +41,7 @@ _NO_LIST = {
 class AnyPeer:
     """Believes everybody, and says so: what it accepts counts as unverified."""
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Accept the peer, who has proven its key and nothing else."""
         return VerifiedChain(())
@@ -87,6 +89,7 @@ class ContextVerifier:
         self._common_names = common_names
         self._bits = bits_of_level(security_level)
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path to what is trusted, then look at names and revocation lists.
 
