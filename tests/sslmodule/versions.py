@@ -15,6 +15,7 @@ __all__ = [
     "CHOOSES_ALGORITHMS",
     "HAS_DISTRUSTED_KEYS",
     "KEEPS_UNENDED_SESSIONS",
+    "LOOKS_UP_ROOTS",
     "RECORD_LAYER_FAILURE",
     "RESETS_ARE_TOLD",
 ]
@@ -47,6 +48,10 @@ HAS_DISTRUSTED_KEYS = _between(PYTHON, (3, 14, 0), (3, 14, 10))
 
 RECORD_LAYER_FAILURE = _between(OPENSSL, (3, 1, 99), (3, 2, 0))
 """OpenSSL calls all that is wrong with a record so; before, it said what."""
+
+_SKIPS_ROOTS = _between(OPENSSL, (3, 0, 99), (3, 6, 0))
+LOOKS_UP_ROOTS = None if _SKIPS_ROOTS is None else not _SKIPS_ROOTS
+"""A trust anchor is held against revocation lists, its own among them."""
 
 KEEPS_UNENDED_SESSIONS = _between(OPENSSL, (3, 0, 99), (3, 6, 0))
 """A TLS 1.2 session without a ticket can be resumed though its connection was not closed."""
