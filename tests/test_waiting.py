@@ -24,15 +24,19 @@ LIMIT_OF = {
 def limits(path: str, source: str) -> Iterator[str]:
     """List limits of seconds that a busy machine may reach."""
     for node in ast.walk(ast.parse(source)):
-        if not isinstance(node, ast.Call):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func).rpartition(".")[2]
+            given = [word.value for word in node.keywords if (word.arg or "").endswith("timeout")]
+            given += node.args[LIMIT_OF[name] :][:1] if name in LIMIT_OF else []
+        elif isinstance(node, ast.Assign):
+            name = ast.unparse(node.targets[0])
+            given = [node.value] if name in ("PATIENCE", "TIMEOUT") else []
+        else:
             continue
-        called = ast.unparse(node.func).rpartition(".")[2]
-        given = [word.value for word in node.keywords if (word.arg or "").endswith("timeout")]
-        given += node.args[LIMIT_OF[called] :][:1] if called in LIMIT_OF else []
         for value in given:
             seconds = value.value if isinstance(value, ast.Constant) else None
             if isinstance(seconds, int | float) and MOMENT <= seconds < PATIENCE:
-                yield f"{path}:{node.lineno}: {called}: {seconds} s are few: PATIENCE, or MOMENT"
+                yield f"{path}:{node.lineno}: {name}: {seconds} s are few: PATIENCE, or MOMENT"
 
 
 def test_nobody_is_given_a_few_seconds():
@@ -54,6 +58,7 @@ def test_nobody_is_given_a_few_seconds():
         "subprocess.run(command, timeout=5)",
         "start_server(ssl_handshake_timeout=10)",
         "with anyio.fail_after(2): pass",
+        "TIMEOUT = 10.0",
     ],
 )
 def test_a_few_seconds_are_found(source: str):
@@ -69,6 +74,7 @@ def test_a_few_seconds_are_found(source: str):
         "subprocess.run(command, timeout=600)",
         "', '.join(names)",
         "wait()",
+        "TIMEOUT = PATIENCE",
         "settimeout(None)",
     ],
 )

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from postshake.cli import deadlines
 from postshake.cli.deadlines import with_deadlines
+from tests.waiting import PATIENCE
 
-PATIENCE = 60.0
 PROTOCOLS = pytest.mark.parametrize(
     "protocol", [H11Protocol, HttpToolsProtocol], ids=lambda protocol: protocol.__name__
 )

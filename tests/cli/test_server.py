@@ -22,9 +22,9 @@ from postshake.config import AuthRequest
 from postshake.connection import Connection
 from postshake.drive.sync import Stream
 from tests.pair import client_config, server_config
+from tests.waiting import PATIENCE
 
 NAME = "server.example"
-PATIENCE = 60.0  # seconds that something may take on a machine that does other things, too
 
 
 class Lines:

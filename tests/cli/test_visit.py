@@ -12,8 +12,9 @@ from postshake import AuthRequest
 from postshake.cli.visit import Visit
 from postshake.drive.sync import Stream
 from tests.drive.streams import join
+from tests.waiting import PATIENCE
 
-TIMEOUT = 60.0
+TIMEOUT = PATIENCE
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from tests.pair import Clock
 from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
 from tests.waiting import PATIENCE
 
-TIMEOUT = 10
+TIMEOUT = PATIENCE
 TRUSTED = [authority().certificate]
 
 

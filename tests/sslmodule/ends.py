@@ -187,14 +187,14 @@ def over_sockets(server: Any, client: Any) -> Iterator[tuple[Any, Any]]:
     """Two SSLSockets of these contexts, server and client, that have shaken hands."""
     one, other = socket.socketpair()
     for sock in (one, other):
-        sock.settimeout(30)
+        sock.settimeout(PATIENCE)
     made: list[Any] = []
     thread = threading.Thread(
         target=lambda: made.append(server.wrap_socket(other, server_side=True)), daemon=True
     )
     thread.start()
     with client.wrap_socket(one, server_hostname="localhost") as tls:
-        thread.join(30)
+        thread.join(PATIENCE)
         with made[0] as peer:
             yield peer, tls
 

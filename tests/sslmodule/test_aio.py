@@ -15,9 +15,9 @@ import pytest
 from postshake.config import AuthRequest
 from postshake.ssl import aio
 from tests.sslmodule.ends import client_context, ours, server_context
+from tests.waiting import PATIENCE
 
 ASKING: dict[str, Any] = {"asks_later": True}
-PATIENCE = 60.0
 
 
 def looping(loop: str) -> Callable[..., None]:

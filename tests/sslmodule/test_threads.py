@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.sslmodule.ends import client_context, ours, over_sockets, server_context, standard
-
-PATIENCE = 30.0  # seconds that are more than enough for what is there already
+from tests.waiting import PATIENCE
 
 
 class Doing:

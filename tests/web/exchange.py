@@ -13,6 +13,8 @@ import wsgiref.simple_server
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 __all__ = ["ASGI_SERVERS", "WSGI_SERVERS", "Answer", "exchange"]
 
 Answer = tuple[int, bytes]
@@ -79,7 +81,7 @@ def _uvicorn(kind: str) -> Callable[[Any, bytes, str], bytes]:
         )
         protocol.connection_made(transport)
         protocol.data_received(request)
-        await asyncio.wait_for(transport.is_closed.wait(), 30)
+        await asyncio.wait_for(transport.is_closed.wait(), PATIENCE)
         await asyncio.gather(*state.tasks)
         return transport.written
 
@@ -121,7 +123,7 @@ def _hypercorn(app: Any, request: bytes, root_path: str) -> bytes:
                 send,
             )
             await protocol.handle(RawData(request))
-            await asyncio.wait_for(over.wait(), 30)
+            await asyncio.wait_for(over.wait(), PATIENCE)
         return written
 
     return _run(talk())

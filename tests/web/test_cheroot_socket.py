@@ -19,8 +19,8 @@ from postshake.constants import ProtocolVersion
 from postshake.web import server_context
 from postshake.web.wsgi import CherootAdapter, StepUp
 from tests.pair import client_config, issued, the_ca
+from tests.waiting import PATIENCE
 
-PATIENCE = 60.0
 NAME = "server.example"
 
 

@@ -10,10 +10,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from tests.sslmodule.ends import client_context
+from tests.waiting import PATIENCE
 
 __all__ = ["Answer", "Wire", "connected", "frame"]
 
-TIMEOUT = 60.0
+TIMEOUT = PATIENCE
 
 
 class Answer(NamedTuple):
