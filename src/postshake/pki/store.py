@@ -139,9 +139,9 @@ class TrustStore:
         """The anchor that is exactly this certificate."""
         return self._by_der.get(der)
 
-    def named(self, subject: bytes) -> list[Facts]:
-        """Anchors with this subject (DER), compared as RFC 5280 section 7.1 says."""
-        found = self._by_name.get(subject)
+    def issuers_of(self, child: Facts) -> list[Facts]:
+        """Anchors that bear the name of its issuer, compared as RFC 5280 section 7.1 says."""
+        found = self._by_name.get(child.fields.issuer)
         if found is not None:
             return found
         if self._by_normal_name is None:
@@ -151,7 +151,7 @@ class TrustStore:
                 if name is not None:
                     index.setdefault(name, []).extend(anchors)
             self._by_normal_name = index
-        wanted = normal_name(subject)
+        wanted = child.issuer
         return self._by_normal_name.get(wanted, []) if wanted is not None else []
 
     def __len__(self) -> int:
