@@ -80,7 +80,7 @@ class SSLContext(ssl.SSLContext):
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
     _psk_lookup: PskLookup | None
-    _verifiers: dict[Any, Verifier]
+    _verifiers: dict[tuple[int, bool], ContextVerifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
     _forbidden: frozenset[bytes]
@@ -179,14 +179,19 @@ class SSLContext(ssl.SSLContext):
         What a directory has is read at once, not when it is needed.
         """
         super().load_verify_locations(cafile, capath, cadata)
+        found: list[tuple[bytes, bytes]] = []  # PEM blocks, by their kind
         if cafile is not None:
-            self._trust(Path(os.fsdecode(cafile)).read_bytes())
+            found += _blocks(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
-            self._trust(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
+            found += _blocks(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
         if capath is not None and os.path.isdir(capath):
             for file in sorted(Path(os.fsdecode(capath)).iterdir()):
                 if file.is_file():
-                    self._trust(file.read_bytes(), strict=False)
+                    found += _blocks(file.read_bytes(), strict=False)
+        self._trust(
+            [der for kind, der in found if kind in CERTIFICATES],
+            [x509.load_der_x509_crl(der) for kind, der in found if kind == b"X509 CRL"],
+        )
 
     def set_default_verify_paths(self) -> None:
         """Trust whom the operating system trusts; nobody, if it keeps no bundle.
@@ -198,33 +203,40 @@ class SSLContext(ssl.SSLContext):
             store = TrustStore.system()
         except UsageError:
             return
-        self._add(anchor.public_bytes(Encoding.DER) for anchor in store.anchors)
+        self._trust([anchor.public_bytes(Encoding.DER) for anchor in store.anchors])
 
-    def _trust(self, data: bytes, *, strict: bool = True) -> None:
-        blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
-        if not blocks and strict:
-            blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
-        self._add(der for kind, der in blocks if kind in CERTIFICATES)
-        lists = [x509.load_der_x509_crl(der) for kind, der in blocks if kind == b"X509 CRL"]
-        if lists:
-            self._lists += lists
-            self._changed()
-
-    def _add(self, certificates: Iterable[bytes]) -> None:
+    def _trust(
+        self,
+        certificates: list[bytes],
+        lists: list[x509.CertificateRevocationList] | None = None,
+    ) -> None:
+        """Go by these as well, in connections that live already too."""
         with self._lock:
-            self._trusted = list(dict.fromkeys((*self._trusted, *certificates)))
+            trusted = list(dict.fromkeys((*self._trusted, *certificates)))
+            all_lists = [*self._lists, *(lists or ())]
+            try:
+                for verifier in self._verifiers.values():
+                    verifier.replace(trusted, all_lists)
+            except UsageError as error:
+                raise translate(error) from error
+            self._trusted, self._lists = trusted, all_lists
             self._changed()
 
     def _verifier(self) -> Verifier:
-        """Return who verifies with the settings of now; paths that it verified stay known."""
+        """Return who verifies with the settings of now; paths that it verified stay known.
+
+        There is one for each way to verify that connections were made with. They are kept:
+        `_trust` has to reach them all.
+        """
         if self._own_verifier is not None:
             return self._own_verifier
-        flags, names = int(self.verify_flags), self.hostname_checks_common_name
-        key = (self._version, flags, names)
-        verifier = self._verifiers.get(key)
-        if verifier is None:
-            verifier = ContextVerifier(self._trusted, self._lists, flags, common_names=names)
-            self._verifiers = {key: verifier}
+        key = (int(self.verify_flags), self.hostname_checks_common_name)
+        with self._lock:
+            verifier = self._verifiers.get(key)
+            if verifier is None:
+                flags, names = key
+                verifier = ContextVerifier(self._trusted, self._lists, flags, common_names=names)
+                self._verifiers[key] = verifier
         return verifier
 
     @property
@@ -391,6 +403,14 @@ class SSLContext(ssl.SSLContext):
 
     def _changed(self) -> None:
         self._version += 1
+
+
+def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
+    """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
+    blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
+    if not blocks and strict:
+        return [(b"CERTIFICATE", der) for der in split_der(data)]
+    return blocks
 
 
 _TOO_OLD = frozenset(

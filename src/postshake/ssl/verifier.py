@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 import warnings
 from collections.abc import Iterable
@@ -10,11 +11,14 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import NameOID
 
 from ..constants import Role
 from ..errors import CertificateRevoked, NameMismatch, UnknownCA
-from ..pki.names import matches_host, normalize_server_name
+from ..pki.constraints import COMMON_NAME, NameBudget, check_host_name
+from ..pki.der import attribute_values, certificate_fields, text
+from ..pki.extensions import NameKind
+from ..pki.facts import Facts
+from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation import RevocationLists
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
@@ -43,11 +47,18 @@ class AnyPeer:
 class ContextVerifier:
     """Verifies as OpenSSL would with a context's settings.
 
+    A connection keeps its verifier, and what the context is told to trust later is
+    put into it by `replace`: as in OpenSSL, certificates and lists that are loaded while
+    connections live count for their next verdict.
+
     Args:
         certificates: what was loaded to be trusted, DER.
         lists: revocation lists that were loaded.
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
+
+    Raises:
+        UsageError: a list is of a kind that cannot be used by itself.
     """
 
     def __init__(
@@ -59,25 +70,45 @@ class ContextVerifier:
         common_names: bool = True,
     ) -> None:
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
-        partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
-        roots: list[bytes] = []
-        self._others: list[bytes] = []
-        with warnings.catch_warnings():
-            # old roots break rules that were made after them
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            for der in certificates:
-                own = _is_own_issuer(der)
-                if own is not None:
-                    (roots if own or partial else self._others).append(der)
-            self.trust = TrustStore(roots)
-        self._chains = ChainVerifier(self.trust)
-        self._lists = RevocationLists(lists)
+        self._partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
         self._check_chain = (
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
         )
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
         self._common_names = common_names
+        self.replace(certificates, lists)
+
+    def replace(
+        self,
+        certificates: Iterable[bytes],
+        lists: Iterable[x509.CertificateRevocationList] = (),
+    ) -> None:
+        """Go by these from now on, in the place of those there were.
+
+        Raises:
+            UsageError: as when it was made; then nothing changes.
+        """
+        roots: list[bytes] = []
+        others: list[bytes] = []
+        with warnings.catch_warnings():
+            # old roots break rules that were made after them
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            for der in certificates:
+                own = _is_own_issuer(der)
+                if own is not None:
+                    (roots if own or self._partial else others).append(der)
+            chains = ChainVerifier(
+                TrustStore(roots),
+                intermediates=TrustStore(others),
+                common_names=self._common_names,
+            )
+        self._believed = _Believed(chains, RevocationLists(lists))
+
+    @property
+    def trust(self) -> TrustStore:
+        """The certificates that end a path."""
+        return self._believed.chains.trust
 
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path to what is trusted, then look at names and revocation lists.
@@ -86,42 +117,68 @@ class ContextVerifier:
             CertificateError: the peer is not believed. It may have a ``verify_code``,
                 OpenSSL's number for what is wrong.
         """
-        whole = replace(peer, certificates=(*peer.certificates, *self._others), server_name=None)
+        believed = self._believed
+        whole = replace(peer, server_name=None)
         if peer.leaf is not None:
-            whole = whole.with_leaf(peer.leaf)
+            whole = whole.with_leaf(peer.leaf, peer.leaf_key)
         try:
-            chain = self._chains.verify(whole)
+            chain = believed.chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
         if self._strict:
-            check_strictly(chain.certificates)
-        self._check_name(peer)
-        self._check_revocation(chain, peer.at)
+            believed.check_strictly(chain)
+        self._check_name(peer, chain)
+        self._check_revocation(believed.lists, chain, peer.at)
         return chain
 
-    def _check_name(self, peer: PeerChain) -> None:
+    def _check_name(self, peer: PeerChain, chain: VerifiedChain) -> None:
         if peer.role is not Role.server or peer.server_name is None:
             return
-        leaf = peer.leaf or x509.load_der_x509_certificate(peer.certificates[0])
-        if matches_host(leaf, peer.server_name):
+        leaf = Facts(peer.certificates[0], peer.leaf, peer.leaf_key)
+        if covers(leaf.alternative_names, peer.server_name):
             return
-        if self._common_names and _by_common_name(leaf, peer.server_name):
-            return
+        if self._common_names:
+            common_name = _by_common_name(leaf, peer.server_name)
+            if common_name is not None:
+                path = [leaf, *map(Facts, chain.certificates[1:])]
+                check_host_name(common_name.encode(), path, NameBudget())
+                return
         raise NameMismatch(f"the certificate is not for {peer.server_name!r}")
 
-    def _check_revocation(self, chain: VerifiedChain, at: float) -> None:
+    def _check_revocation(self, lists: RevocationLists, chain: VerifiedChain, at: float) -> None:
         if not self._check_leaf:
             return
         path = [x509.load_der_x509_certificate(der) for der in chain.certificates]
         pairs = list(zip(path, path[1:] or path, strict=False))
         now = datetime.fromtimestamp(at, UTC)
         for certificate, issuer in pairs if self._check_chain else pairs[:1]:
-            found = self._lists.find(certificate, issuer, now)
+            found = lists.find(certificate, issuer, now)
             if found.standing is Standing.REVOKED and not found.outdated:
                 raise CertificateRevoked("certificate revoked")
             if found.standing is not Standing.GOOD:
                 code, text = _NO_LIST[Standing.EXPIRED if found.outdated else found.standing]
                 raise with_verify_code(UnknownCA(text), code)
+
+
+class _Believed:
+    """Whom a verifier believes at a time. It is made whole and put into place by one assignment."""
+
+    def __init__(self, chains: ChainVerifier, lists: RevocationLists) -> None:
+        self.chains = chains
+        self.lists = lists
+        self._strict: dict[bytes, None] = {}  # digests of paths in which all is in order
+
+    def check_strictly(self, chain: VerifiedChain) -> None:
+        """Check a path by the letter, unless it was found to be in order before."""
+        digest = hashlib.sha256(b"".join(chain.certificates)).digest()
+        if digest not in self._strict:
+            check_strictly([Facts(der) for der in chain.certificates])
+            if len(self._strict) >= _STRICT:  # each call on it is atomic; losing it is no loss
+                self._strict.clear()
+            self._strict[digest] = None
+
+
+_STRICT = 1024
 
 
 def _is_own_issuer(der: bytes) -> bool | None:
@@ -130,37 +187,41 @@ def _is_own_issuer(der: bytes) -> bool | None:
     One bad root among a hundred in a bundle is not ours to mend.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        return certificate.subject == certificate.issuer
+        facts = Facts(der)
     except ValueError:
         return None
+    return facts.is_self_issued or (facts.subject is not None and facts.subject == facts.issuer)
 
 
 def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
     """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
-    certificates = [x509.load_der_x509_certificate(der) for der in peer.certificates]
-    if certificates[0].subject == certificates[0].issuer:
+    if _is_self_issued(peer.certificates[0]):
         return with_verify_code(UnknownCA("self-signed certificate"), SELF_SIGNED)
-    if any(each.subject == each.issuer for each in certificates[1:]):
+    if any(map(_is_self_issued, peer.certificates[1:])):
         return with_verify_code(
             UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
         )
     return error
 
 
-def _by_common_name(leaf: x509.Certificate, name: str) -> bool:
-    """Whether the common name is the host's, where there are no DNS names to go by."""
-    host, is_address = normalize_server_name(name)
-    if is_address:
-        return False
+def _is_self_issued(der: bytes) -> bool:
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if names.get_values_for_type(x509.DNSName):
-            return False
-    except x509.ExtensionNotFound:
-        pass
-    common = [str(each.value) for each in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return bool(common) and _matches(common[-1], host)
+        fields = certificate_fields(der)
+    except (ValueError, IndexError):
+        return False
+    return fields.subject == fields.issuer
+
+
+def _by_common_name(leaf: Facts, name: str) -> str | None:
+    """Return the common name if it is the host's, where there are no DNS names to go by."""
+    host, is_address = normalize_server_name(name)
+    if is_address or any(kind == NameKind.dns_name for kind, _ in leaf.alternative_names):
+        return None
+    try:
+        common = [text(*each) for each in attribute_values(leaf.fields.subject, COMMON_NAME)]
+    except ValueError:
+        return None
+    return common[-1] if common and _matches(common[-1], host) else None
 
 
 def _matches(pattern: str, host: str) -> bool:
