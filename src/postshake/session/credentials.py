@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography import x509
@@ -73,6 +73,8 @@ class CertificateCredentials:
         self._trusted: list[bytes] = []
         self._lists: list[x509.CertificateRevocationList] = []
         self._revocation = Revocation()
+        self._chain_verifier = ChainVerifier(TrustStore(), revocation=self._revocation)
+        self._lock = threading.Lock()  # of two who add something, both are heard
         self._verifier: Verifier | None = None  # of the owner's making
 
     # --- whom we trust
@@ -118,28 +120,24 @@ class CertificateCredentials:
     def set_x509_crl(self, lists: Iterable[x509.CertificateRevocationList]) -> int:
         """Refuse whom these lists revoke; return how many there are."""
         added = [*lists]
-        with _translated():
+        with _translated(), self._lock:
             self._revocation.replace([*self._lists, *added])
-        self._lists += added
+            self._lists += added
         return len(added)
 
     def set_verifier(self, verifier: Verifier) -> None:
         """Verify chains with a Verifier of your own instead of the trusted certificates."""
         self._verifier = verifier
 
-    @cached_property
+    @property
     def trust(self) -> TrustStore:
         """The trusted certificates."""
-        return TrustStore(self._trusted)
+        return self._chain_verifier.trust
 
     @property
     def verifier(self) -> Verifier:
         """Who verifies chains."""
         return self._verifier or self._chain_verifier
-
-    @cached_property
-    def _chain_verifier(self) -> ChainVerifier:
-        return ChainVerifier(self.trust, revocation=self._revocation)
 
     # --- who we are
 
@@ -200,9 +198,10 @@ class CertificateCredentials:
         return len(self.chains) - 1
 
     def _trust(self, ders: list[bytes]) -> int:
-        self._trusted += ders
-        self.__dict__.pop("trust", None)
-        self.__dict__.pop("_chain_verifier", None)
+        with self._lock:
+            self._trusted += ders
+            store = TrustStore(self._trusted)
+            self._chain_verifier = ChainVerifier(store, revocation=self._revocation)
         return len(ders)
 
     def __repr__(self) -> str:
