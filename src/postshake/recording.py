@@ -54,6 +54,7 @@ from .events import (
     ReauthCompleted,
     TraceEntry,
 )
+from .pki.facts import check_sizes
 from .pki.identity import Identity
 from .wire.extensions import Extensions
 
@@ -267,9 +268,10 @@ def _text(name: str, value: object) -> str:
 
 def _certificate(der: bytes) -> str:
     try:
+        check_sizes(der)
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError):
         return "a certificate that cannot be read"
     return f"{names[0]}, issued by {names[1]}"
 

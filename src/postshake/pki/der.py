@@ -43,6 +43,7 @@ MAXIMUM_NAME = 16 * 1024
 """Bytes of a distinguished name; those of the world have some hundreds."""
 MAXIMUM_ATTRIBUTES = 128
 """Attributes of a distinguished name."""
+_MAXIMUM_COMPARED = 2048  # bytes of a name that is normalised; of others the bytes count
 _MAXIMUM_OID = 64  # octets of an object identifier: one of a UUID has 20
 _MAXIMUM_BITS = 8  # octets of a bit string: a keyUsage has 2
 _MAXIMUM_LETTERS = 512  # of a value with other letters than ASCII: NFKC is quadratic in accents
@@ -256,8 +257,8 @@ def normal_name(der: bytes) -> NormalName | None:
     """Make a distinguished name comparable, whatever its string types and case.
 
     RFC 5280 section 7.1: letters are compared without case, runs of blanks as
-    one. None when the bytes are not a name, or one that is too large to compare: such
-    a name is equal only to itself.
+    one. None when the bytes are not a name, or one that is too long to be normalised for
+    a stranger (2 KiB): such a name is equal only to itself.
     """
     try:
         return _normal_small_name(der) if len(der) <= _REMEMBERED else _normal_name(der)
@@ -332,6 +333,8 @@ def attributes(der: bytes) -> Iterator[tuple[int, bytes, int, bytes]]:
 
 def _normal_name(der: bytes) -> NormalName:
     """Write each RDN with its length before it, so that no other begins as it does."""
+    if len(der) > _MAXIMUM_COMPARED:
+        raise ValueError("too long to normalise")
     rdns: list[list[bytes]] = []
     for number, kind, tag, value in attributes(der):
         if number == len(rdns):

@@ -62,6 +62,8 @@ INHIBIT_ANY_POLICY = _ARC + b"\x36"
 
 MAXIMUM_EXTENSIONS = 128
 """Extensions of one certificate; those of the world have a dozen."""
+MAXIMUM_NAMES = 4096
+"""Alternative names of one certificate; public authorities certify some hundreds."""
 
 
 class Extension(NamedTuple):
@@ -90,11 +92,13 @@ class KeyUsage:
 class NameKind:
     """Tags of a GeneralName (section 4.2.1.6)."""
 
+    other_name = 0xA0
     rfc822_name = 0x81
     dns_name = 0x82
     directory_name = 0xA4
     uniform_resource_identifier = 0x86
     ip_address = 0x87
+    registered_id = 0x88
 
 
 GeneralName = tuple[int, bytes]
@@ -204,7 +208,10 @@ def read_extended_key_usage(value: bytes) -> frozenset[bytes]:
 
 def read_general_names(value: bytes) -> tuple[GeneralName, ...]:
     """Read a subjectAltName, without a look at what its names are."""
-    return tuple([_general_name(value, each) for each in sequence(value)])
+    found = sequence(value)
+    if len(found) > MAXIMUM_NAMES:
+        raise ValueError(f"{len(found)} names, at most {MAXIMUM_NAMES}")
+    return tuple([_general_name(value, each) for each in found])
 
 
 def read_name_constraints(value: bytes) -> Subtrees:

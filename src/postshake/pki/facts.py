@@ -71,7 +71,7 @@ _HINTS: dict[bytes, Callable[[bytes], bytes | None]] = {
     ext.SUBJECT_KEY_IDENTIFIER: ext.read_subject_key_identifier,
 }
 _SHOWN = 200  # letters of a name, to people
-_SMALL = 4096  # bytes of a certificate in which no name can be too large to read
+_SMALL = 4096  # bytes of a certificate in which nothing can be too large to read
 
 _READABLE: set[bytes] = set()
 """Names of verified certificates that could be read, DER. To add one twice, or to lose all,
@@ -108,8 +108,7 @@ class Facts:
         key: its key, if that was read already.
 
     Raises:
-        ValueError: the bytes are not a certificate, or one with a subject or an issuer
-            that is too large.
+        ValueError: the bytes are not a certificate, or there is too much in it.
     """
 
     __slots__ = (
@@ -136,7 +135,7 @@ class Facts:
         self.der = der
         self.fields = fields = certificate_fields(der)
         if len(der) > _SMALL:
-            check_sizes(fields)
+            _check_sizes(fields)
         self.is_self_issued = fields.subject == fields.issuer
         """Whether subject and issuer are the same name."""
         self._given_key = key
@@ -447,17 +446,28 @@ def _read(facts: Facts, what: str, reader: Callable[[bytes], T], value: bytes) -
         return _Defect(BadCertificate, f"certificate {facts}: its {what} cannot be read: {error}")
 
 
-def check_sizes(fields: CertificateFields) -> None:
-    """Refuse a certificate in which names are so large that nobody should have to read them.
+def check_sizes(der: bytes) -> None:
+    """Refuse a certificate in which there is more to read than anybody should have to.
+
+    What it may have is said in `der` and `extensions`: names of so many bytes and attributes,
+    so many extensions and alternative names.
 
     Raises:
-        ValueError: subject or issuer is.
+        ValueError: it has more, or cannot be read.
     """
+    if len(der) > _SMALL:
+        _check_sizes(certificate_fields(der))
+
+
+def _check_sizes(fields: CertificateFields) -> None:
     for what in ("subject", "issuer"):
         try:
             check_name_size(getattr(fields, what))
         except ValueError as error:
             raise ValueError(f"its {what} is {error}") from error
+    names = ext.read_extensions(fields.extensions).get(ext.SUBJECT_ALTERNATIVE_NAME)
+    if names is not None and len(names.value) > _SMALL:
+        ext.read_general_names(names.value)
 
 
 _RSA = frozenset([Signed.RSA_WITH_SHA256, Signed.RSA_WITH_SHA384, Signed.RSA_WITH_SHA512])

@@ -293,8 +293,9 @@ def _purpose_names(purposes: Collection[bytes]) -> str:
     names = []
     for oid in sorted(purposes)[:_SHOWN]:
         try:
-            known = ObjectIdentifier(object_identifier(oid))
-            names.append(str(getattr(known, "_name", known.dotted_string)))
+            dotted = object_identifier(oid)
+            name = getattr(ObjectIdentifier(dotted), "_name", dotted)
+            names.append(str(name) if name != "Unknown OID" else dotted)
         except ValueError:
             names.append("a damaged identifier")
     return ", ".join(names) + (" …" if len(purposes) > _SHOWN else "")

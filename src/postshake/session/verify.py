@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from inspect import isawaitable
 
-from cryptography import x509
-
 from .. import errors
 from ..constants import Role
-from ..errors import CertificateError
-from ..pki.names import matches_host
+from ..errors import CertificateError, UsageError
+from ..pki.der import certificate_fields
+from ..pki.extensions import KEY_USAGE, KeyUsage, read_extensions, read_key_usage
+from ..pki.facts import Facts
+from ..pki.names import covers
 from ..pki.trust import PeerChain, VerifiedChain, Verifier
 from . import codes
 from . import constants as c
@@ -56,10 +57,16 @@ def verify(
             codes.E_UNIMPLEMENTED_FEATURE, "a session blocks, and this verifier is asynchronous"
         )
     if hostname is not None and peer.role is Role.client:  # servers' names are verified above
-        leaf = x509.load_der_x509_certificate(peer.certificates[0])
-        if not matches_host(leaf, hostname):
+        if not _is_for(peer, hostname):
             return errors.NameMismatch(f"the client's certificate is not for {hostname!r}")
     return verdict
+
+
+def _is_for(peer: PeerChain, hostname: str) -> bool:
+    try:
+        return covers(Facts(peer.certificates[0]).alternative_names, hostname)
+    except (CertificateError, UsageError):  # names that cannot be read, or no host at all
+        return False
 
 
 def check_key_usage(peer: PeerChain) -> None:
@@ -68,14 +75,13 @@ def check_key_usage(peer: PeerChain) -> None:
     Raises:
         SessionError: E_KEY_USAGE_VIOLATION.
     """
-    leaf = x509.load_der_x509_certificate(peer.certificates[0])
     try:
-        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        extensions = read_extensions(certificate_fields(peer.certificates[0]).extensions)
+        usage = extensions.get(KEY_USAGE)
+        may_sign = usage is None or read_key_usage(usage.value) & KeyUsage.digital_signature
+    except (ValueError, IndexError) as error:
         raise SessionError(codes.E_CERTIFICATE_ERROR, str(error)) from error
-    if not usage.digital_signature:
+    if not may_sign:
         raise SessionError(
             codes.E_KEY_USAGE_VIOLATION, "the certificate's keyUsage lacks digitalSignature"
         )
