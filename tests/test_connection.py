@@ -16,6 +16,7 @@ from postshake.errors import (
     BadRecordMac,
     DecodeError,
     InternalError,
+    MessageTooLarge,
     ReauthUnavailable,
     RecordOverflow,
     TLSError,
@@ -425,14 +426,14 @@ def test_an_error_is_told_once_and_data_before_it_can_be_read(role: Role) -> Non
         (21, b"", UnexpectedMessage, "expected content in a record of type 21"),
         (20, b"\1", UnexpectedMessage, "content type 20"),
         (24, b"heartbeat", UnexpectedMessage, "content type 24"),
-        (22, framed(0, b""), UnexpectedMessage, "hello_request"),
-        (22, framed(1, b"x"), DecodeError, "ClientHello"),
-        (22, framed(20, bytes(32)), UnexpectedMessage, "finished after the handshake"),
-        (22, framed(8, b"\0\0"), UnexpectedMessage, "encrypted_extensions after the handshake"),
-        (22, framed(5, b""), UnexpectedMessage, "end_of_early_data after the handshake"),
-        (22, framed(254, bytes(32)), UnexpectedMessage, "message_hash"),
-        (22, b"\x04\xff\xff\xff", TooMuch, "got a length of 16777215"),
-        (22, framed(15, b"\4\3\0\0"), UnexpectedMessage, "certificate_verify after the handshake"),
+        (22, framed(0, b""), UnexpectedMessage, "HelloRequest after the handshake"),
+        (22, framed(1, b"x"), UnexpectedMessage, "ClientHello after the handshake"),
+        (22, framed(20, bytes(32)), UnexpectedMessage, "Finished after the handshake"),
+        (22, framed(8, b"\0\0"), UnexpectedMessage, "EncryptedExtensions after the handshake"),
+        (22, framed(5, b""), UnexpectedMessage, "EndOfEarlyData after the handshake"),
+        (22, framed(254, bytes(32)), UnexpectedMessage, "MessageHash after the handshake"),
+        (22, b"\x04\xff\xff\xff", MessageTooLarge, "got a length of 16777215"),
+        (22, framed(15, b"\4\3\0\0"), UnexpectedMessage, "CertificateVerify after the handshake"),
     ],
 )
 @ROLES
@@ -465,7 +466,7 @@ def test_a_handshake_message_has_a_limit() -> None:
         if works:
             assert states(pair) == (State.OPEN, State.OPEN)
         else:
-            check_refusal(pair.client, pair.server, TooMuch, "expected at most 100 bytes")
+            check_refusal(pair.client, pair.server, MessageTooLarge, "expected at most 100 bytes")
 
 
 @ROLES

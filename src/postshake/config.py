@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Container, Iterable
+from enum import Enum, IntEnum
 
 from .constants import (
     CertificateCompressionAlgorithm,
@@ -17,11 +17,12 @@ from .constants import (
     NamedGroup,
     ProtocolVersion,
     PskKeyExchangeMode,
+    SignatureScheme,
     name_of,
 )
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
-from .crypto.signatures12 import handshake_schemes12
+from .crypto.signatures12 import common_schemes, handshake_schemes12
 from .crypto.suites import TLS13_SUITES
 from .crypto.suites12 import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
@@ -57,6 +58,31 @@ class Refusal(Enum):
     """It goes on, with the client known as before (§4.4.2.4 allows it)."""
     CLOSE = "close"
     """It ends with the alert that fits."""
+
+
+_PSK_MODES = (PskKeyExchangeMode.psk_dhe_ke, PskKeyExchangeMode.psk_ke)
+
+
+def check_known(
+    setting: str, codes: Iterable[int], known: Container[int], names: type[IntEnum]
+) -> None:
+    """Refuse code points that we do not have, when they are given and not at the handshake.
+
+    Raises:
+        UsageError: which they are.
+    """
+    unknown = [
+        name_of(names, code) if isinstance(code, int) else repr(code)
+        for code in codes
+        if code not in known
+    ]
+    if unknown:
+        raise UsageError(f"{setting} has {', '.join(unknown)}, which we do not have")
+
+
+def check_schemes(setting: str, schemes: Iterable[int], known: Container[int]) -> None:
+    """The same for signature schemes."""
+    check_known(setting, schemes, known, SignatureScheme)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +157,15 @@ class Config:
             if not getattr(self, name):
                 raise UsageError(f"config.{name} is empty: nothing could be negotiated")
         self._check_tls12()
-        unknown = [hex(code) for code in self.cipher_suites if code not in TLS13_SUITES]
-        if unknown:
-            raise UsageError(f"config.cipher_suites has {', '.join(unknown)}, which we do not have")
-        missing = [hex(code) for code in self.groups if code not in supported_groups()]
-        if missing:
-            raise UsageError(f"config.groups has {', '.join(missing)}, which we do not have")
+        check_known("config.cipher_suites", self.cipher_suites, TLS13_SUITES, CipherSuite)
+        check_known("config.groups", self.groups, supported_groups(), NamedGroup)
+        check_schemes("config.signature_algorithms", self.signature_algorithms, handshake_schemes())
+        check_schemes(
+            "config.signature_algorithms_cert",
+            self.signature_algorithms_cert,
+            certificate_schemes(),
+        )
+        check_known("config.psk_modes", self.psk_modes, _PSK_MODES, PskKeyExchangeMode)
         if self.certificate_compression:
             self._check_compression()
         limit = self.record_size_limit
@@ -145,9 +174,9 @@ class Config:
                 f"config.record_size_limit is {limit}; RFC 8449 allows "
                 f"{MIN_RECORD_SIZE_LIMIT} to {MAX_RECORD_SIZE_LIMIT}"
             )
-        bad = [name for name in self.alpn_protocols if not 1 <= len(name) <= 255]
-        if bad:
-            raise UsageError(f"config.alpn_protocols: {bad[0]!r} is not 1 to 255 bytes long")
+        for protocol in self.alpn_protocols:
+            if type(protocol) is not bytes or not 1 <= len(protocol) <= 255:
+                raise UsageError(f"config.alpn_protocols: {protocol!r} is not 1 to 255 bytes")
         if len({psk.identity for psk in self.psks}) < len(self.psks):
             raise UsageError("config.psks: two keys have the same identity")
         if self.session_lifetime < 0:
@@ -173,11 +202,10 @@ class Config:
         for name in ("cipher_suites12", "signature_algorithms12"):
             if not getattr(self, name):
                 raise UsageError(f"config.{name} is empty: nothing could be negotiated")
-        unknown = [hex(code) for code in self.cipher_suites12 if code not in TLS12_SUITES]
-        if unknown:
-            raise UsageError(
-                f"config.cipher_suites12 has {', '.join(unknown)}, which we do not have"
-            )
+        check_known("config.cipher_suites12", self.cipher_suites12, TLS12_SUITES, CipherSuite)
+        check_schemes(
+            "config.signature_algorithms12", self.signature_algorithms12, handshake_schemes12()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +241,7 @@ class ClientConfig(Config):
                 "a client needs config.verifier, or psks that it can use: "
                 "without them any server would do"
             )
+        self._check_offered_schemes()
         if self.key_shares < 0:
             raise UsageError(f"config.key_shares is {self.key_shares}, which is below zero")
         if self.max_fragment_length not in (None, 512, 1024, 2048, 4096):
@@ -220,6 +249,18 @@ class ClientConfig(Config):
                 f"config.max_fragment_length is {self.max_fragment_length}; "
                 "RFC 6066 allows 512, 1024, 2048 and 4096"
             )
+
+    def _check_offered_schemes(self) -> None:
+        """Refuse lists of which a ClientHello, which has one for both versions, leaves nothing."""
+        if len(self.versions) < 2 or self.verifier is None:
+            return
+        offered = frozenset(common_schemes(self.signature_algorithms, self.signature_algorithms12))
+        for name, version in (("", "TLS 1.3"), ("12", "TLS 1.2")):
+            if not offered.intersection(getattr(self, f"signature_algorithms{name}")):
+                raise UsageError(
+                    f"config.signature_algorithms{name} has nothing that can be offered for "
+                    f"{version}: a scheme of both versions has to be in both lists"
+                )
 
     def _can_use_psks(self) -> bool:
         hashes = {TLS13_SUITES[code].hash_name for code in self.cipher_suites}
@@ -252,6 +293,10 @@ class ServerConfig(Config):
     chosen_elsewhere: bool = False
     """Whether whoever answers `ChooseCredential` brings credentials of its own, so
     that `credentials` may be empty."""
+    choose_config: bool = False
+    """Whether `ChooseConfig` is asked when the ClientHello is there, before anything is
+    negotiated or resumed: another configuration may hold for the name that the client asks
+    for, with other certificates, other authorities and another `client_auth`."""
     prefer_client_suites: bool = False
     """Whether the cipher suite is chosen in the client's order, not in ours: a telephone
     without AES in its processor knows why it likes ChaCha20 better."""
@@ -264,6 +309,11 @@ class ServerConfig(Config):
     """Make every client prove its address with a HelloRetryRequest (§4.1.4)."""
     psk_lookup: PskLookup | None = None
     """Where to find external PSKs that `psks` does not list."""
+    send_half_rtt_data: bool = False
+    """Whether data may be sent as soon as our Finished is, half a round trip before the
+    client's (§2, figure 1; §4.4.4): see `Connection.can_send_data`. Nobody has proven then
+    that it is there, or that it said what we read: send only what anybody may have, such as
+    a greeting. It cannot be had together with `client_auth`, and in TLS 1.2 not at all."""
     tickets: int = 2
     """How many tickets a client gets after the handshake (§4.6.1)."""
     tickets_after_reauth: int = 0
@@ -300,10 +350,14 @@ class ServerConfig(Config):
 
     def __post_init__(self) -> None:
         Config.__post_init__(self)
-        if not (
-            self.credentials or self.chosen_elsewhere or self.psks or self.psk_lookup is not None
-        ):
+        elsewhere = self.chosen_elsewhere or self.choose_config
+        if not (self.credentials or elsewhere or self.psks or self.psk_lookup is not None):
             raise UsageError("a server needs config.credentials, or pre-shared keys")
+        if self.send_half_rtt_data and self.client_auth is not ClientAuth.NONE:
+            raise UsageError(
+                "config.send_half_rtt_data would send to a client before it has proven what "
+                "config.client_auth asks for"
+            )
         if not 0 <= self.ticket_lifetime <= MAX_LIFETIME:
             raise UsageError(
                 f"config.ticket_lifetime is {self.ticket_lifetime}; "
@@ -317,6 +371,11 @@ class ServerConfig(Config):
             object.__setattr__(self, "replay_guard", guard)
         if self.verifier is None and {self.client_auth, self.auth12} != {ClientAuth.NONE}:
             raise UsageError("config.client_auth asks for certificates, and there is no verifier")
+
+    @property
+    def has_certificates(self) -> bool:
+        """Whether a full handshake could show one: ours, or one that the owner will choose."""
+        return bool(self.credentials or self.chosen_elsewhere)
 
     @property
     def auth12(self) -> ClientAuth:
@@ -359,6 +418,14 @@ class AuthRequest:
         for name in ("signature_algorithms", "signature_algorithms_cert"):
             if getattr(self, name) == ():
                 raise UsageError(f"request.{name} is empty: nobody could answer (§4.2.3)")
+        check_schemes(
+            "request.signature_algorithms", self.signature_algorithms or (), handshake_schemes()
+        )
+        check_schemes(
+            "request.signature_algorithms_cert",
+            self.signature_algorithms_cert or (),
+            certificate_schemes(),
+        )
         if not all(self.authorities):
             raise UsageError("request.authorities: an authority's name is empty (§4.2.4)")
         try:

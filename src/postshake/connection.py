@@ -78,7 +78,7 @@ class Connection(Facts):
             )
         if isinstance(session, Session12) and session.server_name != server_name:
             raise UsageError("a session of TLS 1.2 is for the server that it began with")
-        super().__init__(config, Engine(config, server_name, session))
+        super().__init__(Engine(config, server_name, session))
 
     # --- bytes
 
@@ -134,6 +134,9 @@ class Connection(Facts):
     def send_data(self, data: bytes | bytearray | memoryview) -> None:
         """Queue application data.
 
+        A server may do so before the handshake is complete, where
+        ``config.send_half_rtt_data`` says so: see `can_send_data`.
+
         Raises:
             UsageError: the handshake is not complete, or our side is closed.
         """
@@ -151,10 +154,13 @@ class Connection(Facts):
             layer.output.append(outbound.seal_data(data))
             return
         if engine.failure is not None or engine.outcome is None or engine.link.closed:
-            self._check_open()
-        if self.config.trace is not None:
+            if not engine.may_send_half_rtt:
+                self._check_open()
+        if engine.link.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
         try:
+            if engine.after.key_updates.owed:
+                engine.after.key_updates.send()
             layer.send(APPLICATION_DATA, data)
             if layer.outbound.sequence >= layer.outbound.update_due:
                 engine.after.key_updates.send()

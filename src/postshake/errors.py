@@ -167,6 +167,8 @@ class TooMuch(PeerError):
 class MessageTooLarge(TooMuch):
     """A handshake message is longer than we take."""
 
+    alert = AlertDescription.illegal_parameter  # as OpenSSL says it
+
 
 class NegotiationError(TLSError):
     """The two ends have nothing in common."""

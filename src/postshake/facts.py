@@ -31,12 +31,10 @@ class Facts:
     """A connection, as it is to be looked at.
 
     Args:
-        config: the policy.
         engine: what does the work.
     """
 
-    def __init__(self, config: ClientConfig | ServerConfig, engine: Engine) -> None:
-        self.config = config
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._plaintext = engine.desk.plaintext
 
@@ -45,6 +43,11 @@ class Facts:
         return f"<{type(self).__name__} {self.role.name} {self.state.value}{waiting}>"
 
     # --- how far it is, and what was settled
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """The policy in force; a server's may be another one after `ChooseConfig`."""
+        return self._engine.link.config
 
     @property
     def state(self) -> State:
@@ -62,6 +65,18 @@ class Facts:
     def role(self) -> Role:
         """Which end we are."""
         return self._engine.role
+
+    @property
+    def can_send_data(self) -> bool:
+        """Whether `send_data` may be called.
+
+        That is while the connection is open; and on a server with
+        ``config.send_half_rtt_data`` from its own Finished on, when nobody has proven yet to
+        be there (§4.4.4).
+        """
+        engine = self._engine
+        is_open = engine.outcome is not None and engine.failure is None and not engine.link.closed
+        return is_open or engine.may_send_half_rtt
 
     @property
     def established(self) -> Established | None:

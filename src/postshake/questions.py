@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeAlias, TypeVar
 
+from .config import ServerConfig
 from .constants import Role, SignatureScheme
 from .errors import CertificateError
 from .pki.choose import Wanted
@@ -19,8 +20,10 @@ from .pki.trust import PeerChain, VerifiedChain, Verifier
 from .psk import EarlyDataClaim, ExternalPsk, PskLookup, ReplayGuard
 from .tickets import TicketDatabase, TicketState
 from .values import dataclass, field
+from .wire.hello import ClientHello
 
 __all__ = [
+    "ChooseConfig",
     "ChooseCredential",
     "ClaimEarlyData",
     "FindPsk",
@@ -90,6 +93,26 @@ class JudgePeer(Subject[Verdict]):
     proven_at: float | None = None
     """When the peer proved it, if that was in an earlier connection that this one is
     to resume. To refuse then means a full handshake, and a new proof, instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseConfig(Subject["ServerConfig | None"]):
+    """Server: choose the configuration for this client, by what its ClientHello says.
+
+    Asked once, before anything is negotiated or resumed, where `ServerConfig.choose_config`
+    says so. The answer holds for the whole connection, reauth and tickets included, but for
+    its `limits` and `padding`: the record layer goes on as it began. None keeps the
+    configuration that there is. A TLSError instead refuses the client with its alert.
+    """
+
+    config: ServerConfig
+    """The one that there is."""
+    server_name: str | None
+    """The name that the client asked for (RFC 6066 section 3)."""
+    alpn_protocols: tuple[bytes, ...]
+    """The application protocols that it offers, its favourites first (RFC 7301)."""
+    client_hello: ClientHello = field(repr=False)
+    """All that it said."""
 
 
 @dataclass(frozen=True, slots=True)

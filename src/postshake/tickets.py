@@ -32,7 +32,7 @@ __all__ = ["MAX_LIFETIME", "Ticket", "TicketDatabase", "TicketKeys", "TicketStat
 MAX_LIFETIME = 7 * 24 * 3600
 """Seconds for which any ticket may be used (§4.6.1)."""
 
-FORMAT = 1  # of the encodings below; a change of them takes the next number
+FORMAT = 2  # of the encodings below; a change of them takes the next number
 KEY_LENGTH = 32
 NAME_LENGTH = 16
 SALT_LENGTH = 32
@@ -67,6 +67,8 @@ class TicketState:
     """The path to a trust anchor that they were accepted with then."""
     proven_at: float = 0.0
     """When the peer had proven its certificate's key."""
+    ocsp_response: bytes | None = field(default=None, repr=False)
+    """The OCSP response that had come with its chain."""
     psk_identity: bytes | None = None
     """The external PSK that the session goes back to, if it began with one."""
 
@@ -97,6 +99,7 @@ class TicketState:
                 vec24(b"".join(map(vec24, certificates))),
                 vec8(bytes(map(certificates.index, self.chain))),
                 vec8(bytes(map(certificates.index, self.verified_chain))),
+                vec24(self.ocsp_response or b""),
             )
         )
 
@@ -147,6 +150,7 @@ class TicketState:
             max_early_data_size=max_early_data_size,
             chain=tuple(certificates[index] for index in reader.vec8()),
             verified_chain=tuple(certificates[index] for index in reader.vec8()),
+            ocsp_response=reader.vec24() or None,
             **cls._decode_more(reader),
         )
 

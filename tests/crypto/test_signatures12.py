@@ -14,7 +14,7 @@ from postshake.crypto.signatures12 import (
     sign12,
     verify12,
 )
-from postshake.errors import DecryptError, IllegalParameter, UsageError
+from postshake.errors import BadSignature, IllegalParameter, UsageError
 from tests.certs import new_key
 
 S = SignatureScheme
@@ -67,7 +67,7 @@ def test_what_is_signed_verifies(name: str) -> None:
         signature = sign12(scheme, private, b"data")
         verify12(scheme, private.public_key(), signature, b"data")
         for bad, data in ((signature, b"dat"), (_flip(signature), b"data"), (b"", b"data")):
-            with pytest.raises(DecryptError):
+            with pytest.raises(BadSignature):
                 verify12(scheme, private.public_key(), bad, data)
 
 
@@ -78,10 +78,10 @@ def _flip(signature: bytes) -> bytes:
 def test_the_hash_is_the_schemes() -> None:
     private = new_key("p384")
     signature = sign12(S.ecdsa_secp256r1_sha256, private, b"data")
-    with pytest.raises(DecryptError):
+    with pytest.raises(BadSignature):
         verify12(S.ecdsa_secp384r1_sha384, private.public_key(), signature, b"data")
     rsa = new_key("rsa2048")
-    with pytest.raises(DecryptError):
+    with pytest.raises(BadSignature):
         verify12(S.rsa_pkcs1_sha256, rsa.public_key(), sign(PSS.copy().pop(), rsa, b""), b"")
 
 

@@ -123,6 +123,8 @@ class Reauth(RuleBasedStateMachine):
         self.requests: dict[bytes, Request] = {}
         self.signatures: dict[bytes, tuple[Question, str]] = {}
         self.asked = {"client": False, "server": False}
+        self.silent = {"client": False, "server": False}  # since they answered a request
+        self.owed = {"client": False, "server": False}
         self.identity: str | None = None
         self.bytes = {"client": b"", "server": b""}  # by who received them
         self.whose: list[str | None] = []  # by whom each byte at the server is
@@ -214,7 +216,8 @@ class Reauth(RuleBasedStateMachine):
     @rule(end=st.sampled_from(sorted(OTHER)), data=st.binary(min_size=1, max_size=80))
     def send(self, end: str, data: bytes) -> None:
         self.ends[end].connection.send_data(data)
-        self._sent(end, ("data", data))
+        owed = [("owed update",)] if self.owed[end] else []  # §4.6.3: before the next data
+        self._sent(end, *owed, ("data", data))
 
     @rule(end=st.sampled_from(sorted(OTHER)))
     def send_nothing(self, end: str) -> None:
@@ -234,13 +237,16 @@ class Reauth(RuleBasedStateMachine):
             return
         wire.received += len(piece)
         receiver = OTHER[sender]
-        owes = False
+        owes = self.owed[receiver]
         while wire.items and wire.items[0][0] <= wire.received:
             _, item = wire.items.pop(0)
             owes |= self._receive(receiver, item)
         self.ends[receiver].connection.receive_data(piece)
         self._questions(receiver)
-        self._sent(receiver, *([("update", False)] if owes else []))
+        if owes and self.silent[receiver]:
+            self.owed[receiver] = True  # and one is enough, however often it is asked
+            owes = False
+        self._sent(receiver, *([("owed update",)] if owes else []))
         if receiver == "server" and not self.patient:
             for question in tuple(self.pair.server.held_questions):
                 self._judge(question)
@@ -273,6 +279,9 @@ class Reauth(RuleBasedStateMachine):
                 if not asks:
                     self.asked[end] = False
                 return bool(asks)
+            case ("owed update",):
+                self.updates[end] += 1
+                self.asked[end] = False
             case ("ticket",):
                 self.tickets += 1
             case ("request", context):
@@ -329,6 +338,9 @@ class Reauth(RuleBasedStateMachine):
         wire.data += data
         wire.sent += len(data)
         wire.items += [(wire.sent, item) for item in items]
+        for item in items:
+            self.silent[sender] = item == ("owed update",)
+            self.owed[sender] &= item[0] not in ("update", "owed update")
         if self.prompt:
             self.deliver(sender, len(wire.data))
 

@@ -18,6 +18,7 @@ from postshake.errors import (
     DecodeError,
     DecryptError,
     IllegalParameter,
+    MessageTooLarge,
     MissingExtension,
     NameMismatch,
     TLSError,
@@ -309,7 +310,7 @@ PROOFS = [
     Case(
         "a Certificate that is too long",
         change(CERT, lambda m: replace(m, certificate_list=entries(bytes(3000)))),
-        TooMuch,
+        MessageTooLarge,
         "message of type 11: expected at most 2048 bytes, got a length of 3009",
         client={"limits": Limits(handshake_message=2048)},
     ),

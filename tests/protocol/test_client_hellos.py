@@ -11,8 +11,8 @@ from postshake.constants import CipherSuite, ContentType, HandshakeType, NamedGr
 from postshake.errors import (
     DecodeError,
     IllegalParameter,
+    MessageTooLarge,
     MissingExtension,
-    TooMuch,
     UnexpectedMessage,
     UnsupportedExtension,
     UnsupportedVersion,
@@ -68,7 +68,7 @@ HELLOS = [
         "legacy_version",
         hello(lambda m: replace(m, legacy_version=0x0304)),
         IllegalParameter,
-        "legacy_version: expected .*771.*, got 772",
+        "legacy_version: expected 0x0303, as in TLS 1.2, got 0x0304",
     ),
     Case(
         "another session id",
@@ -218,7 +218,7 @@ HELLOS = [
     Case(
         "a long one announced",
         raw(lambda m, raw: b"\x02\xff\xff\xff"),
-        TooMuch,
+        MessageTooLarge,
         "expected at most 131072 bytes, got a length of 16777215",
     ),
     Case(
@@ -249,13 +249,13 @@ HELLOS = [
         "a message of TLS 1.2 instead",
         raw(lambda m, raw: framed(14, b"")),
         UnexpectedMessage,
-        "server_hello_done",
+        "got ServerHelloDone",
     ),
     Case(
         "a message type that nobody has",
         raw(lambda m, raw: framed(99, b"abc")),
         UnexpectedMessage,
-        "got 0x0063 with 3 bytes",
+        "expected ServerHello, got 0x0063",
     ),
 ]
 
@@ -622,4 +622,20 @@ def test_alpn_stands_in_encrypted_extensions_only() -> None:
         ServerHello, lambda m: plus(m, ApplicationLayerProtocolNegotiation((b"http/1.1",)))
     )
     case = Case("ALPN", lambda: lie, IllegalParameter, "application_layer_protocol_negotiation")
+    refuse(case, Role.server)
+
+
+@pytest.mark.parametrize("versions", [(0x0304,), (0x0304, 0x0303)])
+@pytest.mark.parametrize("version", [0x0300, 0x0000])
+def test_ssl3_is_refused_though_the_extension_says_tls(
+    version: int, versions: tuple[int, ...]
+) -> None:
+    """RFC 8446 appendix D.5: protocol_version."""
+    case = Case(
+        "legacy_version",
+        hello(lambda m: replace(m, legacy_version=version)),
+        UnsupportedVersion,
+        f"ServerHello.legacy_version: expected more than 0x0300, .* got 0x{version:04x}",
+        client={"versions": versions},
+    )
     refuse(case, Role.server)

@@ -118,6 +118,24 @@ def test_many_requests_in_one_delivery_get_one_answer() -> None:
     check_in_step(pair)
 
 
+def test_many_requests_to_a_silent_end_get_one_answer_and_another_with_its_data() -> None:
+    """§4.6.3: a receiver that is silent owes one, before its next data."""
+    pair = ConnectionPair().handshake()
+    for _ in range(5):
+        update(pair.client, ASKING)
+        pair.move()
+    assert generations(pair.server) == (5, 1)
+    pair.server.connection.send_data(b"first")
+    pair.server.connection.send_data(b"second")
+    pair.move()
+    assert generations(pair.server) == (5, 2), "before the data that it was owed before"
+    assert pair.client.data == b"firstsecond"
+    update(pair.client, ASKING)
+    pair.move()
+    assert generations(pair.server) == (6, 3), "no longer silent: at once"
+    check_in_step(pair)
+
+
 def test_an_update_of_our_own_pays_what_we_owe() -> None:
     """An answer is owed before our next data, and any update of ours is one."""
     pair = ConnectionPair().handshake()
@@ -136,6 +154,7 @@ def test_no_second_request_before_the_answer() -> None:
         pair.server.receive(pair.client.connection.data_to_send())
     assert generations(pair.server) == (2, 1)
     pair.move()
+    pair.server.connection.send_data(b"not silent")
     pair.client.connection.key_update(request_peer=True)  # answered: now again
     pair.move()
     assert generations(pair.client) == (2, 3)

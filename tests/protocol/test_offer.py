@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from postshake.constants import CipherSuite, NamedGroup, SignatureScheme
-from postshake.errors import IllegalParameter
+from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
+from postshake.crypto.signatures import handshake_schemes
+from postshake.crypto.signatures12 import handshake_schemes12
+from postshake.errors import IllegalParameter, UsageError
 from postshake.protocol.offer import FRAGMENT_LENGTHS, Offer, make_offer, renew_offer
 from postshake.wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -28,7 +30,7 @@ from postshake.wire.extensions import (
 )
 from postshake.wire.handshake import decode_handshake, encode_handshake
 from postshake.wire.hello import HELLO_RETRY_REQUEST_RANDOM, ServerHello
-from tests.pair import client_config, the_ca
+from tests.pair import ConnectionPair, client_config, issued, server_config, the_ca
 
 X25519, P256, P384 = NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1
 
@@ -215,3 +217,53 @@ def test_schemes_go_out_in_our_order() -> None:
     schemes = (SignatureScheme.rsa_pss_rsae_sha256, SignatureScheme.ed25519)
     found = extension(offer_of(signature_algorithms=schemes), SignatureAlgorithms)
     assert found.supported_signature_algorithms == schemes
+
+
+# --- one list of signature schemes for two versions
+
+
+BOTH = (ProtocolVersion.TLS13, ProtocolVersion.TLS12)
+
+
+def schemes_of(**fields: Any) -> tuple[int, ...]:
+    return extension(offer_of(**fields), SignatureAlgorithms).supported_signature_algorithms
+
+
+@pytest.mark.parametrize("narrowed", ["signature_algorithms", "signature_algorithms12"])
+def test_a_scheme_of_both_versions_is_offered_if_both_settings_name_it(narrowed: str) -> None:
+    """A server may use it in either; what one of them leaves out is not to be had."""
+    only = (SignatureScheme.ecdsa_secp256r1_sha256,)
+    schemes = schemes_of(versions=BOTH, **{narrowed: only})
+    shared = set(handshake_schemes()) & set(handshake_schemes12())
+    assert shared & set(schemes) == set(only)
+    other = handshake_schemes12 if narrowed == "signature_algorithms" else handshake_schemes
+    of_the_other = set(other()) - shared
+    assert set(schemes) == set(only) | of_the_other
+
+
+def test_all_of_both_are_offered_by_default() -> None:
+    expected = {*handshake_schemes(), *handshake_schemes12()}
+    assert set(schemes_of(versions=BOTH)) == expected
+
+
+def test_an_honest_server_of_either_version_gets_on_with_a_narrowed_list() -> None:
+    for narrowed in ("signature_algorithms", "signature_algorithms12"):
+        for version in BOTH:
+            only = (SignatureScheme.ecdsa_secp384r1_sha384,)
+            credentials = tuple(
+                issued("server.example", "server", kind).credential() for kind in ("p256", "p384")
+            )
+            pair = ConnectionPair(
+                client_config(versions=BOTH, **{narrowed: only}),
+                server_config(versions=(version,), credentials=credentials),
+            ).handshake()
+            assert pair.server.connection.established.version is version
+
+
+def test_lists_that_leave_nothing_for_a_version_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"signature_algorithms has nothing .* TLS 1\.3"):
+        client_config(
+            versions=BOTH,
+            signature_algorithms=(SignatureScheme.ed25519,),
+            signature_algorithms12=(SignatureScheme.rsa_pkcs1_sha256,),
+        )

@@ -122,7 +122,7 @@ INTRUDERS: dict[str, tuple[Callable[[ConnectionPair], None], str]] = {
         "expected {expected}, got CertificateRequest",
     ),
     "EndOfEarlyData": (message(EndOfEarlyData()), "expected {expected}, got EndOfEarlyData"),
-    "unknown message": (message(b"\x63\0\0\0"), "expected a handshake message of TLS 1.3"),
+    "unknown message": (message(b"\x63\0\0\0"), "got 0x0063"),
     "ChangeCipherSpec": (ccs, "change_cipher_spec: expected none now"),
     "close_notify": (alert(AlertDescription.close_notify), "alert close_notify, and {awaited}"),
     "user_canceled": (alert(AlertDescription.user_canceled), "alert user_canceled, and {awaited}"),
@@ -261,10 +261,10 @@ def test_answers_that_nobody_asked_for() -> None:
     send_handshake(pair.client, Certificate(b"c", ()))
     assert_refused(pair, UnexpectedMessage, "Certificate, and nobody asked for one")
     for kind, name in (
-        (CertificateVerify(0x0403, b"s"), "certificate_verify"),
-        (Finished(bytes(32)), "finished"),
-        (EndOfEarlyData(), "end_of_early_data"),
-        (NewSessionTicket(1, 0, b"", b"t"), "new_session_ticket"),
+        (CertificateVerify(0x0403, b"s"), "CertificateVerify"),
+        (Finished(bytes(32)), "Finished"),
+        (EndOfEarlyData(), "EndOfEarlyData"),
+        (NewSessionTicket(1, 0, b"", b"t"), "NewSessionTicket"),
     ):
         pair = ConnectionPair().handshake()
         pair.ask()
@@ -462,7 +462,7 @@ LIES: dict[str, tuple[type[Any], Tamper, type[TLSError], str]] = {
         Certificate,
         lambda honest: None,
         UnexpectedMessage,
-        "certificate_verify after the handshake",
+        "CertificateVerify after the handshake",
     ),
     # CertificateVerify
     "R-22: CertificateVerify left out": (

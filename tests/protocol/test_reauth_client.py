@@ -10,7 +10,13 @@ import pytest
 from postshake.config import AuthRequest
 from postshake.connection import State
 from postshake.constants import ContentType, HandshakeType, Role, SignatureScheme
-from postshake.errors import IllegalParameter, InternalError, TooMuch, UsageError
+from postshake.errors import (
+    IllegalParameter,
+    InternalError,
+    MessageTooLarge,
+    TooMuch,
+    UsageError,
+)
 from postshake.events import (
     Direction,
     Outcome,
@@ -419,7 +425,9 @@ def test_a_request_that_is_too_long_is_refused_before_it_is_held() -> None:
     first = pair.server.connection.data_to_send()
     assert len(first) > 2000
     pair.client.receive(first)
-    assert_refused(pair, TooMuch, "expected at most 1000 bytes, got a length of", by=Role.client)
+    assert_refused(
+        pair, MessageTooLarge, "expected at most 1000 bytes, got a length of", by=Role.client
+    )
 
 
 def test_r7_an_answer_leaves_in_one_record_if_it_fits() -> None:

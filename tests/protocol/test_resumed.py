@@ -21,11 +21,11 @@ from postshake.errors import (
     UnsupportedExtension,
     UsageError,
 )
-from postshake.events import HandshakeCompleted, Outcome, Ticket
+from postshake.events import HandshakeCompleted, Outcome, Ticket, TraceEntry
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol.link import Flight
-from postshake.psk import PskKind
-from postshake.questions import JudgePeer, Refused
+from postshake.psk import ExternalPsk, PskKind
+from postshake.questions import ChooseCredential, JudgePeer, Refused
 from postshake.wire.auth import Certificate, CertificateRequest, Finished
 from postshake.wire.extensions import (
     EarlyDataIndication,
@@ -36,6 +36,7 @@ from postshake.wire.extensions import (
     PreSharedKeyServerHello,
     PskIdentity,
     PskKeyExchangeModes,
+    ServerNameAck,
 )
 from postshake.wire.hello import EncryptedExtensions
 from tests.certs import DAY, NOW
@@ -51,6 +52,8 @@ from tests.resuming import (
     sent_hellos,
     tickets_of,
 )
+from tests.sealer import Sealer
+from tests.tampering import split_records
 
 PSK_KE, PSK_DHE_KE = PskKeyExchangeMode.psk_ke, PskKeyExchangeMode.psk_dhe_ke
 REQUIRE = {"client_auth": ClientAuth.REQUIRE}
@@ -802,3 +805,93 @@ def test_after_a_retry_a_psk_of_another_hash_is_passed_over() -> None:
     pair.server.receive(data[:6] + pair.tamper("to server", data[6:]))
     assert pair.server.error is None
     assert pair.server.connection.has_data_to_send
+
+
+# --- what a resumption says and keeps
+
+
+def traced(today: Today, ticket: Ticket | None) -> list[type]:
+    entries: list[TraceEntry] = []
+    client = replace(today.client, trace=entries.append)
+    resuming(ticket, client=client, server=today.server).handshake()
+    (parameters,) = [
+        each.message for each in entries if isinstance(each.message, EncryptedExtensions)
+    ]
+    return [type(each) for each in parameters.extensions]
+
+
+def test_the_server_name_is_acknowledged_in_a_full_handshake_alone() -> None:
+    """RFC 6066 section 3: a server that resumes must not answer the extension."""
+    today = Today()
+    _, ticket = today.session()
+    assert ServerNameAck in traced(today, None)
+    assert ServerNameAck not in traced(today, ticket)
+
+
+def test_a_server_whose_certificates_are_chosen_elsewhere_falls_back_to_one() -> None:
+    """A ticket that it cannot open costs a full handshake, as with credentials of its own."""
+    today = Today()
+    _, ticket = today.session()
+    shown = issued("server.example", "server").credential()
+    server = replace(today.server, credentials=(), chosen_elsewhere=True, ticket_keys=Sealer())
+    pair = resuming(ticket, client=today.client, server=server)
+    pair.server.hold = lambda question: isinstance(question.subject, ChooseCredential)
+    pair.client.connection.start()
+    pair.move()
+    (question,) = pair.server.held_questions
+    pair.server.connection.answer(question.id, shown)
+    pair.move()
+    assert pair.server.error is pair.client.error is None
+    assert is_full(pair)
+
+
+def test_one_without_any_certificate_still_refuses_alike() -> None:
+    """Which PSKs there are does not show, where there is nothing else to go by."""
+    psk = ExternalPsk(b"ours", bytes(32))
+    server = server_config(credentials=(), psks=(psk,))
+    client = replace(Today().client, psks=(ExternalPsk(b"unknown", bytes(32)),))
+    with pytest.raises(DecryptError, match="no PSK on offer can be used"):
+        ConnectionPair(client, server).handshake()
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_stapled_response_is_there_when_the_chain_is_judged_again(side: str) -> None:
+    """Otherwise whoever requires one would refuse every resumption."""
+    stapled = replace(issued("server.example", "server").credential(), ocsp_response=b"server's")
+    theirs = replace(issued("alice").credential(), ocsp_response=b"client's")
+    today = Today(
+        client={"credentials": (theirs,), "request_status": True},
+        server={
+            "credentials": (stapled,),
+            "client_auth": ClientAuth.REQUIRE,
+            "request_ocsp": True,
+        },
+    )
+    _, ticket = today.session()
+    assert ticket.ocsp_response == b"server's"
+    again = Ticket.from_bytes(ticket.to_bytes())
+    assert again == ticket
+    pair = resuming(again, client=today.client, server=today.server)
+    questions = asked(pair, side)
+    pair.handshake()
+    (judged,) = [q.subject for q in questions if isinstance(q.subject, JudgePeer)]
+    assert judged.peer.ocsp_response == (b"server's" if side == "client" else b"client's")
+    identity = getattr(pair, side).connection.peer_identity
+    assert identity.ocsp_response == judged.peer.ocsp_response
+    assert not is_full(pair)
+
+
+def test_tickets_share_a_record() -> None:
+    for count in (1, 3):
+        pair = ConnectionPair(server=server_config(tickets=count))
+        batches: list[bytes] = []
+
+        def keep(direction: str, data: bytes, batches: list[bytes] = batches) -> bytes:
+            if direction == "to client" and data:
+                batches.append(data)
+            return data
+
+        pair.tamper = keep
+        pair.handshake()
+        assert len(tickets_of(pair)) == count
+        assert len(split_records(batches[-1])) == 1

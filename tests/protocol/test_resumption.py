@@ -177,7 +177,7 @@ def test_a_client_sends_no_tickets() -> None:
     send_handshake(pair.client, ticket())
     pair.move()
     check_refusal(
-        pair.server, pair.client, UnexpectedMessage, "new_session_ticket after the handshake"
+        pair.server, pair.client, UnexpectedMessage, "NewSessionTicket after the handshake"
     )
 
 

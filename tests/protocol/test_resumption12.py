@@ -14,6 +14,7 @@ from postshake.constants import AlertDescription as Alert
 from postshake.errors import (
     AccessDenied,
     BadRecordMac,
+    DecryptError,
     IllegalParameter,
     NegotiationError,
     TLSError,
@@ -23,10 +24,13 @@ from postshake.errors import (
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol import server_talk12
 from postshake.protocol.offer12 import tls12_extensions
+from postshake.questions import JudgePeer, Question
 from postshake.session12 import Session12, SessionCache12
 from postshake.wire.extensions import (
     ExtendedMasterSecret,
     SessionTicket,
+    SignatureAlgorithms,
+    SupportedGroups,
 )
 from postshake.wire.hello import ClientHello, ServerHello
 from postshake.wire.tls12 import (
@@ -235,11 +239,12 @@ class Changing:
 
     def __init__(self) -> None:
         self.refuse = False
+        self.refused_chain: tuple[bytes, ...] | None = None
         self.asked = 0
 
     def verify(self, peer: PeerChain) -> VerifiedChain:
         self.asked += 1
-        if self.refuse:
+        if self.refuse or peer.certificates == self.refused_chain:
             raise AccessDenied("not today")
         return the_ca().verifier().verify(peer)
 
@@ -261,10 +266,43 @@ def test_a_resumed_server_is_judged_again() -> None:
     verifier = Changing()
     server, client = means("ticket"), {"verifier": verifier}
     session = pair12(client=client, server=server).handshake().client.connection.session12
+    assert resumed(come_back(session, client=client, server=server).handshake())
+    assert verifier.asked == 2, "before it is offered, and not again"
     verifier.refuse = True
     pair = come_back(session, client=client, server=server)
     check_refusal(pair, "client", AccessDenied, Alert.access_denied, "not today")
-    assert verifier.asked == 2
+    assert verifier.asked == 4  # the session, and then the proof anew
+
+
+def test_a_server_that_has_another_certificate_by_now_is_asked_for_it() -> None:
+    """A session of a server whom nobody trusts any more costs a full handshake, no more."""
+    verifier = Changing()
+    server, client = means("ticket"), {"verifier": verifier}
+    session = pair12(client=client, server=server).handshake().client.connection.session12
+    verifier.refused_chain = session.peer_chain
+    fresh = issued("server.example", "server", "p384").credential()
+    pair = come_back(session, client=client, server=server | {"credentials": (fresh,)})
+    assert not resumed(pair.handshake())
+    assert pair.client.connection.peer_identity.chain == fresh.chain
+    assert verifier.asked == 3  # at first, for the session, and for the fresh certificate
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_who_judges_a_session_learns_when_it_was_proven(role: str) -> None:
+    server = REQUIRE | means("ticket")
+    session = pair12("alice", server=server).handshake().client.connection.session12
+    pair = come_back(session, "alice", server=server)
+    end = getattr(pair, role)
+    judged: list[JudgePeer] = []
+
+    def look(question: Question) -> bool:
+        if isinstance(question.subject, JudgePeer):
+            judged.append(question.subject)
+        return False
+
+    end.hold = look
+    assert resumed(pair.handshake())
+    assert [each.proven_at for each in judged] == [session.proven_at]
 
 
 def test_a_client_does_not_offer_what_it_cannot_use() -> None:
@@ -315,22 +353,22 @@ def test_a_session_needs_extended_master_secret_again() -> None:
         (
             swap(ServerHello, lambda m: plus(m, SessionTicket(b""))),
             UnexpectedMessage,
-            "expected NewSessionTicket12, got ChangeCipherSpec",
+            "expected NewSessionTicket, got ChangeCipherSpec",
         ),
         (
             swap(ServerHello, lambda m: replace(m, legacy_session_id_echo=b"another")),
             UnexpectedMessage,
-            "expected Certificate12, got ChangeCipherSpec",
+            "expected Certificate, got ChangeCipherSpec",
         ),
         (
             swap(ServerHello, lambda m: [m, NewSessionTicket12(1, b"x")]),
             UnexpectedMessage,
-            "expected ChangeCipherSpec, got NewSessionTicket12",
+            "expected ChangeCipherSpec, got NewSessionTicket",
         ),
         (
             swap(ServerHello, lambda m: [m, Certificate12((b"x",))]),
             UnexpectedMessage,
-            "expected ChangeCipherSpec, got Certificate12",
+            "expected ChangeCipherSpec, got Certificate",
         ),
     ],
 )
@@ -467,3 +505,33 @@ def test_how_long_a_client_keeps_a_session(hint: int, lifetime: int) -> None:
     session = pair.client.connection.session12
     assert session is not None
     assert session.lifetime == lifetime
+
+
+@kinds
+@pytest.mark.parametrize("missing", [SignatureAlgorithms, SupportedGroups])
+def test_a_resumption_needs_nothing_that_only_a_full_handshake_does(
+    kind: str, missing: type
+) -> None:
+    server = means(kind)
+    session = pair12(server=server).handshake().client.connection.session12
+    pair = come_back(session, server=server)
+    looked: list[bool] = []
+
+    def strip(message: ClientHello) -> ClientHello:
+        looked.append(message.extensions.get(missing) is not None)
+        return without(message, missing)
+
+    lie(pair, "to server", hello(strip))
+    pair.client.connection.start()
+    pair.move()
+    assert looked == [True]
+    # the two transcripts differ by what was taken out: but it got as far as Finished
+    assert isinstance(pair.client.error, DecryptError)
+    assert "Finished" in str(pair.client.error)
+
+
+def test_a_full_handshake_needs_signature_algorithms() -> None:
+    pair = lie(pair12(), "to server", hello(lambda m: without(m, SignatureAlgorithms)))
+    check_refusal(
+        pair, "server", NegotiationError, Alert.handshake_failure, "expected signature_algorithms"
+    )

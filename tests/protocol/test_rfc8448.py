@@ -270,17 +270,17 @@ def server_of(trace: Trace) -> Replay:
     pair = trace.key_pair(Role.server)
     random = trace.message("ServerHello")[6:38]
     fields: dict[str, Any] = config_fields(trace, Role.server, keys)
+    recorded: dict[str, Any] = {}  # with schemes that we do not have, and a configuration refuses
     if has(trace, "CertificateRequest"):
         request = decoded(CertificateRequest, trace.message("CertificateRequest"))
         schemes = request.extensions.require(SignatureAlgorithms).supported_signature_algorithms
-        fields |= {
-            "client_auth": ClientAuth.REQUIRE,
-            "signature_algorithms": schemes,
-            "signature_algorithms_cert": schemes,
-        }
+        fields["client_auth"] = ClientAuth.REQUIRE
+        recorded = {"signature_algorithms": schemes, "signature_algorithms_cert": schemes}
     config = ServerConfig(
         **fields, tickets=0, groups=(pair.group,), random=Draws([pair.private, random])
     )
+    for name, value in recorded.items():
+        object.__setattr__(config, name, value)
     return Replay(trace, Connection(config), keys)
 
 

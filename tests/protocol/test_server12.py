@@ -17,9 +17,9 @@ from postshake.errors import (
     AlertReceived,
     BadCertificate,
     BadRecordMac,
+    BadSignature,
     CertificateRequired,
     DecodeError,
-    DecryptError,
     IllegalParameter,
     InappropriateFallback,
     InternalError,
@@ -34,7 +34,7 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.protocol.offer12 import tls12_extensions
-from postshake.questions import Sign
+from postshake.questions import ChooseCredential, Sign
 from postshake.record.limits import Limits
 from postshake.wire.auth import CertificateVerify
 from postshake.wire.extensions import (
@@ -212,7 +212,7 @@ REFUSALS: list[Any] = [
      NoApplicationProtocol, Alert.no_application_protocol, "got (b'h3',)"),
     # Certificate and ClientKeyExchange
     ("no certificate at all", swap(Certificate12, drop),
-     UnexpectedMessage, Alert.unexpected_message, "expected Certificate12, got ClientKeyExchange"),
+     UnexpectedMessage, Alert.unexpected_message, "expected Certificate, got ClientKeyExchange"),
     ("an empty certificate", swap(Certificate12, lambda m: Certificate12(())),
      CertificateRequired, Alert.handshake_failure, "expected a certificate, got none"),
     ("seventeen certificates", swap(Certificate12, lambda m: Certificate12((b"x",) * 17)),
@@ -231,13 +231,13 @@ REFUSALS: list[Any] = [
     ("no proof", swap(CertificateVerify, drop),
      UnexpectedMessage, Alert.unexpected_message, "expected CertificateVerify"),
     ("a bad proof", swap(CertificateVerify, lambda m: replace(m, signature=flipped(m.signature))),
-     DecryptError, Alert.decrypt_error, "does not verify"),
+     BadSignature, Alert.decrypt_error, "does not verify"),
     ("SHA-1", swap(CertificateVerify, lambda m: replace(m, algorithm=0x0203)),
      IllegalParameter, Alert.illegal_parameter, "one of the schemes that we offered"),
     ("a scheme for another key", swap(CertificateVerify, lambda m: replace(m, algorithm=0x0401)),
      IllegalParameter, Alert.illegal_parameter, "does not fit"),
     ("another hash", swap(CertificateVerify, lambda m: replace(m, algorithm=0x0503)),
-     DecryptError, Alert.decrypt_error, "does not verify"),
+     BadSignature, Alert.decrypt_error, "does not verify"),
     ("the proof twice", swap(CertificateVerify, lambda m: [m, m]),
      UnexpectedMessage, Alert.unexpected_message, "expected ChangeCipherSpec"),
     ("the proof before the key",
@@ -245,7 +245,7 @@ REFUSALS: list[Any] = [
      UnexpectedMessage, Alert.unexpected_message, "expected ClientKeyExchange"),
     # others
     ("a second ClientHello", hello(lambda m: [m, m]),
-     UnexpectedMessage, Alert.unexpected_message, "expected Certificate12, got ClientHello"),
+     UnexpectedMessage, Alert.unexpected_message, "expected Certificate, got ClientHello"),
     ("a HelloRequest", swap(ClientKeyExchange, lambda m: [HelloRequest(), m]),
      UnexpectedMessage, Alert.unexpected_message, "HelloRequest from a client"),
     ("ChangeCipherSpec before the key", swap(ClientKeyExchange, lambda m: [Raw(CCS), m]),
@@ -293,7 +293,7 @@ def test_a_certificate_that_nobody_asked_for() -> None:
         "server",
         UnexpectedMessage,
         Alert.unexpected_message,
-        "expected ClientKeyExchange, got Certificate12",
+        "expected ClientKeyExchange, got Certificate",
     )
 
 
@@ -301,7 +301,7 @@ def test_a_proof_over_another_conversation() -> None:
     """It signs all messages so far (RFC 5246 section 7.4.8): one changed bit shows."""
     pair = pair12("alice", server=REQUIRE)
     lie(pair, "to server", hello(lambda m: plus(m, SessionTicket(b"x"))))
-    check_refusal(pair, "server", DecryptError, Alert.decrypt_error, "does not verify")
+    check_refusal(pair, "server", BadSignature, Alert.decrypt_error, "does not verify")
 
 
 @pytest.mark.parametrize("answer", [ValueError("no token"), "text", 7])
@@ -676,3 +676,54 @@ def test_no_repr_and_no_trace_shows_a_secret() -> None:
     for secret in (master, session.ticket):
         assert repr(secret)[2:-1] not in text
         assert secret.hex() not in text
+
+
+# --- keys on curves that a client does not list (RFC 8422 sections 5.1.1 and 5.3)
+
+
+def on(curve: str) -> Any:
+    return issued("server.example", "server", curve).credential()
+
+
+def test_a_certificate_is_on_a_curve_that_the_client_lists() -> None:
+    listed = {"groups": (NamedGroup.x25519, NamedGroup.secp256r1)}
+    for credentials, shown in (
+        ((on("p384"), on("p256")), 1),
+        ((on("p384"), on("rsa2048")), 1),
+        ((on("ed25519"), on("p384")), 0),  # whose curve is no group to be listed
+    ):
+        pair = pair12(client=listed, server={"credentials": credentials}).handshake()
+        assert pair.server.connection.established.our_credential is credentials[shown]
+
+
+@pytest.mark.parametrize("chosen_elsewhere", [False, True])
+def test_no_other_certificate_is_shown(chosen_elsewhere: bool) -> None:
+    pair = pair12(
+        client={"groups": (NamedGroup.x25519, NamedGroup.secp256r1)},
+        server={
+            "credentials": () if chosen_elsewhere else (on("p384"),),
+            "chosen_elsewhere": chosen_elsewhere,
+        },
+    )
+    pair.server.hold = lambda question: (
+        chosen_elsewhere and isinstance(question.subject, ChooseCredential)
+    )
+    pair.client.connection.start()
+    pair.move()
+    for question in pair.server.held_questions:
+        with pytest.raises(NegotiationError):
+            pair.server.connection.answer(question.id, on("p384"))
+    pair.move()
+    assert isinstance(pair.server.connection.failure, NegotiationError)
+    assert pair.client.error.received == Alert.handshake_failure
+
+
+def test_a_client_that_lists_no_groups_takes_any_curve() -> None:
+    pair = pair12(server={"credentials": (on("p384"),)})
+    shown: list[tuple[bytes, ...]] = []
+    lie(pair, "to server", swap(ClientHello, lambda m: without(m, SupportedGroups)))
+    pair.client.connection.start()
+    pair.server.receive(pair.tamper("to server", pair.client.connection.data_to_send()))
+    lie(pair, "to client", lambda m, raw: shown.append(getattr(m, "certificate_list", ())))
+    pair.tamper("to client", pair.server.connection.data_to_send())
+    assert on("p384").chain in shown

@@ -234,7 +234,7 @@ PROOFS = [
         "a message of TLS 1.2",
         change_raw(FIN, lambda m, raw: framed(16, b"") + raw),
         UnexpectedMessage,
-        "got client_key_exchange",
+        "got ClientKeyExchange",
     ),
     Case(
         "Finished with a flipped bit",
@@ -577,9 +577,8 @@ def test_a_stapled_response_is_sent_to_a_client_that_asks() -> None:
     assert extensions.require(SignedCertificateTimestamps).encode() == b"\0\3\0\1x"
 
 
-@pytest.mark.parametrize("grease", [0x0A0A, 0x7777])
-def test_a_request_names_our_schemes_once(grease: int) -> None:
-    same = (SignatureScheme.ed25519, grease)
+def test_a_request_names_our_schemes_once() -> None:
+    same = (SignatureScheme.ed25519, SignatureScheme.ed448)
     pair = ConnectionPair(
         client_config(),
         server_config(

@@ -12,6 +12,7 @@ from postshake.errors import (
     BadRecordMac,
     DecodeError,
     IllegalParameter,
+    MessageTooLarge,
     MissingExtension,
     NegotiationError,
     RecordOverflow,
@@ -240,7 +241,7 @@ HELLOS = [
     Case(
         "a long one announced",
         raw(lambda m, raw: b"\x01\x02\x00\x01"),
-        TooMuch,
+        MessageTooLarge,
         "message of type 1: expected at most 131072 bytes, got a length of 131073",
     ),
     Case(
@@ -265,7 +266,7 @@ HELLOS = [
         "a message of TLS 1.2 instead",
         raw(lambda m, raw: framed(16, b"key")),
         UnexpectedMessage,
-        "got client_key_exchange",
+        "got ClientKeyExchange",
     ),
     Case(
         "no server name in server_name",
@@ -584,3 +585,26 @@ def test_what_is_no_client_hello(data: bytes, error: type[Exception]) -> None:
     assert type(pair.server.error) is error
     assert str(pair.server.error).startswith("client: ")
     assert pair.server.connection.has_data_to_send
+
+
+# --- what a hello may not be, whatever else it says
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x0200, 0x0000])
+def test_ssl3_is_refused_though_the_extension_offers_tls(version: int) -> None:
+    """RFC 8446 appendix D.5: protocol_version."""
+    case = Case(
+        "legacy_version",
+        hello(lambda m: replace(m, legacy_version=version)),
+        UnsupportedVersion,
+        f"ClientHello.legacy_version: expected more than 0x0300, .* got 0x{version:04x}",
+    )
+    refuse(case, Role.client)
+
+
+@pytest.mark.parametrize("version", [0x0301, 0x0302, 0x0304, 0x0305])
+def test_any_other_legacy_version_means_nothing(version: int) -> None:
+    """Section 4.2.1: what counts is supported_versions."""
+    pair = ConnectionPair()
+    with lying(pair.client, hello(lambda m: replace(m, legacy_version=version))()):
+        pair.handshake()

@@ -93,7 +93,7 @@ def test_no_bit_of_it_makes_anything_but_our_own_errors() -> None:
 
 @pytest.mark.parametrize(
     ("place", "value", "text"),
-    [(0, 9, "expected format 1, got 9"), (1, 0x77, "cipher suite 0x7701")],
+    [(0, 9, "expected format 2, got 9"), (1, 0x77, "cipher suite 0x7701")],
 )
 def test_another_version_is_named(place: int, value: int, text: str) -> None:
     data = bytearray(ticket_of(STATE).to_bytes())

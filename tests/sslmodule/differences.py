@@ -131,18 +131,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         "c:session: False",
     ),
     Difference(
-        "What an SNI callback's context brings",
-        "mixture-105",
-        "facts: . alpn None",
-        "facts: . alpn '.*'",
-    ),
-    Difference(
-        "What an SNI callback's context brings",
-        "mixture-94",
-        ".*certificate:? {}",
-        ".*certificate:? {.+}",
-    ),
-    Difference(
         "An alert that is found while closing",
         "mixture-160",
         ".:unwrap: None",

@@ -16,10 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 from ..constants import SignatureScheme, name_of
-from ..errors import DecryptError, IllegalParameter
+from ..errors import BadSignature, IllegalParameter
 from . import signatures
 
-__all__ = ["fits12", "handshake_schemes12", "schemes12_for", "sign12", "verify12"]
+__all__ = [
+    "common_schemes",
+    "fits12",
+    "handshake_schemes12",
+    "schemes12_for",
+    "sign12",
+    "verify12",
+]
 
 _S = SignatureScheme
 
@@ -47,6 +54,20 @@ _SCHEMES: Final = (
 def handshake_schemes12() -> tuple[SignatureScheme, ...]:
     """List what we sign and verify a TLS 1.2 handshake with, preferred first."""
     return _SCHEMES
+
+
+_OF_BOTH: Final = frozenset(_SCHEMES) & frozenset(signatures.handshake_schemes())
+
+
+def common_schemes(ours13: tuple[int, ...], ours12: tuple[int, ...]) -> tuple[int, ...]:
+    """Make one list of two, for a ClientHello that offers both versions (§4.2.3).
+
+    A scheme that both versions have is in it if both lists name it, since the server may use
+    it in either. One that only one version has is in it if that version's list names it.
+    """
+    refused = _OF_BOTH - (frozenset(ours13) & frozenset(ours12))
+    offered = dict.fromkeys((*ours13, *ours12))
+    return tuple([scheme for scheme in offered if scheme not in refused])
 
 
 def fits12(scheme: int, public_key: PublicKeyTypes, *, pss_key: bool = False) -> bool:
@@ -91,7 +112,7 @@ def verify12(scheme: int, public_key: PublicKeyTypes, signature: bytes, data: by
     """Check a signature over data (RFC 5246 section 7.4.3).
 
     Raises:
-        DecryptError: the signature is wrong.
+        BadSignature: the signature is wrong.
         IllegalParameter: the key cannot have signed by that scheme.
     """
     try:
@@ -107,7 +128,7 @@ def verify12(scheme: int, public_key: PublicKeyTypes, signature: bytes, data: by
         else:
             signatures.verify(scheme, public_key, signature, data)
     except InvalidSignature:
-        raise DecryptError(
+        raise BadSignature(
             f"the {name_of(SignatureScheme, scheme)} signature does not verify",
             section="RFC 5246, 7.4.3",
         ) from None

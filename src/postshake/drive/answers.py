@@ -20,6 +20,7 @@ from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.trust import VerifiedChain
 from ..questions import (
+    ChooseConfig,
     ChooseCredential,
     ClaimEarlyData,
     FindPsk,
@@ -82,6 +83,8 @@ def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
             return choose_credential(credentials, wanted)
+        case ChooseConfig():
+            return None  # to keep the one that there is
         case FindTicket(database, ticket):
             return database.find(ticket)
         case KeepTicket(database, state):

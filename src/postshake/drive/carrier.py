@@ -101,6 +101,8 @@ class Carrier(Errands):
                 await self._send_now()
             raise
         self._sort()
+        if self.connection.established is None and self._questions:
+            return  # the flight is not complete: it leaves whole, when the answer is there
         if self._has_output:
             await self._send_now()
 

@@ -35,6 +35,8 @@ class Identity:
     """When, in seconds since the epoch."""
     certificate_request_context: bytes = b""
     """The request that this answered; empty in the main handshake."""
+    ocsp_response: bytes | None = None
+    """The OCSP response that came with the chain, if one did."""
 
     @property
     def certificate(self) -> x509.Certificate:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..config import ClientConfig, ServerConfig
-from ..constants import HandshakeType, name_of
+from ..constants import HandshakeType
 from ..errors import UnexpectedMessage
+from ..wire.handshake import struct_name
 from .desk import Desk
 from .flow import Conversation, Received
 from .key_update import KeyUpdates
@@ -19,6 +20,10 @@ from .resumption import TicketStore
 from .tickets import TicketIssuer
 
 __all__ = ["Afterwards"]
+
+
+_ANSWERS = (HandshakeType.certificate, HandshakeType.compressed_certificate)
+_FOR_CLIENTS = (HandshakeType.certificate_request, HandshakeType.new_session_ticket)
 
 
 class Afterwards:
@@ -66,6 +71,25 @@ class Afterwards:
             self.reauth_server = ReauthServer(link, config, *shared, self.issuer)
             self.issuer.issue(config.tickets)
 
+    def check_awaited(self, handshake_type: int) -> None:
+        """Check that a message of this type concerns somebody here, before it is read.
+
+        Raises:
+            UnexpectedMessage: it does not.
+        """
+        if self._link.tls12:
+            awaited = handshake_type == self.renegotiation.asks
+        elif handshake_type == HandshakeType.key_update:
+            awaited = True
+        elif self.reauth_server is not None:
+            awaited = handshake_type in _ANSWERS
+        else:
+            awaited = self.reauth_client is not None and handshake_type in _FOR_CLIENTS
+        if not awaited:
+            raise UnexpectedMessage(
+                f"{struct_name(handshake_type)} after the handshake", section="4.6"
+            )
+
     def take(self, handshake_type: int, received: Received) -> Conversation[Any] | None:
         """Give a message to whom it concerns.
 
@@ -87,6 +111,6 @@ class Afterwards:
             self.renegotiation.refuse(received)
         else:
             raise UnexpectedMessage(
-                f"{name_of(HandshakeType, handshake_type)} after the handshake", section="4.6"
+                f"{struct_name(handshake_type)} after the handshake", section="4.6"
             )
         return None

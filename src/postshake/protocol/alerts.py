@@ -31,6 +31,7 @@ def send_alert(link: Link, description: AlertDescription, level: AlertLevel | No
         level == AlertLevel.fatal and description != AlertDescription.user_canceled
     ):
         link.closed = True
+    link.send_due_change_cipher_spec()
     trace_alert(link, Direction.sent, description)
     link.layer.send(ContentType.alert, Alert(level, description).encode())
 

@@ -327,4 +327,5 @@ def identify(
         verified_chain=verified.certificates,
         proven_at=now,
         certificate_request_context=context,
+        ocsp_response=signed.ocsp_response,
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from ..constants import SignatureScheme, name_of
+from ..constants import NamedGroup, SignatureScheme, name_of
 from ..crypto.signatures12 import fits12, verify12
 from ..crypto.suites12 import Authentication
 from ..errors import IllegalParameter, InternalError, TooMuch
@@ -27,6 +27,7 @@ __all__ = [
     "check_signature12",
     "sign_data",
     "with_keys_for",
+    "with_keys_in",
 ]
 
 
@@ -49,6 +50,26 @@ def with_keys_for(
         for credential in credentials
         if authentication_of(credential.leaf.public_key()) in wanted
     )
+
+
+def with_keys_in(
+    credentials: Iterable[Credential], groups: tuple[int, ...] | None
+) -> tuple[Credential, ...]:
+    """Return the credentials whose keys a client can use that listed these groups.
+
+    An ECDSA key on another curve would be of no use to it (RFC 8422 sections 5.1.1, 5.3);
+    None for a client that listed nothing, and so has no preference.
+    """
+    if groups is None:
+        return tuple(credentials)
+    return tuple([each for each in credentials if _curve_of(each) in (None, *groups)])
+
+
+def _curve_of(credential: Credential) -> int | None:
+    key = credential.leaf.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return None
+    return NamedGroup.__members__.get(key.curve.name, 0)  # 0 is no group at all
 
 
 def check_chain_length(certificates: tuple[bytes, ...], limits: Limits) -> None:
@@ -91,7 +112,7 @@ def check_signature12(
         BadCertificate: the leaf cannot be read.
         IllegalParameter: the scheme was not offered, or does not fit the key, or the
             key does not fit the suite.
-        DecryptError: the signature is wrong.
+        BadSignature: the signature is wrong.
     """
     leaf, pss_key, key = read_leaf(certificates[0])
     name = name_of(SignatureScheme, algorithm)

@@ -11,7 +11,6 @@ from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import ChooseCredential, JudgePeer, Refused
-from ..session12 import Session12
 from ..values import replace
 from ..wire.auth import CertificateVerify
 from ..wire.tls12 import (
@@ -28,7 +27,7 @@ from .client_hellos12 import settle
 from .client_psk12 import shake_with_psk
 from .client_talk12 import Talk, check_group, conclude, read_ticket
 from .flow import Flow, Received, ask, expect, expect_one_of
-from .hellos12 import ServerChose12
+from .hellos12 import OfferedSession12, ServerChose12
 from .link import Flight, Link
 from .outcome import HandshakeOutcome
 from .resumption12 import resumed_identity, session_of
@@ -216,15 +215,15 @@ def choose_credential(talk: Talk, request: CertificateRequest12) -> Flow[Credent
 # --- RFC 5246 7.3, figure 2: the abbreviated handshake
 
 
-def resume(talk: Talk, session: Session12) -> Flow[HandshakeOutcome]:
+def resume(talk: Talk, offered: OfferedSession12) -> Flow[HandshakeOutcome]:
     """Go on from an earlier session; here the server finishes first."""
+    session = offered.session
     secrets = SessionSecrets12(session.suite, *talk.randoms, session.master_secret, True)
     talk.link.log_secret("CLIENT_RANDOM", talk.randoms[0], secrets.master_secret)
     ticket = yield from read_ticket(talk)
     proof = yield from read_finished(talk.link, secrets, talk.transcript)
-    verified = yield from judge_server(talk, session.peer_chain, session.ocsp_response)
     send_finished(talk.link, secrets, talk.transcript)
     if ticket is not None and ticket.ticket:
         session = replace(session, ticket=ticket.ticket, session_id=b"")
-    identity = resumed_identity(session, proof, verified)
+    identity = resumed_identity(session, proof, offered.verdict)
     return conclude(talk, session, session.group, secrets, identity, proof, None)

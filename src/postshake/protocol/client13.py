@@ -307,5 +307,6 @@ def write_answer(
         credential = yield from add_certificate(flight, link, request, wanted, credential)
     secret = link.writing_secret
     flight.add(Finished(finished_mac(hellos.suite.hash_name, secret, flight.digest())))
+    link.send_due_change_cipher_spec()
     link.send(flight)
     return credential

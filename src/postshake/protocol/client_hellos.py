@@ -17,8 +17,9 @@ from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
 from .early_data import EarlyData
 from .flow import Flow, expect, expect_one_of
-from .hellos12 import ServerChose12
+from .hellos12 import OfferedSession12, ServerChose12
 from .link import Flight, Link
+from .negotiate import check_legacy_version
 from .offer import make_offer, renew_offer
 from .psk import Psk
 from .psk_client import check_selected, offer_psks
@@ -51,12 +52,18 @@ def exchange_hellos(
     config: ClientConfig,
     server_name: str | None,
     psks: tuple[Psk, ...],
+    session12: OfferedSession12 | None,
     early_data: EarlyData,
 ) -> Flow[Hellos | ServerChose12]:
     """Send ClientHello until ServerHello comes, at most twice (§4.1.4)."""
     session = psks[0].session if psks else None
     likely = session.group if isinstance(session, Ticket) else 0
-    offer = make_offer(config, server_name, likely=likely, session12=link.session12)
+    offer = make_offer(
+        config,
+        server_name,
+        likely=likely,
+        session12=session12.session if session12 is not None else None,
+    )
     now = config.wall_clock()
     early = early_data.wanted(psks)
     first = offer_psks(offer.hello, psks, now, early_data=early)
@@ -70,18 +77,19 @@ def exchange_hellos(
     received = yield from expect_one_of(ServerHello)
     hello = received.message
     assert isinstance(hello, ServerHello)
+    check_legacy_version("ServerHello", hello.legacy_version)
     if chose_tls12(config, hello):
         if early:
             raise UnsupportedVersion(
                 "expected TLS 1.3 from a server that gave a ticket for early data, got TLS 1.2",
                 section="E.3",
             )
-        return ServerChose12(first, hello, (first_raw, received.raw), offer.session12)
+        return ServerChose12(first, hello, (first_raw, received.raw), session12)
     suite = check_server_hello(config, first, hello)
     if not hello.is_hello_retry_request:
         transcript = Transcript(suite.hash_name, first_raw, received.raw)
         psk = check_selected(config, hello, psks, suite)
-        _enter_compatibility(link, config, early_data)
+        link.change_cipher_spec_due = needs_change_cipher_spec(config, early_data)
         return Hellos(first, offer.shares, hello, suite, transcript, retried=False, psk=psk)
 
     early_data.retry()
@@ -89,7 +97,8 @@ def exchange_hellos(
     transcript = Transcript.after_retry(suite.hash_name, digest)
     transcript.add(received.raw)
     offer = renew_offer(config, offer, hello)
-    _enter_compatibility(link, config, early_data)
+    if needs_change_cipher_spec(config, early_data):
+        link.send_change_cipher_spec()
     psks = tuple(psk for psk in psks if psk.hash_name == suite.hash_name)  # §4.1.4
     second = offer_psks(offer.hello, psks, config.wall_clock(), before=transcript)
     flight = Flight(transcript)
@@ -98,6 +107,7 @@ def exchange_hellos(
     final = yield from expect(ServerHello, into=transcript)
     if final.is_hello_retry_request:
         raise UnexpectedMessage("expected ServerHello, got a second HelloRetryRequest")
+    check_legacy_version("ServerHello", final.legacy_version)
     check_server_hello(config, second, final)
     if final.cipher_suite != suite.code:
         raise IllegalParameter(
@@ -109,10 +119,9 @@ def exchange_hellos(
     return Hellos(second, offer.shares, final, suite, transcript, retried=True, psk=psk)
 
 
-def _enter_compatibility(link: Link, config: ClientConfig, early_data: EarlyData) -> None:
-    # §D.4: before our second flight, whether that is a hello or not; early data was one
-    if config.middlebox_compatibility and not early_data.began:
-        link.send_change_cipher_spec()
+def needs_change_cipher_spec(config: ClientConfig, early_data: EarlyData) -> bool:
+    """Whether one goes before our second flight, a hello or not; early data is one (§D.4)."""
+    return config.middlebox_compatibility and not early_data.began
 
 
 def chose_tls12(config: ClientConfig, hello: ServerHello) -> bool:
@@ -139,7 +148,12 @@ def check_server_hello(config: ClientConfig, offered: ClientHello, hello: Server
             f"got 0x{version.selected_version:04x}",
             section="4.2.1",
         )
-    _require_equal("legacy_version", ProtocolVersion.TLS12, hello.legacy_version)
+    if hello.legacy_version != ProtocolVersion.TLS12:
+        raise IllegalParameter(
+            "ServerHello.legacy_version: expected 0x0303, as in TLS 1.2, "
+            f"got 0x{hello.legacy_version:04x}",
+            section="4.1.3",
+        )
     _require_equal(
         "legacy_session_id_echo", offered.legacy_session_id, hello.legacy_session_id_echo
     )

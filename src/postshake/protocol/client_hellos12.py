@@ -6,7 +6,6 @@ from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.suites12 import TLS12_SUITES, Suite12
 from ..errors import IllegalParameter, NegotiationError, UnsupportedVersion
-from ..session12 import Session12
 from ..values import dataclass
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -21,7 +20,7 @@ from ..wire.extensions import (
 )
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ServerHello
 from .client_hellos import check_answers
-from .hellos12 import ServerChose12
+from .hellos12 import OfferedSession12, ServerChose12
 from .link import Link
 from .offer12 import UNCOMPRESSED, offered_suites12
 
@@ -35,7 +34,7 @@ class Settled12:
     suite: Suite12
     extended: bool
     """Whether the master secret will be an extended one (RFC 7627)."""
-    session: Session12 | None
+    session: OfferedSession12 | None
     """The session that is resumed; None in a full handshake."""
     ticket_promised: bool
     """Whether a NewSessionTicket will come (RFC 5077 section 3.2)."""
@@ -136,20 +135,21 @@ def check_point_formats(extensions: Extensions) -> None:
         )
 
 
-def find_session(hellos: ServerChose12, suite: Suite12, extended: bool) -> Session12 | None:
+def find_session(hellos: ServerChose12, suite: Suite12, extended: bool) -> OfferedSession12 | None:
     """Return the session that the server resumes, if it does (RFC 5246 section 7.4.1.3)."""
     echoed = hellos.server_hello.legacy_session_id_echo
     if not echoed or echoed != hellos.client_hello.legacy_session_id:
         return None
-    session = hellos.session
-    if session is None:
+    offered = hellos.session
+    if offered is None:
         raise IllegalParameter(
             "ServerHello: expected a session ID of its own, got the one that we made up",
             section="RFC 5246, 7.4.1.3",
         )
-    if suite is not session.suite:
+    if suite is not offered.session.suite:
         raise IllegalParameter(
-            f"ServerHello: expected the suite of the resumed session, {session.suite}, got {suite}",
+            "ServerHello: expected the suite of the resumed session, "
+            f"{offered.session.suite}, got {suite}",
             section="RFC 5246, 7.4.1.3",
         )
     if not extended:
@@ -157,7 +157,7 @@ def find_session(hellos: ServerChose12, suite: Suite12, extended: bool) -> Sessi
             "ServerHello: expected extended_master_secret, as in the resumed session",
             section="RFC 7627, 5.3",
         )
-    return session
+    return offered
 
 
 def limit_records12(link: Link, config: ClientConfig, extensions: Extensions) -> None:

@@ -66,7 +66,6 @@ class Engine:
         "_server_name",
         "_ticket",
         "after",
-        "config",
         "data_alone",
         "desk",
         "early_data",
@@ -86,7 +85,6 @@ class Engine:
         server_name: str | None,
         session: Ticket | Session12 | None = None,
     ) -> None:
-        self.config = config
         self.role = Role.client if isinstance(config, ClientConfig) else Role.server
         self.outcome: HandshakeOutcome | None = None
         """What the handshake left; None until it is complete."""
@@ -127,7 +125,7 @@ class Engine:
         if self.started:
             return
         self.started = True
-        config = self.config
+        config = self.link.config
         if isinstance(config, ClientConfig):
             assert self.early_data is not None
             flow = client_handshake(
@@ -172,6 +170,20 @@ class Engine:
         """Whether input must wait because the handshake waits for its owner."""
         return self._handshake is not None and isinstance(self._handshake.waiting_for, Ask)
 
+    @property
+    def may_send_half_rtt(self) -> bool:
+        """Whether a server may send data though the client's Finished is awaited (§2)."""
+        config = self.link.config
+        return (
+            isinstance(config, ServerConfig)
+            and config.send_half_rtt_data
+            and self.outcome is None
+            and self.failure is None
+            and not self.link.closed
+            and not self.link.tls12
+            and self.layer.outbound.epoch is Epoch.application
+        )
+
     # --- records in
 
     def _process(self) -> None:
@@ -181,7 +193,7 @@ class Engine:
         next_record = self.layer.next_record
         plaintext = self.desk.plaintext
         append = plaintext.chunks.append
-        trace = self.config.trace
+        trace = self.link.config.trace
         while (record := next_record()) is not None:
             content_type, content = record
             if content_type == APPLICATION_DATA and self._data_allowed:
@@ -214,14 +226,14 @@ class Engine:
         if self.link.early_data_left < 0:
             raise UnexpectedMessage("more early data than its ticket allows", section="4.2.10")
         self.desk.plaintext.add_early(content)
-        if self.config.trace is not None:
+        if self.link.config.trace is not None:
             self.link.trace_record(Direction.received, "application data", len(content))
 
     def _take_change_cipher_spec(self, content: bytes) -> None:
         """Give it to the reader like a message: TLS 1.2 alone has it (RFC 5246 section 7.1)."""
         self.reassembly.check_aligned()
         message = ChangeCipherSpec.decode(content)
-        if self.config.trace is not None:
+        if self.link.config.trace is not None:
             self.link.trace_record(Direction.received, "ChangeCipherSpec", 1)
         reader = self._reader
         if reader is None:
@@ -246,14 +258,21 @@ class Engine:
         self._data_allowed = (
             self.outcome is not None and self._reader is None and not self.reassembly.partial
         )
-        self.data_alone = self._data_allowed and not self.link.tls12 and self.config.trace is None
+        self.data_alone = (
+            self._data_allowed and not self.link.tls12 and self.link.config.trace is None
+        )
 
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
+        # its order is checked before it is read: what nobody awaits is not decoded
+        if self._reader is None:
+            self.after.check_awaited(handshake_type)
+        elif handshake_type != HandshakeType.hello_request:
+            self._reader.check_awaited(handshake_type)
         message = self.link.decode(handshake_type, raw[4:])
         if type(message) is CompressedCertificate:
-            message = uncompressed(message, self.config)
+            message = uncompressed(message, self.link.config)
             handshake_type = HandshakeType.certificate
-        if self.config.trace is not None:
+        if self.link.config.trace is not None:
             self.link.trace(Direction.received, message, raw)
         received = Received(message, raw)
         reader = self._reader
@@ -360,16 +379,16 @@ class Engine:
         self.data_alone = False
         self._drop_conversations()
         self._forget_session12()
-        if error.alert is not None and self.config.send_alerts and not self.link.closed:
+        if error.alert is not None and self.link.config.send_alerts and not self.link.closed:
             with suppress(Exception):  # one failure is enough
                 self.send_alert(error.alert)
 
     def _forget_session12(self) -> None:
         """Keep a failed TLS 1.2 connection from being resumed (RFC 5246 section 7.2.2)."""
         session = self.outcome.session12 if self.outcome is not None else None
-        if session is not None and isinstance(self.config, ServerConfig):
-            if self.config.sessions12 is not None:
-                self.config.sessions12.forget(session.session_id)
+        if session is not None and isinstance(self.link.config, ServerConfig):
+            if self.link.config.sessions12 is not None:
+                self.link.config.sessions12.forget(session.session_id)
 
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None

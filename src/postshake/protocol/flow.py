@@ -21,10 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from ..constants import HandshakeType
 from ..errors import InternalError, TLSError, UnexpectedHandshake
 from ..questions import Subject
 from ..values import dataclass
-from ..wire.handshake import Handshake
+from ..wire.handshake import Handshake, struct_name
 from ..wire.tls12 import ChangeCipherSpec
 from .transcript import Transcript
 
@@ -50,7 +51,13 @@ class Expect:
     kinds: tuple[type[object], ...]
 
     def __str__(self) -> str:
-        return " or ".join(kind.__name__ for kind in self.kinds)
+        return " or ".join(map(_name_of_kind, self.kinds))
+
+
+def _name_of_kind(kind: type[object]) -> str:
+    """What the RFC calls a message: that of TLS 1.2 has no name of its own there."""
+    handshake_type = getattr(kind, "handshake_type", None)
+    return kind.__name__ if handshake_type is None else struct_name(handshake_type)
 
 
 @dataclass(slots=True)
@@ -115,16 +122,32 @@ class Conversation(Generic[T]):
         """Run to the first wait."""
         self._step(None)
 
+    def check_awaited(self, handshake_type: int) -> None:
+        """Check that a message of this type is awaited, before anything in it is read.
+
+        Raises:
+            UnexpectedHandshake: it is not.
+        """
+        waiting_for = self.waiting_for
+        if handshake_type == HandshakeType.compressed_certificate:
+            handshake_type = HandshakeType.certificate  # in whose place it comes (RFC 8879)
+        if isinstance(waiting_for, Expect):
+            for kind in waiting_for.kinds:
+                if getattr(kind, "handshake_type", None) == handshake_type:
+                    return
+        raise self._unexpected(struct_name(handshake_type))
+
+    def _unexpected(self, got: str) -> UnexpectedHandshake:
+        awaited = self.waiting_for or "no message"
+        return UnexpectedHandshake(f"{self.name}: expected {awaited}, got {got}")
+
     def take(self, received: Received) -> None:
         """Go on with a message; it must be one that is awaited."""
         waiting_for = self.waiting_for
         if not isinstance(waiting_for, Expect) or not isinstance(
             received.message, waiting_for.kinds
         ):
-            raise UnexpectedHandshake(
-                f"{self.name}: expected {waiting_for or 'no message'}, "
-                f"got {type(received.message).__name__}"
-            )
+            raise self._unexpected(_name_of_kind(type(received.message)))
         self._step(received)
 
     def answer(self, value: object) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from ..config import ClientConfig, ServerConfig
+from ..errors import InternalError
+from ..questions import ChooseConfig
 from ..tickets import Ticket
+from ..wire.extensions import ApplicationLayerProtocolNegotiation, ServerName
+from ..wire.hello import ClientHello
 from . import client_hellos, server_hellos
 from .client12 import client_handshake12
 from .client13 import client_handshake13
 from .early_data import EarlyData
-from .flow import Flow
+from .flow import Flow, ask, expect_one_of
 from .hellos12 import ClientOffered12, ServerChose12
 from .link import Link
 from .outcome import HandshakeOutcome
 from .psk_client import gather_psks
+from .resumption12 import offered_session
 from .server12 import server_handshake12
 from .server13 import server_handshake13
 
@@ -36,15 +41,44 @@ def client_handshake(
         early_data: what to send before the server has answered.
     """
     psks = yield from gather_psks(config, server_name, ticket)
-    hellos = yield from client_hellos.exchange_hellos(link, config, server_name, psks, early_data)
+    session12 = yield from offered_session(config, link.session12, server_name)
+    hellos = yield from client_hellos.exchange_hellos(
+        link, config, server_name, psks, session12, early_data
+    )
     if isinstance(hellos, ServerChose12):
         return (yield from client_handshake12(link, config, server_name, hellos))
     return (yield from client_handshake13(link, config, server_name, hellos, early_data))
 
 
 def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
-    """Shake hands as a server."""
-    hellos = yield from server_hellos.exchange_hellos(link, config)
+    """Shake hands as a server, with the configuration that is chosen for the client."""
+    received = yield from expect_one_of(ClientHello)
+    assert isinstance(received.message, ClientHello)
+    if config.choose_config:
+        config = yield from choose_config(link, config, received.message)
+    hellos = yield from server_hellos.exchange_hellos(link, config, received)
     if isinstance(hellos, ClientOffered12):
         return (yield from server_handshake12(link, config, hellos))
     return (yield from server_handshake13(link, config, hellos))
+
+
+def choose_config(link: Link, config: ServerConfig, hello: ClientHello) -> Flow[ServerConfig]:
+    """Ask by which configuration to go on with this client, and go by it from here on."""
+    name = hello.extensions.get(ServerName)
+    alpn = hello.extensions.get(ApplicationLayerProtocolNegotiation)
+    chosen = yield from ask(
+        ChooseConfig(
+            config,
+            server_name=name.host_name if name is not None else None,
+            alpn_protocols=alpn.protocol_name_list if alpn is not None else (),
+            client_hello=hello,
+        )
+    )
+    if chosen is None:
+        return config
+    if not isinstance(chosen, ServerConfig):
+        raise InternalError(
+            f"ChooseConfig: the answer is a {type(chosen).__name__}, no ServerConfig"
+        )
+    link.config = chosen
+    return chosen

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from ..pki.trust import VerifiedChain
 from ..session12 import Session12
 from ..values import dataclass
 from ..wire.extensions import Extensions
 from ..wire.hello import ClientHello, ServerHello
 
-__all__ = ["ClientOffered12", "ServerChose12"]
+__all__ = ["ClientOffered12", "OfferedSession12", "ServerChose12"]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSession12:
+    """A session that a client offers to resume, and what its server's chain is worth today."""
+
+    session: Session12
+    verdict: VerifiedChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +27,7 @@ class ServerChose12:
     server_hello: ServerHello
     raw: tuple[bytes, bytes]
     """Both messages as they stood on the wire."""
-    session: Session12 | None
+    session: OfferedSession12 | None
     """The session that we offered to resume."""
 
 

@@ -16,16 +16,17 @@ __all__ = ["KeyUpdates"]
 class KeyUpdates:
     """Both directions' key updates on one connection.
 
-    A requested update is answered at the end of the input that asked for it,
-    and once however often that input asked: an update is only owed before our
-    next application data, and a peer that floods us gets no flood back.
+    A requested update is answered at the end of the input that asked for it, unless we have
+    sent nothing since our last answer: then it leaves with our next application data, before
+    which it is owed, and a peer that floods us gets no flood back.
     """
 
-    __slots__ = ("_asked", "_desk", "_link", "_rate", "owed")
+    __slots__ = ("_answered_with", "_asked", "_desk", "_link", "_rate", "owed")
 
     def __init__(self, link: Link, desk: Desk) -> None:
         self._link = link
         self._desk = desk
+        self._answered_with = -1  # the generation that our last answer began
         self.owed = False
         """Whether the peer asked for an update that it has not got."""
         self._asked = False  # and not yet answered: RFC 9846 forbids a second request
@@ -65,6 +66,16 @@ class KeyUpdates:
         self._link.layer.update_write()
 
     def pay(self) -> None:
-        """Send the update that the peer asked for, if one is owed."""
-        if self.owed and not self._link.closed:
+        """Send the update that the peer asked for, if one is owed.
+
+        If we have sent nothing since our last answer, it waits for our next data: however
+        often a peer asks whom it does not hear, one answer is enough (§4.6.3).
+        """
+        if not self.owed or self._link.closed:
+            return
+        outbound = self._link.outbound
+        if outbound.generation == self._answered_with and not outbound.sequence:
+            outbound.update_due = 0  # so that the next data does not pass it by
+        else:
             self.send()
+            self._answered_with = self._link.outbound.generation

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from ..config import Config
+from ..config import ClientConfig, ServerConfig
 from ..constants import CertificateCompressionAlgorithm, ContentType, HandshakeType, Role
 from ..crypto.suites import Suite
 from ..crypto.suites12 import Suite12
@@ -59,6 +59,7 @@ class Link:
 
     __slots__ = (
         "certificate_compression",
+        "change_cipher_spec_due",
         "closed",
         "config",
         "decode",
@@ -71,12 +72,19 @@ class Link:
     )
 
     def __init__(
-        self, role: Role, config: Config, layer: RecordLayer, reassembly: Reassembly
+        self,
+        role: Role,
+        config: ClientConfig | ServerConfig,
+        layer: RecordLayer,
+        reassembly: Reassembly,
     ) -> None:
         self.role = role
         self.config = config
+        """The policy in force; a server's owner may choose another when the client is known."""
         self.layer = layer
         self.reassembly = reassembly
+        self.change_cipher_spec_due = False
+        """Whether a ChangeCipherSpec goes before what we say next (§D.4)."""
         self.closed = False
         """Whether we said our last alert: nothing may follow it (§6.1)."""
         self.early_data_left = 0
@@ -121,10 +129,25 @@ class Link:
 
     def send_message(self, message: Handshake) -> None:
         """Queue one message that belongs to no transcript."""
-        raw = encode_handshake(message)
+        self.send_messages((message,))
+
+    def send_messages(self, messages: Sequence[Handshake]) -> None:
+        """Queue messages that belong to no transcript, in as few records as they fit."""
+        raw = [encode_handshake(message) for message in messages]
         if self.config.trace is not None:
-            self.trace(Direction.sent, message, raw)
-        self.layer.send(ContentType.handshake, raw)
+            for message, each in zip(messages, raw, strict=True):
+                self.trace(Direction.sent, message, each)
+        self.layer.send(ContentType.handshake, b"".join(raw))
+
+    def send_due_change_cipher_spec(self) -> None:
+        """Queue the ChangeCipherSpec that goes before our second flight, if one does (§D.4).
+
+        It leaves with that flight, not as soon as it could: in a segment of its own it would
+        keep the flight waiting until the peer has acknowledged it (RFC 896).
+        """
+        if self.change_cipher_spec_due:
+            self.change_cipher_spec_due = False
+            self.send_change_cipher_spec()
 
     def send_change_cipher_spec(self) -> None:
         """Queue the record that makes TLS 1.3 look like TLS 1.2 (§D.4)."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..constants import NamedGroup
+from ..errors import UnsupportedVersion
 
-__all__ = ["choose_alpn", "choose_first", "choose_group", "common_suites"]
+__all__ = ["check_legacy_version", "choose_alpn", "choose_first", "choose_group", "common_suites"]
 
 
 def choose_first(ours: Sequence[int], theirs: Collection[int]) -> int | None:
@@ -42,6 +43,8 @@ def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[
     return choose_first(ours, [group for group in theirs if group in shared]) or favourite
 
 
+SSL30 = 0x0300
+
 POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768})
 """Groups that a future quantum computer does not break."""
 
@@ -49,3 +52,17 @@ POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM76
 def choose_alpn(ours: Sequence[bytes], theirs: Collection[bytes]) -> bytes | None:
     """Return the first of our application protocols that they have too."""
     return next((protocol for protocol in ours if protocol in theirs), None)
+
+
+def check_legacy_version(message: str, legacy_version: int) -> None:
+    """Refuse SSL 3.0 and what came before it, whatever else a hello says (§D.5).
+
+    Raises:
+        UnsupportedVersion: legacy_version is 0x0300 or less.
+    """
+    if legacy_version <= SSL30:
+        raise UnsupportedVersion(
+            f"{message}.legacy_version: expected more than 0x{SSL30:04x}, which is SSL 3.0, "
+            f"got 0x{legacy_version:04x}",
+            section="D.5",
+        )

@@ -37,7 +37,6 @@ from ..wire.extensions import (
 from ..wire.hello import ClientHello, ServerHello
 from .offer12 import (
     offered_schemes,
-    offered_session,
     offered_suites,
     tls12_extensions,
     without_tls13,
@@ -55,8 +54,6 @@ class Offer:
 
     hello: ClientHello
     shares: dict[int, KeyShare] = field(repr=False)
-    session12: Session12 | None = None
-    """The TLS 1.2 session that it offers to resume."""
 
 
 def make_offer(
@@ -76,7 +73,6 @@ def make_offer(
         session12: a TLS 1.2 session to resume, if the server wants to.
     """
     tls13 = ProtocolVersion.TLS13 in config.versions
-    session12 = offered_session(config, session12)
     chosen = sorted(config.groups, key=lambda group: group != likely)[: config.key_shares]
     shares: dict[int, KeyShare] = {
         group: generate_share(group, config.random)
@@ -92,7 +88,7 @@ def make_offer(
         cipher_suites=offered_suites(config),
         extensions=Extensions(tuple(_extensions(config, server_name, shares, session12))),
     )
-    return Offer(hello if tls13 else without_tls13(hello), shares, session12)
+    return Offer(hello if tls13 else without_tls13(hello), shares)
 
 
 def _extensions(
@@ -113,8 +109,9 @@ def _extensions(
         *tls12_extensions(config, session12),
     ]
     if config.verifier is not None:  # §4.2.3: without it the server shows no certificate
-        extensions.append(SignatureAlgorithms(offered_schemes(config)))
-        if config.signature_algorithms_cert != offered_schemes(config):
+        schemes = offered_schemes(config)
+        extensions.append(SignatureAlgorithms(schemes))
+        if config.signature_algorithms_cert != schemes:
             extensions.append(SignatureAlgorithmsCert(config.signature_algorithms_cert))
         if config.certificate_compression:
             extensions.append(CompressCertificate(config.certificate_compression))

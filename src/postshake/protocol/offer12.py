@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
+from ..crypto.signatures12 import common_schemes
 from ..crypto.suites12 import TLS12_SUITES, Authentication
 from ..session12 import Session12
 from ..values import replace
@@ -23,7 +24,6 @@ __all__ = [
     "UNCOMPRESSED",
     "groups12",
     "offered_schemes",
-    "offered_session",
     "offered_suites",
     "offered_suites12",
     "tls12_extensions",
@@ -78,24 +78,17 @@ def offered_suites12(config: ClientConfig) -> tuple[CipherSuite, ...]:
 
 
 def offered_schemes(config: ClientConfig) -> tuple[int, ...]:
-    """Return the signature schemes of all versions: one list serves both (§4.2.3)."""
+    """Return the signature schemes of all versions: one list serves both (§4.2.3).
+
+    A scheme that both versions have is offered if both settings name it, since the server
+    may use it in either.
+    """
+    ours13, ours12 = config.signature_algorithms, config.signature_algorithms12
     if ProtocolVersion.TLS12 not in config.versions:
-        return config.signature_algorithms
+        return ours13
     if ProtocolVersion.TLS13 not in config.versions:
-        return config.signature_algorithms12
-    return tuple(dict.fromkeys((*config.signature_algorithms, *config.signature_algorithms12)))
-
-
-def offered_session(config: ClientConfig, session: Session12 | None) -> Session12 | None:
-    """Return the session if it can be resumed now, as our policy is."""
-    if (
-        session is None
-        or ProtocolVersion.TLS12 not in config.versions
-        or session.suite.code not in config.cipher_suites12
-        or not session.is_alive(config.wall_clock())
-    ):
-        return None
-    return session
+        return ours12
+    return common_schemes(ours13, ours12)
 
 
 def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Extension]:

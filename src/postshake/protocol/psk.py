@@ -124,7 +124,7 @@ def judge_again(config: Config, psk: Psk, peer: Role, server_name: str | None) -
     if config.verifier is None:
         return None
     now = config.wall_clock()
-    chain = PeerChain(session.chain, peer, server_name, None, now)
+    chain = PeerChain(session.chain, peer, server_name, session.ocsp_response, now)
     verdict = yield from ask(JudgePeer(chain, config.verifier, b"", None, session.proven_at))
     if isinstance(verdict, Refused):
         return None
@@ -146,6 +146,7 @@ def recall(psk: Psk, proof: FinishedProof) -> Identity | None:
         chain=psk.session.chain,
         verified_chain=psk.verdict.certificates,
         proven_at=psk.session.proven_at,
+        ocsp_response=psk.session.ocsp_response,
     )
 
 

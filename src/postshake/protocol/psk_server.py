@@ -71,7 +71,7 @@ def choose_psk(
         accepted = yield from accept_session(config, hello, psk)
         if accepted is not None:
             return replace(accepted, index=index, mode=mode)
-    if not config.credentials:
+    if not config.has_certificates:
         raise DecryptError("ClientHello: no PSK on offer can be used", section="4.2.11")
     return None
 

@@ -68,6 +68,7 @@ class TicketStore:
             chain=server.chain if server is not None else (),
             verified_chain=server.verified_chain if server is not None else (),
             proven_at=server.proven_at if server is not None else 0.0,
+            ocsp_response=server.ocsp_response if server is not None else None,
             psk_identity=established.psk_identity,
             group=established.group or 0,
         )

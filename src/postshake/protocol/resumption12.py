@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from ..config import ClientAuth, ServerConfig
-from ..constants import NamedGroup, Role
-from ..errors import NegotiationError, UsageError
+from ..config import ClientAuth, ClientConfig, Config, ServerConfig
+from ..constants import NamedGroup, ProtocolVersion, Role
+from ..errors import InternalError, NegotiationError, UsageError
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
-from ..questions import JudgePeer, Refused
+from ..questions import JudgePeer, Refused, Verdict
 from ..session12 import Session12
 from ..wire.extensions import ExtendedMasterSecret, ServerName, SessionTicket
 from .authenticate import FinishedProof, SignedChain
 from .flow import Flow, ask
-from .hellos12 import ClientOffered12
+from .hellos12 import ClientOffered12, OfferedSession12
 from .secrets12 import SessionSecrets12
 
-__all__ = ["find_session", "judge_again", "make_ticket", "resumed_identity", "session_of"]
+__all__ = [
+    "find_session",
+    "judge_again",
+    "make_ticket",
+    "offered_session",
+    "resumed_identity",
+    "session_of",
+]
 
 MAX_TICKET = 2**16 - 1
 
@@ -57,6 +64,7 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
         chain=session.peer_chain,
         verified_chain=verified.certificates,
         proven_at=session.proven_at,
+        ocsp_response=session.ocsp_response,
     )
 
 
@@ -112,10 +120,47 @@ def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain 
     """Ask whether the client of a session is still trusted; None if it was nobody."""
     if not session.peer_chain:
         return None
-    assert config.verifier is not None  # find_session sees to it
+    return (yield from _verdict_of_today(config, session, Role.client, None))
+
+
+def _verdict_of_today(
+    config: Config, session: Session12, peer: Role, server_name: str | None
+) -> Flow[Verdict]:
+    assert config.verifier is not None  # whoever asks sees to it
     now = config.wall_clock()
-    peer = PeerChain(session.peer_chain, Role.client, None, session.ocsp_response, now)
-    return (yield from ask(JudgePeer(peer, config.verifier, b"", None)))
+    chain = PeerChain(session.peer_chain, peer, server_name, session.ocsp_response, now)
+    return (yield from ask(JudgePeer(chain, config.verifier, b"", None, session.proven_at)))
+
+
+# --- the client's side
+
+
+def offered_session(
+    config: ClientConfig, session: Session12 | None, server_name: str | None
+) -> Flow[OfferedSession12 | None]:
+    """Return the session if it can be resumed now, as our policy and today's trust are.
+
+    A server whose chain is refused today gets no offer, and can prove itself anew in a full
+    handshake, as with the tickets of TLS 1.3.
+    """
+    if (
+        session is None
+        or ProtocolVersion.TLS12 not in config.versions
+        or session.suite.code not in config.cipher_suites12
+        or not session.is_alive(config.wall_clock())
+        or config.verifier is None
+    ):
+        return None
+    name = server_name if config.check_server_name else None
+    verdict = yield from _verdict_of_today(config, session, Role.server, name)
+    if isinstance(verdict, Refused):
+        return None
+    if not isinstance(verdict, VerifiedChain):  # else the identity would be lost unnoticed
+        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
+    return OfferedSession12(session, verdict)
+
+
+# --- tickets
 
 
 def make_ticket(config: ServerConfig, session: Session12) -> bytes:

@@ -15,7 +15,7 @@ from ..crypto.prf12 import (
     master_secret,
 )
 from ..crypto.suites12 import Suite12
-from ..errors import DecodeError, DecryptError, UsageError
+from ..errors import BadFinished, DecodeError, UsageError
 from ..values import dataclass, field
 from ..wire.auth import Finished
 from ..wire.tls12 import ChangeCipherSpec
@@ -151,7 +151,7 @@ def check_finished12(
 
     Raises:
         DecodeError: it has the wrong length.
-        DecryptError: it has the wrong value.
+        BadFinished: it has the wrong value.
     """
     if len(finished.verify_data) != VERIFY_DATA_LENGTH:
         raise DecodeError(
@@ -160,7 +160,7 @@ def check_finished12(
             section="RFC 5246, 7.4.9",
         )
     if not hmac.compare_digest(finished.verify_data, secrets.finished_mac(role, digest)):
-        raise DecryptError(
+        raise BadFinished(
             "Finished: verify_data does not match the transcript", section="RFC 5246, 7.4.9"
         )
     return FinishedProof()

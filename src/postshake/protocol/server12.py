@@ -41,6 +41,7 @@ from .authenticate12 import (
     check_signature12,
     sign_data,
     with_keys_for,
+    with_keys_in,
 )
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
@@ -55,10 +56,7 @@ from .secrets12 import (
     send_finished,
 )
 from .server13 import choose_protocol, judge_client, name_asked_for
-from .server_hellos12 import (
-    choose_suite,
-    read_offer,
-)
+from .server_hellos12 import Offered12, check_client_hello, choose_suite, read_offer
 from .server_psk12 import shake_with_psk
 from .server_talk12 import Talk, acknowledgements, conclude, make_server_hello
 
@@ -84,24 +82,25 @@ def server_handshake12(
 ) -> Flow[HandshakeOutcome]:
     """Shake hands as a server, from the ClientHello on (RFC 5246 section 7.3)."""
     link.enter_tls12()
-    offered = read_offer(config, hellos.client_hello)
+    extended = check_client_hello(config, hellos.client_hello)
     alpn_protocol = choose_protocol(config, hellos)
-    talk = Talk(link, config, hellos, offered, name_asked_for(hellos), alpn_protocol)
+    talk = Talk(link, config, hellos, extended, name_asked_for(hellos), alpn_protocol)
     session = find_session(config, hellos)
     if session is not None:
         verdict = yield from judge_again(config, session)
         if not isinstance(verdict, Refused):  # else: prove it anew
             return (yield from resume(talk, session, verdict))
+    offered = read_offer(config, hellos.client_hello)
     psk_suite = offered.psk_suite
     if psk_suite is not None and offered.suites[0] is psk_suite:
-        return (yield from shake_with_psk(talk, psk_suite))
+        return (yield from shake_with_psk(talk, psk_suite, offered.group))
     try:
-        credential, scheme = yield from choose_credential(talk)
+        credential, scheme = yield from choose_credential(talk, offered)
     except NegotiationError:
         if psk_suite is None:
             raise
-        return (yield from shake_with_psk(talk, psk_suite))
-    ours = yield from send_flight(talk, credential, scheme)
+        return (yield from shake_with_psk(talk, psk_suite, offered.group))
+    ours = yield from send_flight(talk, offered, credential, scheme)
     signed, secrets = yield from read_client_proof(talk, ours)
     proof = yield from read_finished(link, secrets, ours.transcript)
     identity = yield from judge_client(config, signed, proof)
@@ -124,29 +123,34 @@ def server_handshake12(
 # --- what we choose
 
 
-def choose_credential(talk: Talk) -> Flow[tuple[Credential, SignatureScheme]]:
+def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, SignatureScheme]]:
     """Choose what to prove ourselves with, and the scheme to sign it (7.4.2, 7.4.1.4.1)."""
     config = talk.config
     schemes_cert = talk.hellos.extensions.get(SignatureAlgorithmsCert)
     wanted = Wanted(
-        signature_algorithms=talk.offered.schemes,
+        signature_algorithms=offered.schemes,
         signature_algorithms_cert=(
             schemes_cert.supported_signature_algorithms if schemes_cert else None
         ),
         tls12=True,
     )
-    able = with_keys_for(config.credentials, talk.offered.authentications)
+    able = with_keys_in(with_keys_for(config.credentials, offered.authentications), offered.groups)
     name = talk.server_name
     credential = yield from ask(ChooseCredential(Role.server, able, wanted, name))
     if credential is None:
         raise NegotiationError("none of our certificates fits what the client accepts")
+    if not with_keys_in((credential,), offered.groups):  # whoever chose it
+        raise NegotiationError(
+            "our certificate's key is on a curve that the client does not list",
+            section="RFC 8422, 5.3",
+        )
     if config.refuse_unknown_names and name is not None and not matches_host(credential.leaf, name):
         raise UnrecognizedName(f"there is no certificate for {name!r}")
-    scheme = choose_scheme(credential.schemes12, talk.offered.schemes)
+    scheme = choose_scheme(credential.schemes12, offered.schemes)
     if scheme is None:
         raise NegotiationError(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in talk.offered.schemes)
+            + ", ".join(name_of(SignatureScheme, code) for code in offered.schemes)
         )
     return credential, scheme
 
@@ -154,11 +158,13 @@ def choose_credential(talk: Talk) -> Flow[tuple[Credential, SignatureScheme]]:
 # --- RFC 5246 7.4.1.3 to 7.4.5: our flight
 
 
-def send_flight(talk: Talk, credential: Credential, scheme: SignatureScheme) -> Flow[OurSide]:
+def send_flight(
+    talk: Talk, offered: Offered12, credential: Credential, scheme: SignatureScheme
+) -> Flow[OurSide]:
     """Send ServerHello through ServerHelloDone."""
-    config, offered = talk.config, talk.offered
+    config = talk.config
     suite = choose_suite(offered, authentication_of(credential.leaf.public_key()))
-    keeps = config.sessions12 is not None and offered.extended and not talk.sends_ticket
+    keeps = config.sessions12 is not None and talk.extended and not talk.sends_ticket
     session_id = config.random(32) if keeps else b""
     transcript = Transcript12(suite.hash_name, talk.hellos.raw)
     flight = Flight(transcript)
@@ -219,7 +225,7 @@ def read_client_proof(
             raise CertificateRequired("expected a certificate, got none", section="RFC 5246, 7.4.6")
     exchange = yield from expect(ClientKeyExchange, into=transcript)
     pre_master_secret = ours.share.complete(exchange.public)
-    session_hash = transcript.digest() if talk.offered.extended else None
+    session_hash = transcript.digest() if talk.extended else None
     randoms = (talk.client_random, ours.server_random)
     secrets = derive_secrets(ours.suite, pre_master_secret, randoms, session_hash)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)

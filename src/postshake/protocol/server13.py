@@ -258,7 +258,8 @@ def add_parameters(
 ) -> None:
     """Add EncryptedExtensions (§4.3.1)."""
     extensions: list[Extension] = []
-    if hellos.extensions.get(ServerName) is not None:
+    resumed = hellos.psk is not None and hellos.psk.kind is PskKind.RESUMPTION
+    if hellos.extensions.get(ServerName) is not None and not resumed:  # RFC 6066 section 3
         extensions.append(ServerNameAck())
     if alpn_protocol is not None:
         extensions.append(ApplicationLayerProtocolNegotiation((alpn_protocol,)))

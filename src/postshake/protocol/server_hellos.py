@@ -39,10 +39,10 @@ from ..wire.extensions import (
 )
 from ..wire.hello import HELLO_RETRY_REQUEST_RANDOM, ClientHello, ServerHello
 from .early_data import skip_early_data
-from .flow import Flow, expect_one_of
+from .flow import Flow, Received, expect_one_of
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import choose_group, common_suites
+from .negotiate import check_legacy_version, choose_group, common_suites
 from .psk import Psk
 from .psk_server import choose_psk, choose_suite
 from .server_hellos12 import choose_version
@@ -71,11 +71,13 @@ class Hellos:
         return self.client_hello.extensions
 
 
-def exchange_hellos(link: Link, config: ServerConfig) -> Flow[Hellos | ClientOffered12]:
-    """Read the ClientHello; ask once for another if it does not do (§4.1.4)."""
-    received = yield from expect_one_of(ClientHello)
+def exchange_hellos(
+    link: Link, config: ServerConfig, received: Received
+) -> Flow[Hellos | ClientOffered12]:
+    """Go by the first ClientHello; ask once for another if it does not do (§4.1.4)."""
     hello = received.message
     assert isinstance(hello, ClientHello)
+    check_legacy_version("ClientHello", hello.legacy_version)
     if choose_version(config, hello) is ProtocolVersion.TLS12:
         return ClientOffered12(hello, received.raw)
     link.layer.ccs_allowed = True  # §5: from the first ClientHello on

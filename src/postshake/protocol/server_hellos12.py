@@ -27,6 +27,7 @@ from .offer12 import UNCOMPRESSED, groups12
 
 __all__ = [
     "Offered12",
+    "check_client_hello",
     "choose_suite",
     "choose_version",
     "make_server_random",
@@ -79,10 +80,11 @@ class Offered12:
     """In our order of preference."""
     group: NamedGroup
     """The one to use."""
+    groups: tuple[int, ...] | None
+    """All that the client named, for the keys of ECDSA certificates as well (RFC 8422
+    section 5.1.1); None where it named none."""
     schemes: tuple[int, ...]
     """For our signature."""
-    extended: bool
-    """Whether the master secret will be an extended one (RFC 7627)."""
 
     @property
     def authentications(self) -> frozenset[Authentication]:
@@ -95,12 +97,15 @@ class Offered12:
         return next((s for s in self.suites if s.authentication is Authentication.PSK), None)
 
 
-def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
-    """Check what every ClientHello must be, and find what is in common (7.4.1.2).
+def check_client_hello(config: ServerConfig, hello: ClientHello) -> bool:
+    """Check what every ClientHello must be, whether it resumes or not (7.4.1.2).
+
+    Returns:
+        Whether the master secret will be an extended one (RFC 7627).
 
     Raises:
         IllegalParameter: compression or points that nobody has to offer so.
-        NegotiationError: nothing is in common, or our policy forbids it.
+        NegotiationError: our policy forbids it.
     """
     extensions = hello.extensions
     if 0 not in hello.legacy_compression_methods:
@@ -121,16 +126,27 @@ def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
         raise NegotiationError(
             "ClientHello: expected extended_master_secret, which our policy requires"
         )
+    return extended
+
+
+def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
+    """Find what is in common for a full handshake (7.4.1.2).
+
+    Raises:
+        NegotiationError: nothing is.
+    """
+    extensions = hello.extensions
     schemes = extensions.get(SignatureAlgorithms)
     suites = find_suites(config, hello)
     if schemes is None and any(s.authentication is not Authentication.PSK for s in suites):
         # RFC 5246 section 7.4.1.4.1: then it means SHA-1
         raise NegotiationError("ClientHello: expected signature_algorithms, got none")
+    groups = extensions.get(SupportedGroups)
     return Offered12(
         suites=suites,
         group=find_group12(config, extensions),
+        groups=groups.named_group_list if groups is not None else None,
         schemes=schemes.supported_signature_algorithms if schemes is not None else (),
-        extended=extended,
     )
 
 
@@ -171,7 +187,7 @@ def is_usable(config: ServerConfig, suite: Suite12) -> bool:
     """Whether we have what vouches for a key exchange with this suite."""
     if suite.authentication is Authentication.PSK:
         return bool(config.psk_modes and (config.psks or config.psk_lookup is not None))
-    return bool(config.credentials or config.chosen_elsewhere)
+    return config.has_certificates
 
 
 def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:

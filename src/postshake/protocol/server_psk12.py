@@ -7,10 +7,11 @@ which there are.
 
 from __future__ import annotations
 
+from ..constants import NamedGroup
 from ..crypto.groups import generate_share
 from ..crypto.prf12 import psk_pre_master_secret
 from ..crypto.suites12 import Suite12
-from ..errors import DecryptError
+from ..errors import BadFinished
 from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
 from ..wire.tls12 import ServerEcdhParams, ServerHelloDone
 from .flow import Flow, expect
@@ -25,7 +26,7 @@ __all__ = ["shake_with_psk"]
 DECOY_LENGTH = 32
 
 
-def shake_with_psk(talk: Talk, suite: Suite12) -> Flow[HandshakeOutcome]:
+def shake_with_psk(talk: Talk, suite: Suite12, group: NamedGroup) -> Flow[HandshakeOutcome]:
     """Answer a ClientHello with a suite of pre-shared keys, and go on from there.
 
     No certificate is shown or asked for (RFC 4279 section 2). Such a session is not resumed:
@@ -36,23 +37,23 @@ def shake_with_psk(talk: Talk, suite: Suite12) -> Flow[HandshakeOutcome]:
     flight = Flight(transcript)
     hello = make_server_hello(talk, suite, b"", acknowledgements(talk))
     flight.add(hello)
-    share = generate_share(talk.offered.group, config.random)
-    flight.add(ServerKeyExchangePsk(b"", ServerEcdhParams(talk.offered.group, share.public)))
+    share = generate_share(group, config.random)
+    flight.add(ServerKeyExchangePsk(b"", ServerEcdhParams(group, share.public)))
     flight.add(ServerHelloDone())
     talk.link.send(flight)
     exchange = yield from expect(ClientKeyExchangePsk, into=transcript)
     shared = share.complete(exchange.public)
     psk = yield from find_external(config, exchange.psk_identity)
     key = psk.key if psk is not None else config.random(DECOY_LENGTH)
-    session_hash = transcript.digest() if talk.offered.extended else None
+    session_hash = transcript.digest() if talk.extended else None
     randoms = (talk.client_random, hello.random)
     secrets = derive_secrets(suite, psk_pre_master_secret(shared, key), randoms, session_hash)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
     proof = yield from read_finished(talk.link, secrets, transcript)
     if psk is None:  # nobody can know the decoy; but then nobody is to get past it either
-        raise DecryptError("Finished: there is no such PSK", section="RFC 4279, 2")
+        raise BadFinished("Finished: there is no such PSK", section="RFC 4279, 2")
     send_finished(talk.link, secrets, transcript)
-    group, identity = talk.offered.group, psk.identity
+    identity = psk.identity
     return conclude(
         talk, None, group, secrets, transcript, None, proof, None, psk_identity=identity
     )

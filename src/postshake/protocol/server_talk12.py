@@ -31,7 +31,7 @@ from .link import Link
 from .offer12 import UNCOMPRESSED
 from .outcome import HandshakeOutcome
 from .secrets12 import SessionSecrets12, Transcript12
-from .server_hellos12 import Offered12, make_server_random, wants_renegotiation_info
+from .server_hellos12 import make_server_random, wants_renegotiation_info
 
 __all__ = ["Talk", "acknowledgements", "conclude", "make_server_hello"]
 
@@ -43,7 +43,8 @@ class Talk:
     link: Link
     config: ServerConfig
     hellos: ClientOffered12
-    offered: Offered12
+    extended: bool
+    """Whether the master secret will be an extended one (RFC 7627)."""
     server_name: str | None
     alpn_protocol: bytes | None
 
@@ -57,7 +58,7 @@ class Talk:
         """Whether a full handshake gives the client a ticket (RFC 5077 section 3.2)."""
         return (
             self.config.tickets12
-            and self.offered.extended
+            and self.extended
             and self.hellos.extensions.get(SessionTicket) is not None
         )
 
@@ -69,7 +70,7 @@ def make_server_hello(
     extensions: list[Extension] = []
     if wants_renegotiation_info(talk.hellos.client_hello):
         extensions.append(RenegotiationInfo(b""))
-    if talk.offered.extended:
+    if talk.extended:
         extensions.append(ExtendedMasterSecret())
     if talk.alpn_protocol is not None:
         extensions.append(ApplicationLayerProtocolNegotiation((talk.alpn_protocol,)))

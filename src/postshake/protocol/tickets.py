@@ -28,7 +28,7 @@ MAX_TICKET = 2**15
 class TicketIssuer:
     """The tickets that a server sends on one connection."""
 
-    __slots__ = ("_config", "_desk", "_link", "_outcome", "_secrets", "_sent")
+    __slots__ = ("_batch", "_config", "_desk", "_link", "_outcome", "_secrets", "_sent")
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class TicketIssuer:
         self._secrets = secrets
         self._desk = desk
         self._sent = 0
+        self._batch: list[NewSessionTicket] | None = None
+        """Tickets that leave together; None where each leaves as soon as it is kept."""
 
     def issue(self, count: int) -> int:
         """Send tickets that carry who the client is known to be now.
@@ -59,6 +61,7 @@ class TicketIssuer:
         unusable = identity is not None and self._config.verifier is None
         if lifetime <= 0 or unusable:
             return 0
+        self._batch = []
         for _ in range(count):
             # unique in this connection: it sets the PSKs apart
             nonce = self._sent.to_bytes(4, "big")
@@ -67,6 +70,9 @@ class TicketIssuer:
             flow = self._write(state, nonce)
             # a ticket that cannot be kept is not sent, and that is all
             self._desk.begin(Conversation("ticket", flow, self._send, lambda error: None))
+        batch, self._batch = self._batch, None
+        if batch:
+            self._link.send_messages(batch)
         return count
 
     def _lifetime(self, identity: Identity | None) -> int:
@@ -94,6 +100,7 @@ class TicketIssuer:
             chain=identity.chain if identity is not None else (),
             verified_chain=identity.verified_chain if identity is not None else (),
             proven_at=identity.proven_at if identity is not None else 0.0,
+            ocsp_response=identity.ocsp_response if identity is not None else None,
             psk_identity=established.psk_identity,
         )
 
@@ -113,5 +120,9 @@ class TicketIssuer:
         return NewSessionTicket(state.lifetime, state.age_add, nonce, ticket, block)
 
     def _send(self, message: NewSessionTicket) -> None:
-        if not self._link.closed and len(message.ticket) <= MAX_TICKET:
+        if self._link.closed or len(message.ticket) > MAX_TICKET:
+            return
+        if self._batch is not None:
+            self._batch.append(message)
+        else:
             self._link.send_message(message)

@@ -25,12 +25,14 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..config import AuthRequest, Refusal
+from ..config import AuthRequest, Refusal, ServerConfig
 from ..connection import Connection
 from ..errors import PostshakeError, UsageError
+from ..values import replace
 from .errors import ssl_error, translate
 from .reauth import Reauth
 from .session import SSLSession
+from .settings import stricter_flags
 from .settling import Settling
 from .transports import BioTransport, Transport, check_is_tls
 
@@ -132,8 +134,12 @@ class Channel(Settling):
         name = self.server_hostname
         if session is not None and session.server_name != name:
             session = None
+        config = self._config
+        asks = self.server_side and self._own_context.sni_callback is not None
+        if asks and isinstance(config, ServerConfig) and not config.choose_config:
+            config = replace(config, choose_config=True)  # the callback was set since
         try:
-            self._connection = Connection(self._config, name, session=session)
+            self._connection = Connection(config, name, session=session)
         except UsageError as error:
             raise translate(error, name) from error
         return self._connection
@@ -270,9 +276,15 @@ class Channel(Settling):
             raise ssl_error("WRONG_SSL_VERSION")
         if not self.server_side:
             raise ssl_error("NOT_SERVER")
+        request = policy
+        if policy.verifier is None and self._context is not self._configured:
+            # a context that was set after the handshake judges what comes after it
+            flags = stricter_flags(self._own_context, self._context)
+            names = self._context.hostname_checks_common_name
+            request = replace(policy, verifier=self._context._verifier(flags, names))
         with self._state:
             try:
-                context = connection.request_auth(policy)
+                context = connection.request_auth(request)
             except UsageError as error:
                 raise translate(error) from error
             reauth = self._reauths[context] = Reauth(policy, context)

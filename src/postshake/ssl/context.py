@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import ssl
 import threading
@@ -90,6 +91,7 @@ class SSLContext(ssl.SSLContext):
     certificate_compression: tuple[str, ...]
     recorder: Callable[[Role], Recording] | None
     _version: int
+    _serial: int
     _lock: threading.Lock
 
     def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
@@ -121,6 +123,7 @@ class SSLContext(ssl.SSLContext):
         self.certificate_compression = ()
         self.recorder = None
         self._version = 0  # counts changes of what is kept here
+        self._serial = next(_SERIALS)
         self._lock = threading.Lock()
         return self
 
@@ -222,21 +225,21 @@ class SSLContext(ssl.SSLContext):
             self._trusted, self._lists = trusted, all_lists
             self._changed()
 
-    def _verifier(self) -> Verifier:
-        """Return who verifies with the settings of now; paths that it verified stay known.
+    def _verifier(self, flags: int, common_names: bool) -> Verifier:
+        """Return who verifies by what is trusted; paths that it verified stay known.
 
         There is one for each way to verify that connections were made with. They are kept:
         `_trust` has to reach them all.
         """
         if self._own_verifier is not None:
             return self._own_verifier
-        key = (int(self.verify_flags), self.hostname_checks_common_name)
+        key = (flags, common_names)
         with self._lock:
             verifier = self._verifiers.get(key)
             if verifier is None:
-                flags, names = key
-                verifier = ContextVerifier(self._trusted, self._lists, flags, common_names=names)
-                self._verifiers[key] = verifier
+                verifier = self._verifiers[key] = ContextVerifier(
+                    self._trusted, self._lists, flags, common_names=common_names
+                )
         return verifier
 
     @property
@@ -316,9 +319,9 @@ class SSLContext(ssl.SSLContext):
     def sni_callback(self) -> Callable[..., Any] | None:
         """Server: called with the TLS object, the name asked for (or None), and this context.
 
-        It may set another context on the object, whose certificates are shown then. None
-        goes on; a number is the alert that refuses. It is not called for a session that
-        is resumed.
+        It may set another context on the object, which then decides whom we are and whom
+        we trust: see `SSLSocket.context`. None goes on; a number is the alert that refuses.
+        It is called for sessions that are resumed, too.
         """
         return self._sni_callback
 
@@ -412,6 +415,8 @@ def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
         return [(b"CERTIFICATE", der) for der in split_der(data)]
     return blocks
 
+
+_SERIALS = itertools.count()
 
 _TOO_OLD = frozenset(
     number

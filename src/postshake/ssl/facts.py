@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from ..connection import Connection
@@ -12,7 +13,7 @@ from ..pki.identity import Identity
 from ..recording import Recording
 from ..values import replace
 from .peercert import certificate_dict
-from .settings import cipher_name, config_for
+from .settings import cipher_name, config_for, stricter_mode
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -28,22 +29,38 @@ class Facts:
     _connection: Connection | None = None
 
     def __init__(self, context: SSLContext, server_side: bool, server_hostname: str | None) -> None:
-        self._own_context = context  # whose settings are in force
-        self._context: SSLContext = context  # whose certificates are shown
+        self._own_context = context  # versions, options, tickets and callbacks
+        self._context: SSLContext = context  # certificates and trust
         self.server_side = server_side
         self.server_hostname = server_hostname
-        self._config = config_for(context, server_side)
         self.recording: Recording | None = None
         """What happens on the connection, where the context has it written down."""
         if context.recorder is not None:
             self.recording = context.recorder(Role.server if server_side else Role.client)
-            self._config = replace(self._config, trace=self.recording.trace)
         self._verify_mode = context.verify_mode
         self._options = int(context.options)
+        self._configure()
+
+    def _configure(self) -> None:
+        """Go by the settings of the two contexts, as they are now."""
+        own, shown = self._own_context, self._context
+        config = config_for(own, self.server_side, shown)
+        if self.recording is not None:
+            config = replace(config, trace=self.recording.trace)
+        self._config = config
+        self._configured = shown  # the context that the configuration goes by
+        self._verify_mode = stricter_mode(own, shown)
 
     @property
     def context(self) -> SSLContext:
-        """The context; an sni_callback may set another, whose certificates are shown then."""
+        """The context; another one may be set, before the handshake or in an sni_callback.
+
+        It brings its certificates, whom it trusts, its application protocols (a server's) and
+        its ciphers for TLS 1.2; versions, groups, options and tickets stay those of the
+        context that made this object. What the peer must prove is the stricter of both, in
+        verify_mode, check_hostname and verify_flags. After the handshake, it holds for
+        post-handshake authentication.
+        """
         return self._context
 
     @context.setter
@@ -51,6 +68,8 @@ class Facts:
         if not hasattr(context, "_credentials"):
             raise TypeError("The value must be a SSLContext of postshake.ssl")
         self._context = context
+        if self._connection is None:
+            self._configure()
 
     @property
     def session_reused(self) -> bool:
@@ -145,6 +164,8 @@ class Facts:
             return None
         if binary_form:
             return identity.chain[0]
+        if self._context is not self._own_context and self._context.verify_mode == ssl.CERT_NONE:
+            return {}  # as the standard library has it: this context promises nothing
         return certificate_dict(identity.certificate) if identity.verified else {}
 
     def get_unverified_chain(self) -> list[bytes]:

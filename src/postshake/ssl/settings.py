@@ -24,10 +24,20 @@ from .verifier import AnyPeer
 if TYPE_CHECKING:
     from .context import SSLContext
 
-__all__ = ["CIPHERS", "check_end", "cipher_name", "config_for", "group_named", "versions_of"]
+__all__ = [
+    "CIPHERS",
+    "check_end",
+    "cipher_name",
+    "config_for",
+    "group_named",
+    "stricter_flags",
+    "stricter_mode",
+    "versions_of",
+]
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
+_CHECKS_MORE = ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
 _GROUPS = {
     "prime256v1": NamedGroup.secp256r1,
     "secp256r1": NamedGroup.secp256r1,
@@ -106,23 +116,36 @@ def check_end(context: ssl.SSLContext, server_side: bool, name: str | None) -> N
         raise ValueError("server_hostname cannot be an empty string or start with a leading dot.")
 
 
-def config_for(context: SSLContext, server_side: bool) -> ClientConfig | ServerConfig:
+def config_for(
+    own: SSLContext, server_side: bool, shown: SSLContext | None = None
+) -> ClientConfig | ServerConfig:
     """Make the configuration for a connection with these settings.
 
     One that was made before is used again as long as nothing has changed.
+
+    Args:
+        own: the context that made the connection: versions, groups, options and tickets.
+        server_side: whether we are the server.
+        shown: the context that was set on it since, which brings its certificates, trust,
+            application protocols and ciphers, as with OpenSSL. What the peer must prove is
+            the stricter of what the two ask for, so that neither can be got around.
     """
-    key = _fingerprint(context, server_side)
-    kept: ClientConfig | ServerConfig | None = context._configs.get(key)
+    if shown is None:
+        shown = own
+    key = _fingerprint(own, server_side)
+    if shown is not own:
+        key = (own._serial, *key, *_fingerprint(shown, server_side))
+    kept: ClientConfig | ServerConfig | None = shown._configs.get(key)
     if kept is None:
         try:
-            kept = _server(context) if server_side else _client(context)
+            kept = _server(own, shown) if server_side else _client(own, shown)
         except UsageError as error:
             raise translate(error) from error
-        if len(context._configs) > 8:  # settings that change all the time are not worth keeping
-            context._configs.clear()
-        context._configs[key] = kept
-    if not server_side and context._psk_client is not None:
-        return _with_psk(context, kept)
+        if len(shown._configs) > 8:  # settings that change all the time are not worth keeping
+            shown._configs.clear()
+        shown._configs[key] = kept
+    if not server_side and shown._psk_client is not None:
+        return _with_psk(shown, kept)
     return kept
 
 
@@ -140,13 +163,24 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
         context.hostname_checks_common_name,
         tuple(context.certificate_compression),
         context.num_tickets if server_side else 0,
+        context.sni_callback is not None,
     )
 
 
-def _common(context: SSLContext) -> dict[str, Any]:
-    found = [each["name"] for each in context.get_ciphers()]  # favourites first
+def stricter_mode(own: ssl.SSLContext, shown: ssl.SSLContext) -> ssl.VerifyMode:
+    """Return what is asked of the peer when one context took another's place."""
+    return max(own.verify_mode, shown.verify_mode)
+
+
+def stricter_flags(own: ssl.SSLContext, shown: ssl.SSLContext) -> int:
+    """Return the verify_flags of the one, and what the other looks at besides."""
+    return int(own.verify_flags) | (int(shown.verify_flags) & _CHECKS_MORE)
+
+
+def _common(own: SSLContext, shown: SSLContext) -> dict[str, Any]:
+    found = [each["name"] for each in shown.get_ciphers()]  # favourites first
     suites12 = tuple(CipherSuite(CIPHERS[name]) for name in found if CIPHERS[name] in TLS12_SUITES)
-    versions = versions_of(context)
+    versions = versions_of(own)
     if not suites12:
         versions = tuple(each for each in versions if each is not ProtocolVersion.TLS12)
     if not versions:
@@ -154,30 +188,33 @@ def _common(context: SSLContext) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "versions": versions,
         "cipher_suites12": suites12 or tuple(TLS12_SUITES),
-        "credentials": tuple(context._credentials),
-        "alpn_protocols": context._alpn,
-        "keylog": context._keylog,
-        "reauth_forbidden_alpn": context.reauth_forbidden_alpn,
-        "certificate_compression": compressors_named(context.certificate_compression),
+        "credentials": tuple(shown._credentials),
+        "alpn_protocols": shown._alpn,
+        "keylog": shown._keylog,
+        "reauth_forbidden_alpn": own.reauth_forbidden_alpn | shown.reauth_forbidden_alpn,
+        "certificate_compression": compressors_named(shown.certificate_compression),
     }
-    if context._groups is not None:
-        settings["groups"] = context._groups
+    if own._groups is not None:
+        settings["groups"] = own._groups
     return settings
 
 
-def _client(context: SSLContext) -> ClientConfig:
-    judged = context.verify_mode != ssl.CERT_NONE
-    settings = _common(context)
+def _client(own: SSLContext, shown: SSLContext) -> ClientConfig:
+    judged = stricter_mode(own, shown) != ssl.CERT_NONE
+    settings = _common(own, shown)
+    settings["alpn_protocols"] = own._alpn  # OpenSSL copies a client's at the beginning
     groups = settings.get("groups", supported_groups())
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
     hybrids = sum("MLKEM" in group.name for group in groups)
+    names = own.hostname_checks_common_name and shown.hostname_checks_common_name
+    flags = stricter_flags(own, shown)
     return ClientConfig(
         **settings,
         key_shares=min(hybrids + 1, len(groups)),
-        verifier=context._verifier() if judged else AnyPeer(),
-        check_server_name=judged and context.check_hostname,
-        post_handshake_auth=context.post_handshake_auth,
-        middlebox_compatibility=bool(context.options & OP_MIDDLEBOX),
+        verifier=shown._verifier(flags, names) if judged else AnyPeer(),
+        check_server_name=judged and (own.check_hostname or shown.check_hostname),
+        post_handshake_auth=own.post_handshake_auth,
+        middlebox_compatibility=bool(own.options & OP_MIDDLEBOX),
     )
 
 
@@ -198,23 +235,29 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
         raise translate(error) from error
 
 
-def _server(context: SSLContext) -> ServerConfig:
-    asks = {
-        ssl.CERT_NONE: ClientAuth.NONE,
-        ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
-        ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
-    }[context.verify_mode]
-    tickets = not context.options & OP_NO_TICKET
+_ASKS = {
+    ssl.CERT_NONE: ClientAuth.NONE,
+    ssl.CERT_OPTIONAL: ClientAuth.REQUEST,
+    ssl.CERT_REQUIRED: ClientAuth.REQUIRE,
+}
+
+
+def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
+    # what the handshake itself asks for: not what is left for later
+    now = [each.verify_mode for each in (own, shown) if not each.post_handshake_auth]
+    tickets = not own.options & OP_NO_TICKET
+    names = own.hostname_checks_common_name and shown.hostname_checks_common_name
     return ServerConfig(
-        **_common(context),
-        chosen_elsewhere=True,  # an sni_callback may bring another context's certificates
-        verifier=context._verifier(),
-        client_auth=ClientAuth.NONE if context.post_handshake_auth else asks,
-        client_auth12=asks,  # which knows no later
-        tickets=context.num_tickets if tickets else 0,
-        ticket_keys=context._ticket_keys,
+        **_common(own, shown),
+        choose_config=own.sni_callback is not None,
+        chosen_elsewhere=True,  # without any, the handshake fails: as with OpenSSL
+        verifier=shown._verifier(stricter_flags(own, shown), names),
+        client_auth=_ASKS[max(now, default=ssl.CERT_NONE)],
+        client_auth12=_ASKS[stricter_mode(own, shown)],  # which knows no later
+        tickets=own.num_tickets if tickets else 0,
+        ticket_keys=own._ticket_keys,
         tickets12=tickets,
-        psk_lookup=context._psk_lookup,
-        prefer_client_suites=not context.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
+        psk_lookup=shown._psk_lookup,
+        prefer_client_suites=not own.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..config import Config
 from ..connection import Connection
-from ..constants import AlertDescription, Role
+from ..constants import AlertDescription
 from ..drive.answers import find_answer_now
+from ..errors import TLSError
 from ..events import ReauthCompleted, ReauthRequested
-from ..pki.choose import Wanted, choose_credential, choose_server_credential
+from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
-from ..questions import ChooseCredential, Question
+from ..protocol.server_hellos12 import choose_version
+from ..questions import ChooseConfig, Question
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
@@ -54,8 +57,8 @@ class Settling(Facts):
     def _answer(self, question: Question) -> None:
         connection = self._connected()
         subject = question.subject
-        if isinstance(subject, ChooseCredential) and subject.role is Role.server:
-            found: object = self._choose(subject)
+        if isinstance(subject, ChooseConfig):
+            found: object = self._choose_config(subject)
         else:
             found = find_answer_now(subject)
         connection.answer(question.id, found)
@@ -64,8 +67,12 @@ class Settling(Facts):
             for context in connection.open_requests if not self.server_side else ():
                 connection.answer_auth(context, None)
 
-    def _choose(self, subject: ChooseCredential) -> Credential | Exception | None:
-        """Ask the sni_callback, then choose among the certificates of the context."""
+    def _choose_config(self, subject: ChooseConfig) -> Config | Exception | None:
+        """Call the sni_callback, and go by the context that is set then."""
+        try:
+            choose_version(subject.config, subject.client_hello)
+        except TLSError:
+            return None  # it ends here, whatever is chosen: nobody is asked, as in OpenSSL
         callback = self._own_context.sni_callback
         if callback is not None:
             try:
@@ -79,11 +86,14 @@ class Settling(Facts):
                     _report(TypeError(text))
                     return alerting(AlertDescription.internal_error)
                 return alerting(answer)
-        if self._context is self._own_context:
-            credentials = subject.credentials
-        else:
-            credentials = tuple(self._context._credentials)
-        return choose_server_credential(credentials, subject.server_name, subject.wanted)
+        if self._context is self._configured:
+            return None
+        try:
+            self._configure()
+        except (OSError, ValueError) as error:  # the context cannot be used: fail closed
+            _report(error)
+            return alerting(AlertDescription.internal_error)
+        return self._config
 
     def _answer_request(self, request: ReauthRequested) -> None:
         connection = self._connected()
@@ -95,7 +105,10 @@ class Settling(Facts):
             if chooser is not None:
                 credential = chooser(self.owner, request)
             else:
-                credential = choose_credential(self._config.credentials, _wanted(request))
+                credentials = self._config.credentials
+                if self._context is not self._configured:  # set after the handshake
+                    credentials = tuple(self._context._credentials)
+                credential = choose_credential(credentials, _wanted(request))
         except Exception:
             log.exception("a request was declined: choosing a certificate failed")
         connection.answer_auth(request.context, credential)

@@ -97,6 +97,12 @@ def decode_handshake12(handshake_type: int, body: bytes, *, psk: bool = False) -
     return decode(body)
 
 
+def struct_name(handshake_type: int) -> str:
+    """Return what the RFC calls a message of this type, for a person: ``ServerHelloDone``."""
+    name = name_of(HandshakeType, handshake_type)
+    return name if name.startswith("0x") else "".join(map(str.capitalize, name.split("_")))
+
+
 def encode_handshake(message: Handshake) -> bytes:
     """Write one whole message with its header (§4).
 
