@@ -124,8 +124,8 @@ class _Held:
 
 def _names(facts: Facts, budget: NameBudget, common_names: bool) -> _Names:
     subject = facts.fields.subject
-    extension = facts.content.extensions.get(SUBJECT_ALTERNATIVE_NAME)
-    _spend_bytes(budget, facts, len(subject) + (len(extension.value) if extension else 0))
+    alternative = facts.content.extensions.get(SUBJECT_ALTERNATIVE_NAME, b"")
+    _spend_bytes(budget, facts, len(subject) + len(alternative))
     found = _by_kind(facts.alternative_names)
     if subject != _EMPTY:
         found.setdefault(NameKind.directory_name, []).append(subject)
@@ -172,7 +172,7 @@ _LABEL = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 
 def _subtrees(ca: Facts, budget: NameBudget) -> tuple[_Names, _Names]:
-    _spend_bytes(budget, ca, len(ca.content.extensions[NAME_CONSTRAINTS].value))
+    _spend_bytes(budget, ca, len(ca.content.extensions[NAME_CONSTRAINTS]))
     constraints = ca.name_constraints
     return _by_kind(constraints.permitted), _by_kind(constraints.excluded)
 

@@ -81,8 +81,10 @@ def certificate_fields(der: bytes) -> CertificateFields:
     """
     _, tbs, _ = tlv(der, 0)
     _, start, algorithm = tlv(der, tbs)
-    signature_value = _after(der, algorithm)
-    _, bits, _ = tlv(der, signature_value)
+    length = der[algorithm + 1]  # what is short is gone through without a call
+    signature_value = algorithm + 2 + length if length < 0x80 else tlv(der, algorithm)[2]
+    short = der[signature_value + 1] < 0x80
+    bits = signature_value + 2 if short else tlv(der, signature_value)[1]
     if der[bits] != 0:  # unused bits, which nobody signs or looks at
         raise ValueError("the signature is not whole octets")
     cuts = []
@@ -90,13 +92,17 @@ def certificate_fields(der: bytes) -> CertificateFields:
     while at < algorithm:
         cuts.append(at)
         length = der[at + 1]
-        at = at + 2 + length if length < 0x80 else _after(der, at)
+        if length < 0x80:
+            at += 2 + length
+        else:
+            _, inner, at = tlv(der, at)
+    if at != algorithm:
+        raise ValueError("truncated DER")
     first = der[start] == 0xA0  # [0] EXPLICIT version, absent from version 1
     _, signature, issuer, validity, subject, spki, *more = cuts[first:]
     extensions = _NO_EXTENSIONS
     if more and der[more[-1]] == 0xA3:
-        _, inner, _ = tlv(der, more[-1])
-        extensions = der[inner:algorithm]
+        extensions = der[more[-1] + 2 if length < 0x80 else inner : algorithm]
     return CertificateFields(
         der[tbs:algorithm],
         der[algorithm:signature_value],
@@ -106,11 +112,6 @@ def certificate_fields(der: bytes) -> CertificateFields:
         der[spki : more[0] if more else algorithm],
         extensions,
     )
-
-
-def _after(der: bytes, at: int) -> int:
-    """Where an element ends."""
-    return tlv(der, at)[2]
 
 
 def sequence(der: bytes) -> list[Element]:

@@ -29,7 +29,7 @@ __all__ = [
     "SUBJECT_ALTERNATIVE_NAME",
     "SUBJECT_KEY_IDENTIFIER",
     "BasicConstraints",
-    "Extension",
+    "Extensions",
     "GeneralName",
     "KeyUsage",
     "NameKind",
@@ -66,11 +66,13 @@ MAXIMUM_NAMES = 4096
 """Alternative names of one certificate; public authorities certify some hundreds."""
 
 
-class Extension(NamedTuple):
-    """One extension, unread."""
+class Extensions(NamedTuple):
+    """The extensions of a certificate, unread. Nobody changes them."""
 
-    critical: bool
-    value: bytes
+    values: dict[bytes, bytes]
+    """By object identifier, DER."""
+    critical: frozenset[bytes]
+    """Those that are critical."""
 
 
 class BasicConstraints(NamedTuple):
@@ -112,8 +114,8 @@ class Subtrees(NamedTuple):
     excluded: tuple[GeneralName, ...]
 
 
-def read_extensions(block: bytes) -> dict[bytes, Extension]:
-    """Cut a sequence of extensions; return them by their object identifiers, DER.
+def read_extensions(block: bytes) -> Extensions:
+    """Cut a sequence of extensions.
 
     Raises:
         ValueError: it is none, one is there twice (section 4.2), or there are too many.
@@ -121,13 +123,13 @@ def read_extensions(block: bytes) -> dict[bytes, Extension]:
     tag, at, last = tlv(block, 0)
     if tag != 0x30 or last != len(block):
         raise ValueError("not a sequence")
-    found: dict[bytes, Extension] = {}
+    found: dict[bytes, bytes] = {}
+    critical = set()
     while at < last:
         # what is short and as DER wants it is cut here, without a call for each of its parts
         end = at + 2 + block[at + 1] if at + 5 <= last else 0
         value = middle = at + 4 + block[at + 3] if end > at + 5 else last
-        critical = block[middle : middle + 3] == _CRITICAL
-        if critical:
+        if block[middle : middle + 3] == _CRITICAL:
             value += 3
         if (
             value + 2 <= end <= last
@@ -137,19 +139,22 @@ def read_extensions(block: bytes) -> dict[bytes, Extension]:
             and block[value] == 0x04
             and value + 2 + block[value + 1] == end
         ):
-            oid, extension = block[at + 2 : middle], Extension(critical, block[value + 2 : end])
+            oid, content = block[at + 2 : middle], block[value + 2 : end]
+            counts = value != middle
         else:
-            end, oid, extension = _extension(block, at)
+            end, oid, content, counts = _extension(block, at)
         if oid in found:
             raise ValueError("an extension is there twice")
         if len(found) == MAXIMUM_EXTENSIONS:
             raise ValueError(f"more than {MAXIMUM_EXTENSIONS} extensions")
-        found[oid] = extension
+        found[oid] = content
+        if counts:
+            critical.add(oid)
         at = end
-    return found
+    return Extensions(found, frozenset(critical))
 
 
-def _extension(block: bytes, at: int) -> tuple[int, bytes, Extension]:
+def _extension(block: bytes, at: int) -> tuple[int, bytes, bytes, bool]:
     tag, start, end = tlv(block, at)
     if tag != 0x30:
         raise ValueError("not an extension")
@@ -160,7 +165,7 @@ def _extension(block: bytes, at: int) -> tuple[int, bytes, Extension]:
         critical = _boolean(block, flag)
     if kind[0] != 0x06 or value[0] != 0x04:
         raise ValueError("not an extension")
-    return end, block[kind[1] : kind[3]], Extension(critical, block[value[2] : value[3]])
+    return end, block[kind[1] : kind[3]], block[value[2] : value[3]], critical
 
 
 def read_basic_constraints(value: bytes) -> BasicConstraints:
@@ -208,10 +213,15 @@ def read_extended_key_usage(value: bytes) -> frozenset[bytes]:
 
 def read_general_names(value: bytes) -> tuple[GeneralName, ...]:
     """Read a subjectAltName, without a look at what its names are."""
-    found = sequence(value)
-    if len(found) > MAXIMUM_NAMES:
-        raise ValueError(f"{len(found)} names, at most {MAXIMUM_NAMES}")
-    return tuple([_general_name(value, each) for each in found])
+    held = sequence(value)
+    if len(held) > MAXIMUM_NAMES:
+        raise ValueError(f"{len(held)} names, at most {MAXIMUM_NAMES}")
+    found = []
+    for tag, _, start, end in held:
+        if tag & 0xC0 != 0x80:
+            raise ValueError("not a general name")
+        found.append((tag, value[start:end]))
+    return tuple(found)
 
 
 def read_name_constraints(value: bytes) -> Subtrees:
@@ -260,11 +270,7 @@ def _subtree(data: bytes, element: tuple[int, int, int, int]) -> GeneralName:
     # section 4.2.1.10: the minimum is 0, and there is no maximum
     if any(data[at:stop] != b"\x80\x01\x00" for _, at, _, stop in distances):
         raise ValueError("a subtree with a minimum or a maximum")
-    return _general_name(data, base)
-
-
-def _general_name(data: bytes, element: tuple[int, int, int, int]) -> GeneralName:
-    tag, _, start, end = element
-    if tag & 0xC0 != 0x80:
+    kind, _, start, end = base
+    if kind & 0xC0 != 0x80:
         raise ValueError("not a general name")
-    return tag, data[start:end]
+    return kind, data[start:end]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
@@ -27,6 +27,7 @@ from .der import (
 
 __all__ = [
     "RSASSA_PSS",
+    "SMALL",
     "Content",
     "Facts",
     "check_sizes",
@@ -71,7 +72,8 @@ _HINTS: dict[bytes, Callable[[bytes], bytes | None]] = {
     ext.SUBJECT_KEY_IDENTIFIER: ext.read_subject_key_identifier,
 }
 _SHOWN = 200  # letters of a name, to people
-_SMALL = 4096  # bytes of a certificate in which nothing can be too large to read
+SMALL = 4096
+"""Bytes of a certificate in which nothing can be too large to read."""
 
 _READABLE: set[bytes] = set()
 """Names of verified certificates that could be read, DER. To add one twice, or to lose all,
@@ -85,8 +87,10 @@ class Content(NamedTuple):
 
     not_before: float
     not_after: float
-    extensions: Mapping[bytes, ext.Extension]
-    """All, by object identifier, DER."""
+    extensions: dict[bytes, bytes]
+    """All, by object identifier, DER, unread. Nobody changes them."""
+    critical: frozenset[bytes]
+    """Those that are critical."""
     basic_constraints: ext.BasicConstraints | None
     key_usage: int | None
     """Bits of `KeyUsage`."""
@@ -134,7 +138,7 @@ class Facts:
         self.certificate = load_certificate(der) if certificate is None else certificate
         self.der = der
         self.fields = fields = certificate_fields(der)
-        if len(der) > _SMALL:
+        if len(der) > SMALL:
             _check_sizes(fields)
         self.is_self_issued = fields.subject == fields.issuer
         """Whether subject and issuer are the same name."""
@@ -178,10 +182,10 @@ class Facts:
         """
         names = self._alternative_names
         if names is None:
-            extension = self.content.extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
+            value = self.content.extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
             names = self._alternative_names = (
-                _read(self, "subjectAltName", ext.read_general_names, extension.value)
-                if extension is not None
+                _read(self, "subjectAltName", ext.read_general_names, value)
+                if value is not None
                 else ()
             )
         if isinstance(names, _Defect):
@@ -200,9 +204,9 @@ class Facts:
             oid: AUTHORITY_KEY_IDENTIFIER or SUBJECT_KEY_IDENTIFIER.
         """
         content = self.readable
-        extension = content.extensions.get(oid) if content is not None else None
+        value = content.extensions.get(oid) if content is not None else None
         try:
-            return _HINTS[oid](extension.value) if extension is not None else None
+            return _HINTS[oid](value) if value is not None else None
         except ValueError:
             return None
 
@@ -215,10 +219,10 @@ class Facts:
         """
         constraints = self._constraints
         if constraints is None:
-            extension = self.content.extensions.get(ext.NAME_CONSTRAINTS)
+            value = self.content.extensions.get(ext.NAME_CONSTRAINTS)
             constraints = self._constraints = (
-                _read(self, "nameConstraints", ext.read_name_constraints, extension.value)
-                if extension is not None
+                _read(self, "nameConstraints", ext.read_name_constraints, value)
+                if value is not None
                 else ext.Subtrees((), ())
             )
         if isinstance(constraints, _Defect):
@@ -250,8 +254,7 @@ class Facts:
             WeakKey: an RSA key that is too short.
         """
         content = self.content
-        names = content.extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
-        if names is not None and names.critical:
+        if ext.SUBJECT_ALTERNATIVE_NAME in content.critical:
             _ = self.alternative_names  # which must be understood, whoever asks for them
         key = content.key
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -403,7 +406,7 @@ class _Defect:
 def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect:
     certificate = facts.certificate
     try:
-        extensions = ext.read_extensions(facts.fields.extensions)
+        extensions, critical = ext.read_extensions(facts.fields.extensions)
         basic = extensions.get(ext.BASIC_CONSTRAINTS)
         usage = extensions.get(ext.KEY_USAGE)
         purposes = extensions.get(ext.EXTENDED_KEY_USAGE)
@@ -411,23 +414,23 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
             certificate.not_valid_before_utc.timestamp(),
             certificate.not_valid_after_utc.timestamp(),
             extensions,
-            ext.read_basic_constraints(basic.value) if basic is not None else None,
-            ext.read_key_usage(usage.value) if usage is not None else None,
-            ext.read_extended_key_usage(purposes.value) if purposes is not None else None,
+            critical,
+            ext.read_basic_constraints(basic) if basic is not None else None,
+            ext.read_key_usage(usage) if usage is not None else None,
+            ext.read_extended_key_usage(purposes) if purposes is not None else None,
             certificate.public_key() if key is None else key,
         )
-        for oid, extension in extensions.items():
-            if extension.critical and oid not in _UNDERSTOOD:
-                reader = _HINTS.get(oid)
-                if reader is None:
-                    return _Defect(
-                        UnsupportedCertificate,
-                        f"certificate {facts} has a critical extension that is not supported: "
-                        f"{object_identifier(oid)}",
-                    )
-                reader(extension.value)
+        for oid in critical - _UNDERSTOOD:
+            reader = _HINTS.get(oid)
+            if reader is None:
+                return _Defect(
+                    UnsupportedCertificate,
+                    f"certificate {facts} has a critical extension that is not supported: "
+                    f"{object_identifier(oid)}",
+                )
+            reader(extensions[oid])
         policy = extensions.get(ext.POLICY_CONSTRAINTS)
-        if policy is not None and ext.read_policy_constraints(policy.value):
+        if policy is not None and ext.read_policy_constraints(policy):
             return _Defect(
                 UnsupportedCertificate,
                 f"certificate {facts} requires a certificate policy, which is not supported",
@@ -455,7 +458,7 @@ def check_sizes(der: bytes) -> None:
     Raises:
         ValueError: it has more, or cannot be read.
     """
-    if len(der) > _SMALL:
+    if len(der) > SMALL:
         _check_sizes(certificate_fields(der))
 
 
@@ -465,9 +468,9 @@ def _check_sizes(fields: CertificateFields) -> None:
             check_name_size(getattr(fields, what))
         except ValueError as error:
             raise ValueError(f"its {what} is {error}") from error
-    names = ext.read_extensions(fields.extensions).get(ext.SUBJECT_ALTERNATIVE_NAME)
-    if names is not None and len(names.value) > _SMALL:
-        ext.read_general_names(names.value)
+    names = ext.read_extensions(fields.extensions).values.get(ext.SUBJECT_ALTERNATIVE_NAME)
+    if names is not None and len(names) > SMALL:
+        ext.read_general_names(names)
 
 
 _RSA = frozenset([Signed.RSA_WITH_SHA256, Signed.RSA_WITH_SHA384, Signed.RSA_WITH_SHA512])

@@ -138,9 +138,9 @@ class Identity:
 def alternative_names(der: bytes) -> Iterator[tuple[str, str]]:
     """Read a certificate's alternative names, each alone."""
     try:
-        extensions = read_extensions(certificate_fields(der).extensions)
+        extensions = read_extensions(certificate_fields(der).extensions).values
         held = extensions.get(SUBJECT_ALTERNATIVE_NAME)
-        names = read_general_names(held.value) if held is not None else ()
+        names = read_general_names(held) if held is not None else ()
     except (ValueError, IndexError):  # only in what was not verified
         return
     for kind, value in names:

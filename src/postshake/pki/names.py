@@ -77,7 +77,10 @@ def covers(names: Collection[GeneralName], hostname: str) -> bool:
     _, _, parent = host.partition(".")
     if "." in parent:
         wanted.append(b"*." + parent.encode())
-    return any(kind == NameKind.dns_name and value.lower() in wanted for kind, value in names)
+    for kind, value in names:  # noqa: SIM110 (there may be thousands)
+        if kind == NameKind.dns_name and value.lower() in wanted:
+            return True
+    return False
 
 
 def name_mismatch(names: Iterable[GeneralName], server_name: str) -> NameMismatch:

@@ -72,7 +72,8 @@ class PathSearch:
     steps_left: int = 256
     certificates_read: int = 16
     """How many of the presented certificates are looked at."""
-    names_left: NameBudget = field(default_factory=NameBudget)
+    names_left: NameBudget | None = None
+    """What comparing names may still cost; None before it has cost anything."""
     _presented: list[Facts] | None = None
     _proven: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     _defect: CertificateError | None = None
@@ -215,6 +216,8 @@ class PathSearch:
     def _may_have_names(self, path: list[Facts]) -> bool:
         """Whether the constraints of the CAs in a path allow its names; notes why not."""
         try:
+            if self.names_left is None:
+                self.names_left = NameBudget()
             check_name_constraints(path, self.names_left, common_names=self.common_names)
         except CertificateError as error:
             self._note(error)

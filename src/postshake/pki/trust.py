@@ -168,8 +168,10 @@ class ChainVerifier:
 
     def _verify_path(self, peer: PeerChain) -> VerifiedChain:
         trust, depth, bits = self._trust, self.max_depth, self.minimum_rsa_bits
-        presented = _digest(peer.certificates)
-        key = (presented, peer.role, peer.server_name, trust.key, depth, bits)
+        digest = hashlib.sha256()  # of these certificates, in this order, and no others
+        for der in peer.certificates:
+            digest.update(len(der).to_bytes(4, "big") + der)
+        key = (digest.digest(), peer.role, peer.server_name, trust.key, depth, bits)
         remembered = self._cache.pop(key, None)
         if remembered is not None and remembered.since <= peer.at < remembered.until:
             self._cache[key] = remembered  # last in line to be forgotten
@@ -222,14 +224,6 @@ def _find_path(search: PathSearch, peer: PeerChain) -> list[Facts]:
     if host is not None and not covers(leaf.alternative_names, host):
         raise name_mismatch(leaf.alternative_names, host)
     return path
-
-
-def _digest(certificates: tuple[bytes, ...]) -> bytes:
-    """Stand for these certificates, in this order, and for no others."""
-    digest = hashlib.sha256()
-    for der in certificates:
-        digest.update(len(der).to_bytes(4, "big") + der)
-    return digest.digest()
 
 
 _LARGEST = 32 * 1024  # bytes of a chain that is remembered; four certificates of ML-DSA-87

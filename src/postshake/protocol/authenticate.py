@@ -36,7 +36,7 @@ from ..errors import (
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
-from ..pki.facts import check_sizes
+from ..pki.facts import SMALL, check_sizes
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Refused, Sign, Verdict
@@ -262,7 +262,8 @@ def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, bool, PublicKeyTypes]
     """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
     try:
         leaf = x509.load_der_x509_certificate(cert_data)
-        check_sizes(cert_data)  # whoever is shown this peer reads what is in it
+        if len(cert_data) > SMALL:
+            check_sizes(cert_data)  # whoever is shown this peer reads what is in it
         pss_key = leaf.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
         return leaf, pss_key, leaf.public_key()
     except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …

@@ -77,8 +77,8 @@ def check_key_usage(peer: PeerChain) -> None:
     """
     try:
         extensions = read_extensions(certificate_fields(peer.certificates[0]).extensions)
-        usage = extensions.get(KEY_USAGE)
-        may_sign = usage is None or read_key_usage(usage.value) & KeyUsage.digital_signature
+        usage = extensions.values.get(KEY_USAGE)
+        may_sign = usage is None or read_key_usage(usage) & KeyUsage.digital_signature
     except (ValueError, IndexError) as error:
         raise SessionError(codes.E_CERTIFICATE_ERROR, str(error)) from error
     if not may_sign:

@@ -62,7 +62,7 @@ def _check_uses(facts: Facts) -> None:
             raise _odd("Path length given without key usage keyCertSign", 81)
         if not is_ca:
             raise _odd("Path length invalid for non-CA cert", 80)
-    if is_ca and not content.extensions[BASIC_CONSTRAINTS].critical:
+    if is_ca and BASIC_CONSTRAINTS not in content.critical:
         raise _odd("Basic Constraints of CA cert not marked critical", 89)
     if is_ca and content.key_usage is None:
         raise _odd("CA cert does not include key usage extension", 92)
@@ -72,35 +72,38 @@ def _check_uses(facts: Facts) -> None:
 
 def _check_names(facts: Facts) -> None:
     """Look for names that are not there (sections 4.1.2.4, 4.1.2.6, 4.2.1.6)."""
-    constraints = facts.content.basic_constraints
-    alternative = facts.content.extensions.get(SUBJECT_ALTERNATIVE_NAME)
+    content = facts.content
+    constraints = content.basic_constraints
+    alternative = content.extensions.get(SUBJECT_ALTERNATIVE_NAME)
     signs = (constraints is not None and constraints.ca) or _may(facts, KeyUsage.crl_sign)
     nameless = facts.fields.subject == _EMPTY
     if facts.fields.issuer == _EMPTY:
         raise _odd("Issuer name empty", 83)
     if nameless and (signs or alternative is None):
         raise _odd("Subject name empty", 84)
-    if nameless and alternative is not None and not alternative.critical:
+    if nameless and alternative is not None and SUBJECT_ALTERNATIVE_NAME not in content.critical:
         raise _odd("Subject empty and Subject Alt Name extension not critical", 88)
-    if alternative is not None and alternative.value == _EMPTY:
+    if alternative == _EMPTY:
         raise _odd("Empty Subject Alternative Name extension", 87)
 
 
 def _check_identifiers(facts: Facts, *, is_last: bool) -> None:
     """Look for the identifiers of keys (sections 4.2.1.1, 4.2.1.2)."""
-    extensions = facts.content.extensions
-    authority = extensions.get(AUTHORITY_KEY_IDENTIFIER)
-    subject = extensions.get(SUBJECT_KEY_IDENTIFIER)
-    constraints = facts.content.basic_constraints
-    if any(each is not None and each.critical for each in (authority, subject)):
+    content = facts.content
+    constraints = content.basic_constraints
+    if content.critical & {AUTHORITY_KEY_IDENTIFIER, SUBJECT_KEY_IDENTIFIER}:
         raise _odd("unhandled critical extension", 34)
     if facts.certificate.version.value != 2:  # version 3
-        if extensions:
+        if content.extensions:
             raise _odd("Using cert extension requires at least X509v3", 93)
         return
     if not is_last and facts.hint(AUTHORITY_KEY_IDENTIFIER) is None:
         raise _odd("Missing Authority Key Identifier", 85)
-    if constraints is not None and constraints.ca and subject is None:
+    if (
+        constraints is not None
+        and constraints.ca
+        and SUBJECT_KEY_IDENTIFIER not in content.extensions
+    ):
         raise _odd("Missing Subject Key Identifier", 86)
 
 
