@@ -131,7 +131,9 @@ class SessionCache12:
     Safe to share between connections and threads.
 
     Args:
-        capacity: how many; the oldest is forgotten for one more.
+        capacity: how many; the oldest is forgotten for one more. A session of a client that
+            has proven itself has at most 16 KiB, another's at most 1 KiB; what is larger is
+            not kept, and its client shakes hands in full.
     """
 
     __slots__ = ("_sessions", "capacity")
@@ -148,6 +150,8 @@ class SessionCache12:
 
     def put(self, session: Session12) -> None:
         """Keep a session under its ID."""
+        if _size(session) > (_LARGEST if session.peer_chain else _LARGEST_OF_NOBODY):
+            return
         # Each call on the dict is atomic; losing a race costs one full handshake.
         if len(self._sessions) >= self.capacity > 0:
             for oldest in list(self._sessions)[: len(self._sessions) - self.capacity + 1]:
@@ -162,3 +166,13 @@ class SessionCache12:
     def forget(self, session_id: bytes) -> None:
         """Drop a session: one that ended with a fatal alert (RFC 5246 section 7.2.2)."""
         self._sessions.pop(session_id, None)
+
+
+_LARGEST = 16 * 1024
+_LARGEST_OF_NOBODY = 1024
+
+
+def _size(session: Session12) -> int:
+    """Bytes that a peer sent for us to keep."""
+    name, chain = session.server_name or "", session.peer_chain
+    return len(name) + len(session.ocsp_response or b"") + sum(map(len, chain))

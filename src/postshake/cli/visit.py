@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from posixpath import normpath
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from ..config import AuthRequest
 from ..drive.sync import Stream
@@ -285,10 +285,10 @@ class Visit:
 
 def _normal(target: str) -> str:
     """Reduce a request's target to its path, in one way of writing it."""
-    try:
-        path = urlsplit(target).path if not target.startswith("/") else target.partition("?")[0]
-    except ValueError:
-        path = "/"
+    path = target.partition("?")[0]
+    if not target.startswith("/"):  # with scheme and authority (RFC 9112 section 3.2.2)
+        _, authority, rest = path.partition("#")[0].partition("://")
+        path = rest.partition("/")[2] if authority else path.partition("#")[0]
     return normpath("/" + unquote(path).lstrip("/"))
 
 
