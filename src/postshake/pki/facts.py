@@ -46,7 +46,7 @@ MAXIMUM_RSA_BITS = 8192
 """Larger keys cost too much to check: Go's limit too."""
 MAXIMUM_EXPONENT_BITS = 64
 """A larger exponent costs as much as signing does: NSS's limit, and OpenSSL's for large keys."""
-_RSA_ELSE = 60  # octets in a subjectPublicKeyInfo beside the modulus, with a small exponent
+_RSA_ELSE = 38  # octets in a subjectPublicKeyInfo beside the modulus, if the exponent is 65537
 
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES = ("sha256", "sha384", "sha512")
@@ -279,7 +279,7 @@ class Facts:
                 f"certificate {self} has an RSA key of {bits} bits, "
                 f"expected at most {MAXIMUM_RSA_BITS}"
             )
-        if len(self.fields.spki) > bits // 8 + _RSA_ELSE:  # else there is no room for a large one
+        if len(self.fields.spki) > (bits + 7) // 8 + _RSA_ELSE:  # not the one that all have
             exponent = key.public_numbers().e.bit_length()
             if exponent > MAXIMUM_EXPONENT_BITS:
                 raise UnsupportedCertificate(
