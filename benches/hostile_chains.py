@@ -57,7 +57,7 @@ from tests.hostile_chains import (
     bake,
 )
 
-__all__ = ["DOORS", "GOAL", "Cost", "chain_of_three", "cost", "search"]
+__all__ = ["DOORS", "GOAL", "Cost", "attacker_for", "chain_of_three", "cost", "move", "search"]
 
 GOAL = 150 / 0.4
 """How many good chains of three a message may cost."""
@@ -109,7 +109,7 @@ def _honest() -> Credential:
     return Credential((leaf,), LocalSigner(key))
 
 
-def _move(connection: Connection, credential: Credential | None = None) -> bytes:
+def move(connection: Connection, credential: Credential | None = None) -> bytes:
     """Answer what a connection asks, and return what it sends.
 
     Args:
@@ -124,15 +124,18 @@ def _move(connection: Connection, credential: Credential | None = None) -> bytes
     return connection.data_to_send()
 
 
-def _attacker(role: Role, credential: Credential, version: ProtocolVersion) -> Connection:
+def attacker_for(
+    role: Role, attack: Attack, version: ProtocolVersion = ProtocolVersion.TLS13
+) -> tuple[Connection, Credential]:
+    """Make the attacker's end, and what it shows."""
+    credential = _credential(attack)
     if role is Role.client:
         config = ClientConfig(credentials=(credential,), verifier=AnyPeer(), versions=(version,))
         attacker = Connection(config, HOST)
         attacker.start()
-        return attacker
-    return Connection(
-        ServerConfig(credentials=(credential,), chosen_elsewhere=True, versions=(version,))
-    )
+        return attacker, credential
+    server = ServerConfig(credentials=(credential,), chosen_elsewhere=True, versions=(version,))
+    return Connection(server), credential
 
 
 def _victim_config(
@@ -162,18 +165,17 @@ def _engine(
     if recorded:
         config = replace(config, trace=recording.trace)
     victim = Connection(config, HOST if role is Role.client else None)
-    credential = _credential(attack)
-    attacker = _attacker(role.peer, credential, version)
+    attacker, credential = attacker_for(role.peer, attack, version)
     watch, verdict = Watch(), "not decided"
     if role is Role.client:
         victim.start()
     with contextlib.suppress(PostshakeError):
         for _ in range(_ROUNDS):
-            sent = _move(attacker, credential)
+            sent = move(attacker, credential)
             try:
                 with watch.running():
                     victim.receive_data(sent)
-                    reply = _move(victim)
+                    reply = move(victim)
             except PostshakeError as error:
                 verdict = str(error)
                 reply = victim.data_to_send()
@@ -204,12 +206,11 @@ def _drop_in(attack: Attack, role: Role, *, judged: bool = True) -> tuple[float,
     incoming, outgoing = standard.MemoryBIO(), standard.MemoryBIO()
     host = HOST if role is Role.client else None
     victim: Any = context.wrap_bio(incoming, outgoing, role is Role.server, host)
-    credential = _credential(attack)
-    attacker = _attacker(role.peer, credential, ProtocolVersion.TLS13)
+    attacker, credential = attacker_for(role.peer, attack)
     watch, verdict = Watch(), "not decided"
     with contextlib.suppress(PostshakeError):
         for _ in range(_ROUNDS):
-            incoming.write(_move(attacker, credential))
+            incoming.write(move(attacker, credential))
             try:
                 with watch.running():
                     victim.do_handshake()
@@ -254,12 +255,11 @@ def _session(attack: Attack, role: Role) -> tuple[float, str]:
         return len(data)
 
     victim.transport_set_functions(push, pull)
-    credential = _credential(attack)
-    attacker = _attacker(role.peer, credential, ProtocolVersion.TLS13)
+    attacker, credential = attacker_for(role.peer, attack)
     watch, verdict = Watch(), "not decided"
     with contextlib.suppress(PostshakeError):
         for _ in range(_ROUNDS):
-            incoming += _move(attacker, credential)
+            incoming += move(attacker, credential)
             try:
                 with watch.running():
                     victim.handshake()

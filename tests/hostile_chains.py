@@ -21,6 +21,7 @@ from tests.certs import new_key
 __all__ = [
     "ANCHOR",
     "FILLINGS",
+    "HOST",
     "KEYS",
     "NAMES",
     "RECIPES",
@@ -252,7 +253,7 @@ RECIPES: tuple[Recipe, ...] = (
         Recipe(
             f"{kind} in the {what}",
             layers=1,
-            fill={f"{what}:{kind}": 0.9 if what == "subject" else 0.4},
+            fill={f"{what}:{kind}": 0.9 if what == "subject" else 0.3},
         )
         for kind in SUBJECTS
         for what in ("subject", "issuer")
@@ -277,5 +278,30 @@ RECIPES: tuple[Recipe, ...] = (
         for who, layers, each in (("", 3, 5), ("insider: ", 1, 1), ("insider: ", 3, 5))
     ),
     replace(_MESH, title="a large leaf for fifteen keys", fill={"one extension": 0.8}),
+    *(
+        Recipe(f"found by chance, {number}", insider, layers, each, key_type, fill=fill)
+        for number, (insider, layers, each, key_type, fill) in enumerate(
+            (
+                (
+                    False,
+                    5,
+                    3,
+                    "p521",
+                    {"issuer:attributes": 0.01, "excludes:directory, empty": 0.2},
+                ),
+                (True, 3, 5, "p384", {"issuer:attributes": 0.01, "excludes:directory, empty": 0.2}),
+                (True, 8, 1, "p384", {"issuer:attributes": 0.01, "excludes:directory, empty": 0.3}),
+                (
+                    True,
+                    5,
+                    3,
+                    "p521",
+                    {"issuer:ligatures": 0.015, "excludes:directory, empty": 0.01},
+                ),
+                (True, 5, 3, "p384", {"excludes:dns, wild": 0.002, "names:dns, wild": 0.3}),
+                (True, 5, 3, "p521", {"permits:dns, empty": 0.3, "names:registered": 0.1}),
+            )
+        )
+    ),
 )
 """What hurt somebody, here or elsewhere."""

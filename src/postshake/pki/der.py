@@ -254,15 +254,20 @@ _STRINGS = {
 _OF_BYTES = frozenset({0x0C, 0x12, 0x13, 0x14, 0x16})  # in which ASCII is ASCII
 
 
-def normal_name(der: bytes) -> NormalName | None:
+def normal_name(der: bytes, *, remember: bool = True) -> NormalName | None:
     """Make a distinguished name comparable, whatever its string types and case.
 
     RFC 5280 section 7.1: letters are compared without case, runs of blanks as
     one. None when the bytes are not a name, or one that is too long to be normalised for
     a stranger (2 KiB): such a name is equal only to itself.
+
+    Args:
+        der: the name.
+        remember: whether it may be asked for again; some short ones are remembered.
     """
+    remember = remember and len(der) <= _REMEMBERED
     try:
-        return _normal_small_name(der) if len(der) <= _REMEMBERED else _normal_name(der)
+        return _normal_small_name(der) if remember else _normal_name(der)
     except (ValueError, IndexError):
         return None
 

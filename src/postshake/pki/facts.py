@@ -234,7 +234,7 @@ class Facts:
         """The subject, made comparable; None if it cannot be."""
         subject = self._subject
         if subject is None:
-            subject = self._subject = (normal_name(self.fields.subject),)
+            subject = self._subject = (normal_name(self.fields.subject, remember=False),)
         return subject[0]
 
     @property
@@ -242,7 +242,7 @@ class Facts:
         """The issuer's name, likewise."""
         issuer = self._issuer
         if issuer is None:
-            issuer = self._issuer = (normal_name(self.fields.issuer),)
+            issuer = self._issuer = (normal_name(self.fields.issuer, remember=False),)
         return issuer[0]
 
     def understand(self, minimum_rsa_bits: int) -> Content:

@@ -116,44 +116,48 @@ class PathSearch:
             )
 
     def _extend(self, path: list[Facts], others: Sequence[bytes]) -> list[Facts] | None:
-        """Search on from the path's last certificate."""
+        """Search on from the path's last certificate.
+
+        Names that are spelled alike come first: others are rare, and dear to compare.
+        """
         last = path[-1]
-        for anchor in _likely_first(self.trust.issuers_of(last), last):
-            if self._usable(anchor, path):
-                whole = [*path, anchor]
-                if not self._constrained or self._may_have_names(whole):
-                    return whole
-        if len(path) > self.max_depth:
-            if self._candidates(last, path, others):
+        for spelled_alike in (True, False):
+            anchors = self.trust.issuers_of(last, spelled_alike=spelled_alike)
+            for anchor in _likely_first(anchors, last):
+                if self._usable(anchor, path):
+                    whole = [*path, anchor]
+                    if not self._constrained or self._may_have_names(whole):
+                        return whole
+            candidates = self._candidates(path, others, spelled_alike=spelled_alike)
+            if candidates and len(path) > self.max_depth:
                 self._note(
                     BadCertificate(
                         f"the chain is too long: more than {self.max_depth} intermediates"
                     )
                 )
-            return None
-        for issuer in _likely_first(self._candidates(last, path, others), last):
-            if self._usable(issuer, path):
-                found = self._extend([*path, issuer], others)
-                if found is not None:
-                    return found
+                continue
+            for issuer in _likely_first(candidates, last):
+                if self._usable(issuer, path):
+                    found = self._extend([*path, issuer], others)
+                    if found is not None:
+                        return found
         return None
 
-    def _candidates(self, last: Facts, path: list[Facts], others: Sequence[bytes]) -> list[Facts]:
+    def _candidates(
+        self, path: list[Facts], others: Sequence[bytes], *, spelled_alike: bool
+    ) -> list[Facts]:
         """Other certificates with the right name that are not in the path already."""
+        last = path[-1]
         if self._presented is None:
             self._presented = self._read(others)
-        found = [facts for facts in self._presented if _is_issuer_by_name(facts, last)]
+        wanted = last.fields.issuer
+        if spelled_alike:
+            found = [each for each in self._presented if each.fields.subject == wanted]
+        else:
+            found = [each for each in self._presented if _is_issuer_otherwise(each, last)]
         if self.intermediates is not None:
-            found += self.intermediates.issuers_of(last)
-        return [
-            facts
-            for facts in found
-            if not any(
-                facts.fields.spki == used.fields.spki
-                and facts.fields.subject == used.fields.subject
-                for used in path
-            )
-        ]
+            found += self.intermediates.issuers_of(last, spelled_alike=spelled_alike)
+        return [each for each in found if not _is_in(each, path)]
 
     def _read(self, others: Sequence[bytes]) -> list[Facts]:
         found: dict[bytes, Facts] = {}
@@ -286,10 +290,17 @@ def _differs(issuer: Facts, child: Facts) -> bool:
     return bool(wanted and found and wanted != found)
 
 
-def _is_issuer_by_name(facts: Facts, child: Facts) -> bool:
+def _is_issuer_otherwise(facts: Facts, child: Facts) -> bool:
+    """Whether it has the name of the child's issuer, in another spelling."""
     if facts.fields.subject == child.fields.issuer:
-        return True
-    return facts.subject is not None and facts.subject == child.issuer
+        return False
+    return child.issuer is not None and facts.subject == child.issuer
+
+
+def _is_in(facts: Facts, path: list[Facts]) -> bool:
+    """Whether name and key are in the path already."""
+    key, subject = facts.fields.spki, facts.fields.subject
+    return any(used.fields.spki == key and used.fields.subject == subject for used in path)
 
 
 def _purpose_names(purposes: Collection[bytes]) -> str:
