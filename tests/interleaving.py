@@ -20,7 +20,7 @@ import postshake
 __all__ = ["interleave"]
 
 _PACKAGE = str(Path(postshake.__file__).parent)
-_STUCK = 0.2  # seconds after which whoever was given the turn seems to wait for a lock
+_STUCK = 0.1  # seconds after which whoever has the turn seems to wait for a lock
 
 
 def interleave(functions: Sequence[Callable[[], Any]], seed: int, often: float = 0.15) -> list[Any]:
@@ -52,30 +52,34 @@ class _Turns:
     """Whose turn it is."""
 
     def __init__(self, count: int, random: Random, often: float) -> None:
-        self._waiting = threading.Condition()
+        self._changed = threading.Condition()
         self._alive = list(range(count))
+        self._blocked: set[int] = set()  # those who wait for a lock that another one holds
         self._turn = 0
         self._random = random
         self._often = often
 
     def begin(self, number: int) -> None:
         """Wait for the first turn."""
-        with self._waiting:
+        with self._changed:
             self._wait(number)
 
     def end(self, number: int) -> None:
         """Let the others go on without this one."""
-        with self._waiting:
+        with self._changed:
             self._alive.remove(number)
+            self._blocked.discard(number)
             self._pass_on()
 
     def trace(self, number: int) -> Any:
         """Make the trace function of a thread."""
 
         def line(frame: FrameType, event: str, argument: object) -> Any:
-            if event == "line" and self._random.random() < self._often:
-                with self._waiting:
-                    self._pass_on()
+            if event == "line":
+                with self._changed:
+                    self._blocked.discard(number)
+                    if self._turn == number and self._random.random() < self._often:
+                        self._pass_on()
                     self._wait(number)
             return line
 
@@ -85,12 +89,15 @@ class _Turns:
         return call
 
     def _pass_on(self) -> None:
+        able = [each for each in self._alive if each not in self._blocked]
         if self._alive:
-            self._turn = self._random.choice(self._alive)
-            self._waiting.notify_all()
+            self._turn = self._random.choice(able or self._alive)
+            self._changed.notify_all()
 
     def _wait(self, number: int) -> None:
         while self._turn != number:
-            if not self._waiting.wait(_STUCK):
-                self._turn = number  # the other waits for a lock that this one holds
-                self._waiting.notify_all()
+            before = self._turn
+            if not self._changed.wait(_STUCK) and self._turn == before:
+                self._blocked.add(before)
+                self._turn = number
+                self._changed.notify_all()
