@@ -95,6 +95,23 @@ def test_a_cache_forgets_the_oldest() -> None:
     assert repr(cache) == "SessionCache12(1 of 2)"
 
 
+def test_a_cache_keeps_little_of_anybody() -> None:
+    """A name of a stranger's may be as long as a ClientHello, a chain as a Certificate."""
+    cache = SessionCache12()
+    for size, proven, kept in (
+        (1000, False, True),
+        (1100, False, False),
+        (16_000, True, True),
+        (17_000, True, False),
+    ):
+        chain = (b"c" * size,) if proven else ()
+        name = None if proven else "n" * size
+        session = replace(SESSION, session_id=b"x", peer_chain=chain, server_name=name)
+        cache.put(replace(session, ocsp_response=None))
+        assert (cache.get(b"x") is not None) is kept
+        cache.forget(b"x")
+
+
 def test_a_cache_that_keeps_nothing() -> None:
     cache = SessionCache12(capacity=0)
     cache.put(SESSION)

@@ -228,7 +228,7 @@ class TicketKeys:
             making opens for ``keep * rotate_after`` seconds.
     """
 
-    __slots__ = ("_given", "_made", "keep", "rotate_after")
+    __slots__ = ("_given", "_made", "_next", "keep", "rotate_after")
 
     def __init__(
         self, keys: Iterable[bytes] = (), *, rotate_after: float = 12 * 3600, keep: int = 4
@@ -241,6 +241,7 @@ class TicketKeys:
         # and what we make stand apart, so that a connection that makes one undoes no `rotate`.
         self._given: tuple[_Key, ...] = tuple(_Key(key) for key in keys)
         self._made: tuple[_Key, ...] = ()
+        self._next: dict[bytes, _Key] = {}  # what came after a key of ours, by its name
 
     def __repr__(self) -> str:
         names = ", ".join(key.name[:4].hex() for key in self._all())
@@ -258,8 +259,18 @@ class TicketKeys:
         """Make a ticket of a state (§4.6.1)."""
         keys = self._given or self._made
         if not keys or (keys[0].made_at is not None and now - keys[0].made_at >= self.rotate_after):
-            keys = self._made = (_Key(random(KEY_LENGTH), now), *keys)[: self.keep]
+            keys = self._made = self._renewed(keys, now, random)
         return keys[0].seal(plaintext, random(SALT_LENGTH))
+
+    def _renewed(
+        self, keys: tuple[_Key, ...], now: float, random: Callable[[int], bytes]
+    ) -> tuple[_Key, ...]:
+        """Put a new key first. Of threads that do so at once, one makes it, by one atomic call."""
+        before = keys[0].name if keys else b""
+        fresh = self._next.setdefault(before, _Key(random(KEY_LENGTH), now))
+        for each in keys[1:]:
+            self._next.pop(each.name, None)
+        return (fresh, *keys)[: self.keep]
 
     def open(self, ticket: bytes, now: float) -> bytes | None:
         """Return what was sealed; None if the ticket is not from here, or too old."""
