@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import postshake.ssl as ssl
 from postshake import ChainVerifier, ClientConfig, Connection, TrustStore
 from postshake.drive.answers import find_answer_now
-from postshake.errors import CertificateRevoked
+from postshake.errors import CertificateRevoked, UnknownCA
 from postshake.events import TraceEntry
 from postshake.pki.compression import compressors
 from tests.certs import CA, peer
@@ -180,6 +180,18 @@ def test_compression():
         while (question := target.next_question()) is not None:
             target.answer(question.id, find_answer_now(question.subject))
     assert "CompressedCertificate" in [entry.what for entry in seen]
+
+
+def test_authorities(folder):
+    names = run("howto/servers.md", "authorities")
+    verifier = names["config"].verifier
+    other = CA("Other CA")
+    asked = peer(other.issue("bob"))
+    with pytest.raises(UnknownCA):
+        verifier.verify(asked)
+    (folder / "tls/ca.crt").write_bytes(other.pem())
+    names["renew"]()
+    assert verifier.verify(asked)
 
 
 def test_revocation(folder):

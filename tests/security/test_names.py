@@ -1,9 +1,8 @@
 """Names are checked.
 
 A client verifies chain and server name. What a CA's name constraints forbid it to certify does not
-count, in whichever field it stands: with `postshake.ssl`, which takes a common name for a host
-where the certificate has no DNS names, as the standard module does, a common name is held
-against them too.
+count, in whichever field it stands: with `postshake.ssl`, which takes a common name for a host's
+where the standard module does, a common name is held against them too.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Trust can be taken back.
 
-Whom a verifier trusts, and its settings, can be replaced while connections live. What was
-remembered from before then counts no more, also when a verdict from before then comes late;
-sessions that are resumed, and requests on connections that were there before, are judged by
-what is trusted by then. Threads that share a verifier see it whole.
+A verifier's anchors, lists and settings can be replaced while connections live. Every verdict goes
+by what there was when it began: on new connections, on sessions that are resumed, on requests.
+What was remembered from before then counts no more. Threads that share a verifier see each
+certificate whole or not at all. Who was proven already stays proven until its connection ends, or
+is asked again.
 """
 
 from __future__ import annotations
