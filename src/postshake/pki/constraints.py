@@ -219,38 +219,33 @@ class _Subtrees:
     """What a CA permits and excludes of one kind of names."""
 
     def __init__(self, kind: int, permitted: list[bytes], excluded: list[bytes]) -> None:
-        self._compare = _COMPARE.get(kind)
         inside = [_base(kind, each) for each in permitted]
-        self._outside = [_base(kind, each) for each in excluded]
+        outside = [_base(kind, each) for each in excluded]
         self._complete = None not in inside
         """Whether every permitted subtree can be compared."""
-        self._inside = [each for each in inside if each is not None]
-        self._permits_all = not inside
-        self._blind = self._compare is None or None in self._outside
+        make = _MATCH.get(kind)
+        self._blind = make is None or None in outside
         """Whether nobody can say that a name is not excluded."""
         self._roots: list[bytes] = []  # that a wildcard may stand for
-        if kind == NameKind.dns_name and not self._blind:
-            self._roots = [each.lstrip(b".") for each in self._outside]
+        self._permits: Callable[[Any], bool] = _anything
+        self._excludes: Callable[[Any], bool] = _anything
+        if make is None or self._blind:
+            return
+        self._excludes = make(outside)
+        if inside:
+            self._permits = make([each for each in inside if each is not None])
+        if kind == NameKind.dns_name:
+            self._roots = [each.lstrip(b".") for each in outside]
 
     def allow(self, form: Any) -> bool:
         """Whether a name is inside of something permitted, and of nothing excluded."""
-        compare = self._compare
-        if compare is None or self._blind or form is None:
+        if self._blind or form is None or self._excludes(form):
             return False
-        for base in self._outside:
-            if compare(form, base):
-                return False
         if self._roots and form[:2] == b"*.":
-            parent = form[2:]
-            for root in self._roots:
-                if _is_below(root, parent):
-                    return False
-        if self._permits_all:
-            return True
-        for base in self._inside:  # noqa: SIM110 (a generator takes twice as long)
-            if compare(form, base):
-                return True
-        return False
+            parent, below = form[2:], form[1:]
+            if any(root == parent or root.endswith(below) for root in self._roots):
+                return False
+        return self._permits(form)
 
     def can_be_compared_with(self, form: Any) -> bool:
         """Whether it is certain that a name is not allowed."""
@@ -270,7 +265,7 @@ def _form(kind: int, value: bytes) -> Any:
     if kind == NameKind.dns_name:
         return _host(value)
     if kind == NameKind.directory_name:
-        return normal_name(value)
+        return normal_name(value, remember=False)
     if kind == NameKind.ip_address:
         return (len(value), int.from_bytes(value, "big")) if len(value) in (4, 16) else None
     if kind == NameKind.rfc822_name:
@@ -328,31 +323,55 @@ def _uri_host(uri: bytes) -> bytes | None:
 _HOST = _LABEL | frozenset(b".")
 
 
-def _is_below(host: bytes, base: bytes) -> bool:
-    if base.startswith(b"."):
-        return host.endswith(base)
-    return not base or host == base or host.endswith(b"." + base)
+def _anything(form: Any) -> bool:
+    return True
 
 
-def _is_host(host: bytes, base: bytes) -> bool:
-    return host.endswith(base) if base.startswith(b".") else host == base
+def _in_domains(bases: list[bytes]) -> Callable[[bytes], bool]:
+    """Match DNS names: a domain and all below it; with a dot before it only those below."""
+    if b"" in bases:
+        return _anything
+    ends = tuple([each if each.startswith(b".") else b"." + each for each in bases])
+    hosts = frozenset(bases)
+    return lambda host: host in hosts or host.endswith(ends)
 
 
-def _is_mailbox(mailbox: tuple[bytes, bytes], base: tuple[bytes | None, bytes]) -> bool:
-    (local, host), (base_local, base_host) = mailbox, base
-    if base_local is not None:
-        return local == base_local and host == base_host
-    return not base_host or _is_host(host, base_host)
+def _at_hosts(bases: list[bytes]) -> Callable[[bytes], bool]:
+    """Match hosts of URIs: a host alone; with a dot before it all that are below."""
+    ends = tuple([each for each in bases if each.startswith(b".")])
+    hosts = frozenset(bases)
+    return lambda host: host in hosts or host.endswith(ends)
 
 
-def _is_in_network(address: tuple[int, int], base: tuple[int, int, int]) -> bool:
-    return address[0] == base[0] and address[1] & base[2] == base[1]
+def _in_mailboxes(bases: list[tuple[bytes | None, bytes]]) -> Callable[[tuple[bytes, bytes]], bool]:
+    """Match mailboxes: one, those of a host, or those of all hosts below a domain."""
+    hosts = [host for local, host in bases if local is None]
+    if b"" in hosts:
+        return _anything
+    boxes = frozenset(bases)
+    at_hosts = _at_hosts(hosts)
+    return lambda mailbox: mailbox in boxes or at_hosts(mailbox[1])
 
 
-_COMPARE: dict[int, Callable[[Any, Any], bool]] = {
-    NameKind.dns_name: _is_below,
-    NameKind.rfc822_name: _is_mailbox,
-    NameKind.uniform_resource_identifier: _is_host,
-    NameKind.ip_address: _is_in_network,
-    NameKind.directory_name: bytes.startswith,
+def _in_networks(bases: list[tuple[int, int, int]]) -> Callable[[tuple[int, int]], bool]:
+    def match(address: tuple[int, int]) -> bool:
+        length, value = address
+        return any(length == size and value & mask == network for size, network, mask in bases)
+
+    return match
+
+
+def _in_directories(bases: list[bytes]) -> Callable[[bytes], bool]:
+    starts = tuple(bases)
+    return lambda directory: directory.startswith(starts)
+
+
+_MATCH: dict[int, Callable[[Any], Callable[[Any], bool]]] = {
+    NameKind.dns_name: _in_domains,
+    NameKind.rfc822_name: _in_mailboxes,
+    NameKind.uniform_resource_identifier: _at_hosts,
+    NameKind.ip_address: _in_networks,
+    NameKind.directory_name: _in_directories,
 }
+"""Of each kind of names that can be compared: makes of subtrees what tells whether a name is
+inside of one of them."""

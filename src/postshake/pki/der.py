@@ -345,11 +345,13 @@ def _normal_name(der: bytes) -> NormalName:
     for number, kind, tag, value in attributes(der):
         if number == len(rdns):
             rdns.append([])
-        object_identifier(kind)  # one that is not minimal would be another's double
+        if len(kind) != 5 or not kind.startswith(_X520) or kind[4] >= 0x80:
+            object_identifier(kind)  # one that is not minimal would be another's double
         rdns[number].append(kind + _normal_value(tag, value))
     return b"".join([_sized(b"".join(sorted(pairs))) for pairs in rdns])
 
 
+_X520 = b"\x06\x03\x55\x04"  # 2.5.4, where nearly all types are
 _normal_small_name = lru_cache(maxsize=256)(_normal_name)
 
 
