@@ -96,11 +96,28 @@ def test_a_cache_forgets_the_oldest() -> None:
 
 
 def test_a_cache_keeps_no_session_with_very_large_certificates() -> None:
-    cache = SessionCache12(largest=100)
-    for size, name in ((40, b"a"), (61, b"b")):
+    cache = SessionCache12(largest=1000)
+    for size, name in ((400, b"a"), (1000, b"b")):
         cache.put(replace(SESSION, session_id=name, peer_chain=(bytes(40), bytes(size))))
     assert cache.get(b"a") is not None
     assert cache.get(b"b") is None
+
+
+def test_a_cache_keeps_little_of_anybody() -> None:
+    """A name of a stranger's may be as long as a ClientHello, a chain as a Certificate."""
+    cache = SessionCache12()
+    for size, proven, kept in (
+        (1000, False, True),
+        (1100, False, False),
+        (16_000, True, True),
+        (17_000, True, False),
+    ):
+        chain = (b"c" * size,) if proven else ()
+        name = None if proven else "n" * size
+        session = replace(SESSION, session_id=b"x", peer_chain=chain, server_name=name)
+        cache.put(replace(session, ocsp_response=None))
+        assert (cache.get(b"x") is not None) is kept
+        cache.forget(b"x")
 
 
 def test_a_cache_that_keeps_nothing() -> None:

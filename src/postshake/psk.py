@@ -242,8 +242,11 @@ class SingleUse:
     def _forget(self, now: float) -> None:
         """Drop what is stale at the front; claims come nearly in the order of their ends."""
         order = self._order
-        while order:
-            oldest = order.popleft()
+        while True:
+            try:
+                oldest = order.popleft()
+            except IndexError:  # empty, by now: other threads are at it too
+                return
             if oldest[0] >= now:
                 order.appendleft(oldest)
                 return

@@ -55,6 +55,7 @@ from .events import (
     ReauthCompleted,
     TraceEntry,
 )
+from .pki.facts import check_sizes
 from .pki.identity import Identity
 from .pki.unreadable import UNREADABLE
 from .private_file import open_private
@@ -310,6 +311,7 @@ def _text(name: str, value: object) -> str:
 
 def _certificate(der: bytes) -> str:
     try:
+        check_sizes(der)
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
     except UNREADABLE:

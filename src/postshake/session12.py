@@ -136,7 +136,8 @@ class SessionCache12:
 
     Args:
         capacity: how many; the oldest is forgotten for one more.
-        largest: bytes of a client's certificates with which a session is kept.
+        largest: bytes of a session of a client that has proven itself; of another it is
+            1 KiB. What is larger is not kept, and its client shakes hands in full.
     """
 
     __slots__ = ("_sessions", "capacity", "largest")
@@ -153,8 +154,8 @@ class SessionCache12:
         return len(self._sessions)
 
     def put(self, session: Session12) -> None:
-        """Keep a session under its ID, unless its certificates are too large."""
-        if sum(map(len, session.peer_chain)) + len(session.ocsp_response or b"") > self.largest:
+        """Keep a session under its ID."""
+        if _size(session) > (self.largest if session.peer_chain else _LARGEST_OF_NOBODY):
             return
         # Each call on the dict is atomic; losing a race costs one full handshake.
         if len(self._sessions) >= self.capacity > 0:
@@ -170,3 +171,12 @@ class SessionCache12:
     def forget(self, session_id: bytes) -> None:
         """Drop a session: one that ended with a fatal alert (RFC 5246 section 7.2.2)."""
         self._sessions.pop(session_id, None)
+
+
+_LARGEST_OF_NOBODY = 1024
+
+
+def _size(session: Session12) -> int:
+    """Bytes that a peer sent for us to keep."""
+    name, chain = session.server_name or "", session.peer_chain
+    return len(name) + len(session.ocsp_response or b"") + sum(map(len, chain))

@@ -228,7 +228,7 @@ class TicketKeys:
             making opens for ``keep * rotate_after`` seconds.
     """
 
-    __slots__ = ("_keys", "_own", "keep", "rotate_after")
+    __slots__ = ("_given", "_made", "_next", "keep", "rotate_after")
 
     def __init__(
         self, keys: Iterable[bytes] = (), *, rotate_after: float = 12 * 3600, keep: int = 4
@@ -237,30 +237,46 @@ class TicketKeys:
             raise UsageError("TicketKeys: keep and rotate_after must be more than 0")
         self.rotate_after = rotate_after
         self.keep = keep
-        # replaced whole, never edited: other threads may be reading it
-        self._keys: tuple[_Key, ...] = tuple(_Key(key) for key in keys)
-        self._own = not self._keys
+        # Replaced whole, never edited: other threads may be reading them. What the owner gives
+        # and what we make stand apart, so that a connection that makes one undoes no `rotate`.
+        self._given: tuple[_Key, ...] = tuple(_Key(key) for key in keys)
+        self._made: tuple[_Key, ...] = ()
+        self._next: dict[bytes, _Key] = {}  # what came after a key of ours, by its name
 
     def __repr__(self) -> str:
-        names = ", ".join(key.name[:4].hex() for key in self._keys)
+        names = ", ".join(key.name[:4].hex() for key in self._all())
         return f"TicketKeys({names or 'none yet'})"
+
+    def _all(self) -> tuple[_Key, ...]:
+        """The keys that open, the one that seals first."""
+        return (*self._given, *self._made)[: self.keep] if self._given else self._made
 
     def rotate(self, key: bytes) -> None:
         """Seal with this key from now on; the oldest one is forgotten if there are too many."""
-        self._own = False
-        self._keys = (_Key(key), *self._keys)[: self.keep]
+        self._given = (_Key(key), *self._given)[: self.keep]
 
     def seal(self, plaintext: bytes, now: float, random: Callable[[int], bytes]) -> bytes:
         """Make a ticket of a state (§4.6.1)."""
-        if self._own and (not self._keys or now - self._keys[0].made_at >= self.rotate_after):
-            self._keys = (_Key(random(KEY_LENGTH), now), *self._keys)[: self.keep]
-        return self._keys[0].seal(plaintext, random(SALT_LENGTH))
+        keys = self._given or self._made
+        if not keys or (keys[0].made_at is not None and now - keys[0].made_at >= self.rotate_after):
+            keys = self._made = self._renewed(keys, now, random)
+        return keys[0].seal(plaintext, random(SALT_LENGTH))
+
+    def _renewed(
+        self, keys: tuple[_Key, ...], now: float, random: Callable[[int], bytes]
+    ) -> tuple[_Key, ...]:
+        """Put a new key first. Of threads that do so at once, one makes it, by one atomic call."""
+        before = keys[0].name if keys else b""
+        fresh = self._next.setdefault(before, _Key(random(KEY_LENGTH), now))
+        for each in keys[1:]:
+            self._next.pop(each.name, None)
+        return (fresh, *keys)[: self.keep]
 
     def open(self, ticket: bytes, now: float) -> bytes | None:
         """Return what was sealed; None if the ticket is not from here, or too old."""
-        for key in self._keys:
+        for key in self._all():
             if ticket.startswith(key.name):
-                if self._own and now - key.made_at >= self.rotate_after * self.keep:
+                if key.made_at is not None and now - key.made_at >= self.rotate_after * self.keep:
                     return None
                 return key.open(ticket)
         return None
@@ -271,12 +287,13 @@ class _Key:
 
     __slots__ = ("_secret", "made_at", "name")
 
-    def __init__(self, secret: bytes, made_at: float = 0.0) -> None:
+    def __init__(self, secret: bytes, made_at: float | None = None) -> None:
         if len(secret) < KEY_LENGTH:
             raise UsageError(f"a ticket key has at least {KEY_LENGTH} bytes, not {len(secret)}")
         self._secret = hmac.digest(secret, b"postshake ticket sealing", "sha256")
         self.name = hmac.digest(secret, b"postshake ticket name", "sha256")[:NAME_LENGTH]
         self.made_at = made_at
+        """When it was made; None for an owner's, who replaces it."""
 
     def seal(self, plaintext: bytes, salt: bytes) -> bytes:
         """Seal; the salt must not be used twice."""

@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.errors import NameMismatch, UsageError
+from postshake.pki.extensions import read_general_names
 from postshake.pki.names import (
     check_host,
+    covers,
     matches_host,
     matches_names,
+    name_mismatch,
     normalize_server_name,
     sni_host_name,
 )
+from tests import forging as f
 from tests.certs import CA
 
 ROOT = CA("Root")
@@ -116,6 +120,42 @@ def test_check_host_says_what_was_got() -> None:
 def test_not_a_server_name(name: str) -> None:
     with pytest.raises(UsageError):
         normalize_server_name(name)
+
+
+def test_no_name_is_remembered_that_nobody_has() -> None:
+    """A stranger's may be as long as a ClientHello."""
+    for name in ("1::%" + "a" * 300, "a." * 200, "a" * 100_000):
+        with pytest.raises(UsageError, match=r"too long|neither"):
+            normalize_server_name(name)
+    before = normalize_server_name.cache_info().currsize
+    assert not matches_host(ROOT.certificate, "1::%" + "b" * 60_000)
+    assert normalize_server_name.cache_info().currsize == before
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "expected"),
+    [
+        ([f.dns("a.example")], "a.example", True),
+        ([f.dns("A.example")], "a.example", True),
+        ([f.dns("m\xfcller.example"), f.dns("*.b.example")], "a.b.example", True),
+        ([f.dns("a.example\0.b.example")], "a.example", False),
+        ([f.tlv(0x86, b"a.example")], "a.example", False),
+        ([f.tlv(0x87, bytes([10, 0, 0, 1]))], "10.0.0.1", True),
+        ([f.tlv(0x87, bytes([10, 0, 0, 1, 255, 255, 255, 255]))], "10.0.0.1", False),
+        ([f.dns("10.0.0.1")], "10.0.0.1", False),
+        ([f.tlv(0xA4, f.name("a.example"))], "a.example", False),
+    ],
+)
+def test_a_peers_names_each_alone(names: list[bytes], host: str, expected: bool) -> None:
+    assert covers(read_general_names(f.seq(*names)), host) is expected
+
+
+def test_a_mismatch_shows_what_is_safe_to_print() -> None:
+    names = read_general_names(f.seq(f.dns(b"\x1b[2J\xff" + b"a" * 1000), f.tlv(0x87, b"12345")))
+    text = str(name_mismatch(names, "a.example"))
+    assert text.isprintable()
+    assert text.isascii()
+    assert len(text) < 500
 
 
 def test_sni() -> None:

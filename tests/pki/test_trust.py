@@ -558,6 +558,104 @@ def test_error_texts_are_safe_to_print() -> None:
     assert str(raised.value).isprintable()
 
 
+def test_other_anchors_from_now_on() -> None:
+    other = CA("Other root")
+    ours, theirs = peer(ROOT.issue()), peer(other.issue())
+    for replace in (
+        ChainVerifier.replace,
+        lambda verifier, trust: setattr(verifier, "trust", trust),
+    ):
+        verifier = ROOT.verifier()
+        assert verifier.verify(ours)
+        replace(verifier, other.trust())
+        assert verifier.trust == other.trust()
+        with pytest.raises(UnknownCA):
+            verifier.verify(ours)
+        assert verifier.verify(theirs)
+        replace(verifier, ROOT.trust())
+        assert verifier.verify(ours)
+        with pytest.raises(UnknownCA):
+            verifier.verify(theirs)
+        with pytest.raises(UsageError, match="expected a TrustStore, got list"):
+            replace(verifier, [ROOT.der])
+        assert verifier.verify(ours)
+
+
+def test_a_verdict_of_before_then_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anchors are replaced while a path to one of the old ones is being found."""
+    verifier, other = ROOT.verifier(), CA("Other root")
+    asked = peer(ROOT.issue())
+    find = PathSearch.find
+
+    def slow(search: PathSearch, leaf: Facts, others) -> list[Facts]:
+        path = find(search, leaf, others)
+        verifier.replace(other.trust())
+        return path
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PathSearch, "find", slow)
+        assert verifier.verify(asked)  # it began when they were trusted
+    for _ in range(2):
+        with pytest.raises(UnknownCA):
+            verifier.verify(asked)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "error"),
+    [("minimum_rsa_bits", 3072, WeakKey), ("max_depth", 0, BadCertificate)],
+)
+def test_a_stricter_setting_counts_at_once(
+    setting: str, value: int, error: type[CertificateError]
+) -> None:
+    verifier = ROOT.verifier()
+    asked = peer(ROOT.intermediate("Middle").issue(key_type="rsa2048"))
+    before = getattr(verifier, setting)
+    assert verifier.verify(asked)
+    setattr(verifier, setting, value)
+    with pytest.raises(error):
+        verifier.verify(asked)
+    setattr(verifier, setting, before)
+    assert verifier.verify(asked)
+
+
+def test_what_is_remembered_is_these_certificates_and_no_others() -> None:
+    leaf = MIDDLE.issue()
+    verifier = ROOT.verifier()
+    assert verifier.verify(peer([leaf.der, MIDDLE.der]))
+    for other in ([leaf.der], [leaf.der + MIDDLE.der], [leaf.der, MIDDLE.der[:-1]], [MIDDLE.der]):
+        with pytest.raises(CertificateError):
+            verifier.verify(peer(other))
+
+
+def test_a_large_chain_is_not_remembered() -> None:
+    """256 of them are what a verifier may hold."""
+    verifier = ROOT.verifier()
+    for size, remembered in ((31_000, 1), (33_000, 0)):
+        verifier.forget()
+        extra = [(x509.UnrecognizedExtension(POLICIES, bytes(size)), False)]
+        leaf = ROOT.issue(extra=extra)
+        for _ in range(2):
+            assert verifier.verify(peer(leaf)).certificates == (leaf.der, ROOT.der)
+        assert repr(verifier).endswith(f"remembered={remembered})")
+
+
+def test_intermediates_of_our_own() -> None:
+    others = [CA(f"Other {index}").intermediate(f"Middle {index}").der for index in range(40)]
+    verifier = ChainVerifier(ROOT.trust(), intermediates=TrustStore([*others, MIDDLE.der]))
+    leaf = MIDDLE.issue()
+    assert verifier.verify(peer([leaf.der])).certificates == (leaf.der, MIDDLE.der, ROOT.der)
+    with pytest.raises(UnknownCA):  # they are not trusted
+        ChainVerifier(TrustStore(), intermediates=TrustStore([MIDDLE.der])).verify(peer([leaf.der]))
+    with pytest.raises(UnknownCA):
+        ROOT.verifier().verify(peer([leaf.der]))
+
+
+def test_what_names_the_leaf_s_purposes() -> None:
+    many = [x509.ObjectIdentifier(f"1.2.3.{index}") for index in range(9)]
+    with pytest.raises(WrongPurpose, match=r"is 1\.2\.3\.0, .*1\.2\.3\.5 …, expected clientAuth"):
+        VERIFIER.verify(peer(ROOT.issue(purpose=many)))
+
+
 class TestStore:
     """Where anchors come from."""
 

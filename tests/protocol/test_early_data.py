@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from postshake.wire.extensions import EarlyDataIndication, Extensions
 from postshake.wire.hello import EncryptedExtensions
 from postshake.wire.later import EndOfEarlyData
 from tests.certs import CA, NOW
+from tests.interleaving import interleave
 from tests.pair import ConnectionPair, End, server_config
 from tests.resuming import Today, established, keylog_pair, on_the_way, resuming, sent_hellos
 from tests.vectors.rfc8448 import RESUMED
@@ -459,6 +461,17 @@ class TestSingleUse:
         assert not guard.claim(claim(b"a", now=1009.9, issued_at=999.0))
         assert guard.claim(claim(b"a", now=1010.0, issued_at=999.0))
         assert guard.claim(claim(b"b", now=1001.0, issued_at=1000.5))
+
+    def test_threads_claim_each_key_once(self) -> None:
+        for seed in range(60):
+            guard = SingleUse(capacity=8)
+            for key in (b"old", b"older"):
+                assert guard.claim(claim(key, 900.0))
+            claims = [claim(key, 1000.0) for key in (b"a", b"b", b"a")]
+            found = interleave([partial(guard.claim, each) for each in claims], seed)
+            assert found[1] is True
+            assert sorted([found[0], found[2]]) == [False, True]
+            assert repr(guard) == "SingleUse(2 of 8)"
 
     def test_a_configuration_has_one_since_it_was_made(self) -> None:
         config = server_config(max_early_data=1, wall_clock=lambda: 77.0)

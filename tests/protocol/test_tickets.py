@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from postshake.record.limits import Limits
 from postshake.tickets import MAX_LIFETIME, Ticket, TicketKeys, TicketState
 from postshake.wire.later import NewSessionTicket
 from tests.certs import CA, DAY, NOW
+from tests.interleaving import interleave
 from tests.pair import ConnectionPair, client_config, counting_random, issued, server_config, the_ca
 from tests.resuming import Today, asked, established, resuming, tickets_of
 
@@ -172,6 +174,29 @@ def test_keys_of_its_own_are_replaced_and_forgotten() -> None:
     assert keys.open(first, 1299.0) == b"state"
     assert keys.open(first, 1300.0) is None  # also if nothing was sealed meanwhile
     assert keys.open(second, 1300.0) == b"x"
+
+
+def test_threads_agree_on_a_key_of_its_own() -> None:
+    """Whoever sealed, at the first time and at each renewal, everybody can open."""
+    for seed in range(60):
+        keys, random = TicketKeys(rotate_after=100, keep=3), counting_random("keys")
+        for now in (1000.0, 1100.0, 1200.0):
+            tickets = interleave([partial(keys.seal, b"state", now, random)] * 3, seed)
+            assert len({ticket[:16] for ticket in tickets}) == 1
+            assert all(keys.open(ticket, now) == b"state" for ticket in tickets)
+
+
+def test_no_key_that_was_brought_is_lost() -> None:
+    """An owner rotates while connections seal, with a key of their own at first."""
+    for seed in range(60):
+        keys, random = TicketKeys(rotate_after=100), counting_random("keys")
+        before = keys.seal(b"state", 1000.0, random)
+        sealing = partial(keys.seal, b"state", 1100.0, random)
+        found = interleave([sealing, partial(keys.rotate, b"k" * 32), sealing], seed)
+        shared = TicketKeys([b"k" * 32])
+        assert shared.open(keys.seal(b"state", 1101.0, random), 1101.0) == b"state"
+        for ticket in (before, found[0], found[2]):
+            assert keys.open(ticket, 1101.0) == b"state"
 
 
 def test_what_shows_of_keys_is_no_secret() -> None:

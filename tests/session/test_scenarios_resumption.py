@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from postshake.psk import EarlyDataClaim
 from postshake.session import AntiReplay, codes
 from postshake.session import constants as c
+from tests.interleaving import interleave
 from tests.session.ends import (
     AGAIN,
     REAUTH,
@@ -347,6 +349,14 @@ def test_a_guard_of_our_own_remembers_in_memory():
     later = replace(first, key=b"new", issued_at=100.5, now=101.0, until=106.0)
     assert guard.claim(later)
     assert not guard.claim(later)
+
+
+def test_threads_share_one_memory():
+    """Of copies of a ClientHello that arrive at once, right at the beginning, one is accepted."""
+    for seed in range(60):
+        guard = AntiReplay()
+        copy = EarlyDataClaim(b"key", issued_at=100.5, now=100.0, until=106.0)
+        assert sorted(interleave([partial(guard.claim, copy)] * 2, seed)) == [False, True]
 
 
 @pairings("ours-ours")

@@ -194,7 +194,7 @@ def test_a_list_that_only_openssl_can_read(tmp_path: Path) -> None:
     told: list[UnusableList] = []
     client = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)
     client.unusable_list_callback = told.append
-    client._add_lists([b"\x30\x00", odd.public_bytes(Encoding.DER)])
+    client._trust([], [b"\x30\x00", odd.public_bytes(Encoding.DER)])
     assert [(each.defect, each.content) for each in told] == [(Defect.UNREADABLE, None)]
     assert len(client._lists) == 1
 

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from ..events import Established, Event, PeerClosed, ReauthAnswered, ReauthRequested
-from ..pki.der import normal_name
+from ..pki.der import attributes, text
 from ..pki.identity import Identity
 from ..recording import facts_of
 from .common import summary
@@ -83,6 +83,8 @@ class Teller:
 
 def _name(der: bytes) -> str:
     """Show an authority's name: the values, without what they stand for."""
-    name = normal_name(der) or ()
-    values = [value for rdn in name for _, value in rdn if isinstance(value, str)]
+    try:
+        values = [text(tag, value).casefold() for _, _, tag, value in attributes(der)]
+    except ValueError:
+        return der.hex()
     return ", ".join(values) or der.hex()

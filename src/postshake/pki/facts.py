@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -14,49 +15,103 @@ from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
 from ..errors import (
     BadCertificate,
+    CertificateError,
     UnsupportedCertificate,
     WeakKey,
     require,
 )
-from .der import certificate_fields
+from ..values import dataclass
+from . import extensions as ext
+from .der import (
+    CertificateFields,
+    NormalName,
+    certificate_fields,
+    check_name_size,
+    normal_name,
+    object_identifier,
+)
 from .pss import may_have_signed
 
-__all__ = ["RSASSA_PSS", "Facts", "describe", "load_certificate", "load_certificates", "utc"]
+__all__ = [
+    "RSASSA_PSS",
+    "SMALL",
+    "Content",
+    "Facts",
+    "check_sizes",
+    "describe",
+    "load_certificate",
+    "load_certificates",
+    "utc",
+]
+
+T = TypeVar("T")
 
 RSASSA_PSS = PublicKeyAlgorithmOID.RSASSA_PSS
 """The algorithm of RSA keys that may only make PSS signatures."""
 
 MAXIMUM_RSA_BITS = 8192
 """Larger keys cost too much to check: Go's limit too."""
+MAXIMUM_EXPONENT_BITS = 64
+"""A larger exponent costs as much as signing does: NSS's limit, and OpenSSL's for large keys."""
+_RSA_ELSE = 38  # octets in a subjectPublicKeyInfo beside the modulus, if the exponent is 65537
 
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES = ("sha256", "sha384", "sha512")
 
-_ANY_CRITICAL = (
-    x509.BasicConstraints,
-    x509.KeyUsage,
-    x509.ExtendedKeyUsage,
-    x509.SubjectAlternativeName,
-    x509.NameConstraints,
-    x509.AuthorityKeyIdentifier,
-    x509.SubjectKeyIdentifier,
-    x509.CertificatePolicies,
-    x509.PolicyConstraints,
-    x509.InhibitAnyPolicy,
-)
-"""Extensions that may be critical. The last three only limit policies: we demand
-none, so they can fail a path only by requiring one, and that is refused."""
+_UNDERSTOOD = frozenset({
+    ext.BASIC_CONSTRAINTS,
+    ext.KEY_USAGE,
+    ext.EXTENDED_KEY_USAGE,
+    ext.SUBJECT_ALTERNATIVE_NAME,
+    ext.NAME_CONSTRAINTS,
+    ext.CERTIFICATE_POLICIES,
+    ext.POLICY_CONSTRAINTS,
+    ext.POLICY_MAPPINGS,
+    ext.INHIBIT_ANY_POLICY,
+    ext.CRL_DISTRIBUTION_POINTS,
+})  # fmt: skip
+"""Extensions that may be critical. Those of policies only limit policies: we demand none,
+so they can fail a path only by requiring one, and that is refused. Where lists are is for
+`revocation`, which looks at those that it has."""
 
-_POLICY_MAPPINGS = ObjectIdentifier("2.5.29.33")
-
+_HINTS: dict[bytes, Callable[[bytes], bytes | None]] = {
+    ext.AUTHORITY_KEY_IDENTIFIER: ext.read_authority_key_identifier,
+    ext.SUBJECT_KEY_IDENTIFIER: ext.read_subject_key_identifier,
+}
+_SHOWN = 200  # letters of a name, to people
+SMALL = 4096
+"""Bytes of a certificate in which nothing can be too large to read."""
 
 _READABLE: set[bytes] = set()
-"""Names that could be read, in DER. To add one twice, or to lose all, does no harm."""
+"""Names of verified certificates that could be read, DER. To add one twice, or to lose all,
+does no harm."""
 _READABLE_NAMES = 1024
+_READABLE_BYTES = 512  # of each
+
+
+class Content(NamedTuple):
+    """What path validation always needs of a certificate."""
+
+    not_before: float
+    not_after: float
+    extensions: dict[bytes, bytes]
+    """All, by object identifier, DER, unread. Nobody changes them."""
+    critical: frozenset[bytes]
+    """Those that are critical."""
+    basic_constraints: ext.BasicConstraints | None
+    key_usage: int | None
+    """Bits of `KeyUsage`."""
+    extended_key_usage: frozenset[bytes] | None
+    key: PublicKeyTypes
 
 
 class Facts:
-    """One certificate, with the fields that path validation reads.
+    """One certificate, with what path validation reads of it. It never changes.
+
+    Trust anchors are read by many threads, so whatever is read late is worked out by a
+    function of the certificate alone, and stored whole, by one assignment: two threads
+    that are there at once store the same. What cannot be read stays so, and is not tried
+    a second time: in a search, the peer says how often we come by.
 
     Args:
         der: the certificate.
@@ -64,37 +119,22 @@ class Facts:
         key: its key, if that was read already.
 
     Raises:
-        ValueError: the bytes are not a certificate.
+        ValueError: the bytes are not a certificate, or there is too much in it.
     """
 
     __slots__ = (
-        "alternative_names",
-        "authority_key_identifier",
-        "basic_constraints",
+        "_alternative_names",
+        "_constraints",
+        "_content",
+        "_given_key",
+        "_issuer",
+        "_subject",
+        "_text",
         "certificate",
         "der",
-        "extended_key_usage",
         "fields",
-        "key",
-        "key_usage",
-        "name_constraints",
-        "not_after",
-        "not_before",
-        "subject_key_identifier",
-        "understood",
+        "is_self_issued",
     )
-
-    certificate: x509.Certificate
-    key: PublicKeyTypes | None
-    not_before: float
-    not_after: float
-    basic_constraints: x509.BasicConstraints | None
-    key_usage: x509.KeyUsage | None
-    extended_key_usage: frozenset[ObjectIdentifier] | None
-    alternative_names: Iterable[x509.GeneralName]
-    name_constraints: x509.NameConstraints | None
-    authority_key_identifier: bytes | None
-    subject_key_identifier: bytes | None
 
     def __init__(
         self,
@@ -102,71 +142,128 @@ class Facts:
         certificate: x509.Certificate | None = None,
         key: PublicKeyTypes | None = None,
     ) -> None:
-        self.key = key
         self.certificate = load_certificate(der) if certificate is None else certificate
         self.der = der
-        self.fields = certificate_fields(der)
-        self.understood = False
+        self.fields = fields = certificate_fields(der)
+        if len(der) > SMALL:
+            _check_sizes(fields)
+        self.is_self_issued = fields.subject == fields.issuer
+        """Whether subject and issuer are the same name."""
+        self._given_key = key
+        self._content: Content | _Defect | None = None
+        self._alternative_names: tuple[ext.GeneralName, ...] | _Defect | None = None
+        self._constraints: ext.Subtrees | _Defect | None = None
+        self._subject: tuple[NormalName | None] | None = None
+        self._issuer: tuple[NormalName | None] | None = None
+        self._text: str | None = None
 
-    def understand(self, minimum_rsa_bits: int) -> None:
-        """Read validity, extensions and key, once; refuse what must be refused anywhere.
+    @property
+    def content(self) -> Content:
+        """Validity, extensions and key.
+
+        Raises:
+            BadCertificate: something in it cannot be read.
+            UnsupportedCertificate: a key or critical extension that we do not know.
+        """
+        content = self._content
+        if content is None:
+            content = self._content = _read_content(self, self._given_key)
+        if isinstance(content, _Defect):
+            raise content.error()
+        return content
+
+    @property
+    def readable(self) -> Content | None:
+        """The same; None if it cannot be read."""
+        try:
+            return self.content
+        except CertificateError:
+            return None
+
+    @property
+    def alternative_names(self) -> tuple[ext.GeneralName, ...]:
+        """The names of its subjectAltName.
+
+        Raises:
+            BadCertificate: they cannot be read.
+        """
+        names = self._alternative_names
+        if names is None:
+            value = self.content.extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
+            names = self._alternative_names = (
+                _read(self, "subjectAltName", ext.read_general_names, value)
+                if value is not None
+                else ()
+            )
+        if isinstance(names, _Defect):
+            raise names.error()
+        return names
+
+    def has(self, oid: bytes) -> bool:
+        """Whether it has an extension; one that cannot be read has none."""
+        content = self.readable
+        return content is not None and oid in content.extensions
+
+    def hint(self, oid: bytes) -> bytes | None:
+        """An identifier of a key, which only helps to find a path; None without one to be read.
+
+        Args:
+            oid: AUTHORITY_KEY_IDENTIFIER or SUBJECT_KEY_IDENTIFIER.
+        """
+        content = self.readable
+        value = content.extensions.get(oid) if content is not None else None
+        try:
+            return _HINTS[oid](value) if value is not None else None
+        except ValueError:
+            return None
+
+    @property
+    def name_constraints(self) -> ext.Subtrees:
+        """What its names, and those below it, are held to.
+
+        Raises:
+            BadCertificate: it cannot be read.
+        """
+        constraints = self._constraints
+        if constraints is None:
+            value = self.content.extensions.get(ext.NAME_CONSTRAINTS)
+            constraints = self._constraints = (
+                _read(self, "nameConstraints", ext.read_name_constraints, value)
+                if value is not None
+                else ext.Subtrees((), ())
+            )
+        if isinstance(constraints, _Defect):
+            raise constraints.error()
+        return constraints
+
+    @property
+    def subject(self) -> NormalName | None:
+        """The subject, made comparable; None if it cannot be."""
+        subject = self._subject
+        if subject is None:
+            subject = self._subject = (normal_name(self.fields.subject, remember=False),)
+        return subject[0]
+
+    @property
+    def issuer(self) -> NormalName | None:
+        """The issuer's name, likewise."""
+        issuer = self._issuer
+        if issuer is None:
+            issuer = self._issuer = (normal_name(self.fields.issuer, remember=False),)
+        return issuer[0]
+
+    def understand(self, minimum_rsa_bits: int) -> Content:
+        """Refuse what must be refused anywhere in a path.
 
         Raises:
             BadCertificate: something in it cannot be read.
             UnsupportedCertificate: a key or critical extension that we do not know.
             WeakKey: an RSA key that is too short.
         """
-        if not self.understood:
-            certificate = self.certificate
-            try:
-                self.not_before = certificate.not_valid_before_utc.timestamp()
-                self.not_after = certificate.not_valid_after_utc.timestamp()
-                self._read_extensions(certificate)
-                if self.key is None:
-                    self.key = certificate.public_key()
-            except (x509.UnsupportedGeneralNameType, UnsupportedAlgorithm) as error:
-                raise UnsupportedCertificate(f"certificate {self}: {error}") from error
-            except (ValueError, TypeError, x509.DuplicateExtension) as error:
-                raise BadCertificate(f"certificate {self} cannot be read: {error}") from error
-            self.understood = True
-        self._check_key(minimum_rsa_bits)
-
-    def _read_extensions(self, certificate: x509.Certificate) -> None:
-        self.basic_constraints = self.key_usage = self.name_constraints = None
-        self.extended_key_usage = None
-        self.authority_key_identifier = self.subject_key_identifier = None
-        self.alternative_names = ()
-        for extension in certificate.extensions:
-            value = extension.value  # type() is: isinstance asks their abstract parent
-            if type(value) is x509.BasicConstraints:
-                self.basic_constraints = value
-            elif type(value) is x509.KeyUsage:
-                self.key_usage = value
-            elif type(value) is x509.ExtendedKeyUsage:
-                self.extended_key_usage = frozenset(value)
-            elif type(value) is x509.SubjectAlternativeName:
-                self.alternative_names = value
-            elif type(value) is x509.AuthorityKeyIdentifier:
-                self.authority_key_identifier = value.key_identifier
-            elif type(value) is x509.SubjectKeyIdentifier:
-                self.subject_key_identifier = value.digest
-            elif type(value) is x509.NameConstraints:
-                self.name_constraints = value
-            elif type(value) is x509.PolicyConstraints:
-                if value.require_explicit_policy is not None:
-                    raise UnsupportedCertificate(
-                        f"certificate {self} requires a certificate policy, which is not supported"
-                    )
-            elif extension.critical and not (
-                isinstance(value, _ANY_CRITICAL) or extension.oid == _POLICY_MAPPINGS
-            ):
-                raise UnsupportedCertificate(
-                    f"certificate {self} has a critical extension that is not supported: "
-                    f"{extension.oid.dotted_string}"
-                )
-
-    def _check_key(self, minimum_rsa_bits: int) -> None:
-        key = self.key
+        content = self.content
+        if ext.SUBJECT_ALTERNATIVE_NAME in content.critical:
+            _ = self.alternative_names  # which must be understood, whoever asks for them
+        key = content.key
         if isinstance(key, ec.EllipticCurvePublicKey):
             if not isinstance(key.curve, _CURVES):
                 raise UnsupportedCertificate(
@@ -174,15 +271,27 @@ class Facts:
                     "expected P-256, P-384 or P-521"
                 )
         elif isinstance(key, rsa.RSAPublicKey):
-            if key.key_size < minimum_rsa_bits:
-                raise WeakKey(
-                    f"certificate {self} has an RSA key of {key.key_size} bits, "
-                    f"expected at least {minimum_rsa_bits}"
-                )
-            if key.key_size > MAXIMUM_RSA_BITS:
+            self._check_rsa(key, minimum_rsa_bits)
+        return content
+
+    def _check_rsa(self, key: rsa.RSAPublicKey, minimum_bits: int) -> None:
+        bits = key.key_size
+        if bits < minimum_bits:
+            raise WeakKey(
+                f"certificate {self} has an RSA key of {bits} bits, "
+                f"expected at least {minimum_bits}"
+            )
+        if bits > MAXIMUM_RSA_BITS:
+            raise UnsupportedCertificate(
+                f"certificate {self} has an RSA key of {bits} bits, "
+                f"expected at most {MAXIMUM_RSA_BITS}"
+            )
+        if len(self.fields.spki) > (bits + 7) // 8 + _RSA_ELSE:  # not the one that all have
+            exponent = key.public_numbers().e.bit_length()
+            if exponent > MAXIMUM_EXPONENT_BITS:
                 raise UnsupportedCertificate(
-                    f"certificate {self} has an RSA key of {key.key_size} bits, "
-                    f"expected at most {MAXIMUM_RSA_BITS}"
+                    f"certificate {self} has an RSA key with an exponent of {exponent} bits, "
+                    f"expected at most {MAXIMUM_EXPONENT_BITS}"
                 )
 
     def check_names(self) -> None:
@@ -198,7 +307,8 @@ class Facts:
                     getattr(self.certificate, name)
                     if len(_READABLE) >= _READABLE_NAMES:
                         _READABLE.clear()
-                    _READABLE.add(raw)
+                    if len(raw) <= _READABLE_BYTES:
+                        _READABLE.add(raw)
         except (ValueError, TypeError) as error:
             raise BadCertificate(f"certificate {self} has a damaged name: {error}") from error
 
@@ -213,7 +323,7 @@ class Facts:
         """
         if self.fields.algorithm != self.fields.signature:
             raise BadCertificate(f"certificate {self} names two different signature algorithms")
-        certificate, key, signed = self.certificate, issuer.key, self.fields.tbs
+        certificate, key, signed = self.certificate, issuer.content.key, self.fields.tbs
         oid = certificate.signature_algorithm_oid
         try:
             signature = certificate.signature
@@ -271,16 +381,105 @@ class Facts:
             f"certificate {self} has a signature of unknown kind: {oid.dotted_string}"
         )
 
-    @property
-    def is_self_issued(self) -> bool:
-        """Whether subject and issuer are the same name."""
-        return self.fields.subject == self.fields.issuer
-
     def __str__(self) -> str:
-        return describe(self.certificate)
+        text = self._text
+        if text is None:
+            text = self._text = describe(self.certificate)
+        return text
+
+    def issuer_text(self) -> str:
+        """Name the issuer for a person: quoted and safe to print."""
+        try:
+            return repr(self.certificate.issuer.rfc4514_string()[:_SHOWN])
+        except (ValueError, TypeError):
+            return "a name that cannot be read"
 
     def __repr__(self) -> str:
         return f"Facts({self})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Defect:
+    """What is wrong with a certificate, so that it can be said again.
+
+    The exception itself would not do: each thread that raises it writes into it.
+    """
+
+    kind: type[CertificateError]
+    words: str
+
+    def error(self) -> CertificateError:
+        return self.kind(self.words)
+
+
+def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect:
+    certificate = facts.certificate
+    try:
+        extensions, critical = ext.read_extensions(facts.fields.extensions)
+        basic = extensions.get(ext.BASIC_CONSTRAINTS)
+        usage = extensions.get(ext.KEY_USAGE)
+        purposes = extensions.get(ext.EXTENDED_KEY_USAGE)
+        content = Content(
+            certificate.not_valid_before_utc.timestamp(),
+            certificate.not_valid_after_utc.timestamp(),
+            extensions,
+            critical,
+            ext.read_basic_constraints(basic) if basic is not None else None,
+            ext.read_key_usage(usage) if usage is not None else None,
+            ext.read_extended_key_usage(purposes) if purposes is not None else None,
+            certificate.public_key() if key is None else key,
+        )
+        for oid in critical - _UNDERSTOOD:
+            reader = _HINTS.get(oid)
+            if reader is None:
+                return _Defect(
+                    UnsupportedCertificate,
+                    f"certificate {facts} has a critical extension that is not supported: "
+                    f"{object_identifier(oid)}",
+                )
+            reader(extensions[oid])
+        policy = extensions.get(ext.POLICY_CONSTRAINTS)
+        if policy is not None and ext.read_policy_constraints(policy):
+            return _Defect(
+                UnsupportedCertificate,
+                f"certificate {facts} requires a certificate policy, which is not supported",
+            )
+    except UnsupportedAlgorithm as error:
+        return _Defect(UnsupportedCertificate, f"certificate {facts}: {error}")
+    except (ValueError, TypeError) as error:
+        return _Defect(BadCertificate, f"certificate {facts} cannot be read: {error}")
+    return content
+
+
+def _read(facts: Facts, what: str, reader: Callable[[bytes], T], value: bytes) -> T | _Defect:
+    try:
+        return reader(value)
+    except ValueError as error:
+        return _Defect(BadCertificate, f"certificate {facts}: its {what} cannot be read: {error}")
+
+
+def check_sizes(der: bytes) -> None:
+    """Refuse a certificate in which there is more to read than anybody should have to.
+
+    What it may have is said in `der` and `extensions`: names of so many bytes and attributes,
+    so many extensions and alternative names.
+
+    Raises:
+        ValueError: it has more, or cannot be read.
+    """
+    if len(der) > SMALL:
+        _check_sizes(certificate_fields(der))
+
+
+def _check_sizes(fields: CertificateFields) -> None:
+    for what in ("subject", "issuer"):
+        try:
+            check_name_size(getattr(fields, what))
+        except ValueError as error:
+            raise ValueError(f"its {what} is {error}") from error
+    names = ext.read_extensions(fields.extensions).values.get(ext.SUBJECT_ALTERNATIVE_NAME)
+    if names is not None and len(names) > SMALL:
+        ext.read_general_names(names)
 
 
 _RSA = frozenset([Signed.RSA_WITH_SHA256, Signed.RSA_WITH_SHA384, Signed.RSA_WITH_SHA512])
@@ -322,9 +521,9 @@ def describe(certificate: x509.Certificate) -> str:
     except (ValueError, TypeError, Warning):
         subject = ""
     if not subject:
-        return f"with serial number {certificate.serial_number:x}"
-    if len(subject) > 200:
-        subject = subject[:200] + "…"
+        return f"with serial number {certificate.serial_number:x}"[:_SHOWN]
+    if len(subject) > _SHOWN:
+        subject = subject[:_SHOWN] + "…"
     return repr(subject)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
@@ -11,9 +13,12 @@ from cryptography.x509.oid import NameOID
 
 from ..constants import Role, SignatureScheme
 from ..values import dataclass, field
+from .der import certificate_fields, check_name_size, elements, object_identifier
+from .extensions import SUBJECT_ALTERNATIVE_NAME, NameKind, read_extensions, read_general_names
+from .facts import check_sizes
 from .trust import PeerChain
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "alternative_names"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,16 +69,11 @@ class Identity:
 
     @property
     def subject_alt_names(self) -> tuple[tuple[str, str], ...]:
-        """Alternative names as (type, value) pairs, types named as in ``ssl``."""
-        try:
-            extension = self.certificate.extensions.get_extension_for_class(
-                x509.SubjectAlternativeName
-            )
-        except (ValueError, TypeError, Warning, x509.ExtensionNotFound, x509.DuplicateExtension):
-            return ()
-        except x509.UnsupportedGeneralNameType:
-            return ()
-        return tuple(_alternative_name(name) for name in extension.value)
+        """Alternative names as (type, value) pairs, types named as in ``ssl``.
+
+        Those that cannot be read are left out.
+        """
+        return tuple(alternative_names(self.chain[0]))
 
     @property
     def issuer(self) -> str:
@@ -158,33 +158,64 @@ class Identity:
         return f"Identity(subject={self.subject!r}, fingerprint='{self.fingerprint[:8]}…')"
 
 
-def _alternative_name(name: x509.GeneralName) -> tuple[str, str]:
-    match name:
-        case x509.DNSName():
-            return "DNS", name.value
-        case x509.IPAddress():
-            return "IP Address", str(name.value)
-        case x509.RFC822Name():
-            return "email", name.value
-        case x509.UniformResourceIdentifier():
-            return "URI", name.value
-        case x509.DirectoryName():
-            return "DirName", name.value.rfc4514_string()
-        case x509.RegisteredID():
-            return "Registered ID", name.value.dotted_string
-        case x509.OtherName():
-            return "othername", f"{name.type_id.dotted_string}:{name.value.hex()}"
-        case _:
-            return "unknown", str(name.value)
+def alternative_names(der: bytes) -> Iterator[tuple[str, str]]:
+    """Read a certificate's alternative names, each alone."""
+    try:
+        extensions = read_extensions(certificate_fields(der).extensions).values
+        held = extensions.get(SUBJECT_ALTERNATIVE_NAME)
+        names = read_general_names(held) if held is not None else ()
+    except (ValueError, IndexError):  # only in what was not verified
+        return
+    for kind, value in names:
+        reader = _NAMES.get(kind)
+        if reader is not None:
+            try:
+                yield reader[0], reader[1](value)
+            except (ValueError, TypeError):
+                continue
+
+
+def _ascii(value: bytes) -> str:
+    return value.decode("ascii")
+
+
+def _address(value: bytes) -> str:
+    return str(ip_address(value))
+
+
+def _directory_name(value: bytes) -> str:
+    check_name_size(value)
+    return x509.Name.from_bytes(value).rfc4514_string()
+
+
+def _registered_id(value: bytes) -> str:
+    return object_identifier(b"\x06%c%b" % (len(value), value))
+
+
+def _other_name(value: bytes) -> str:
+    (_, at, _, kind_end), (_, _, start, end) = elements(value, 0, len(value))
+    return f"{object_identifier(value[at:kind_end])}:{value[start:end].hex()}"
+
+
+_NAMES: dict[int, tuple[str, Callable[[bytes], str]]] = {
+    NameKind.dns_name: ("DNS", _ascii),
+    NameKind.ip_address: ("IP Address", _address),
+    NameKind.rfc822_name: ("email", _ascii),
+    NameKind.uniform_resource_identifier: ("URI", _ascii),
+    NameKind.directory_name: ("DirName", _directory_name),
+    NameKind.registered_id: ("Registered ID", _registered_id),
+    NameKind.other_name: ("othername", _other_name),
+}
 
 
 def _told(der: bytes) -> dict[str, str]:
     told = {"subject": "", "issuer": "", "fingerprint": hashlib.sha256(der).hexdigest()}
     try:
+        check_sizes(der)
         certificate = x509.load_der_x509_certificate(der)
         told["subject"] = certificate.subject.rfc4514_string()
         told["issuer"] = certificate.issuer.rfc4514_string()
-    except (ValueError, TypeError, Warning):
+    except (ValueError, TypeError, IndexError, Warning):
         pass  # only in what was not verified
     return told
 

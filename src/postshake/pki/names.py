@@ -8,15 +8,17 @@ one label, and needs two labels to its right.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from cryptography import x509
 
 from ..errors import BadCertificate, NameMismatch, UsageError
+from .extensions import GeneralName, NameKind
 
 __all__ = [
     "check_host",
+    "covers",
     "matches_host",
     "matches_names",
     "normalize_server_name",
@@ -25,6 +27,7 @@ __all__ = [
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _SHOWN = 8
+_LONGEST = 300  # characters: a DNS name has 253, an address of IPv6 with its zone less
 
 
 def check_host(certificate: x509.Certificate, server_name: str) -> None:
@@ -35,8 +38,8 @@ def check_host(certificate: x509.Certificate, server_name: str) -> None:
         BadCertificate: its names cannot be read.
         UsageError: the server name is not one.
     """
-    names = _alternative_names(certificate)
-    if not matches_names(names, server_name):
+    names = _unparsed(_alternative_names(certificate))
+    if not covers(names, server_name):
         raise name_mismatch(names, server_name)
 
 
@@ -53,27 +56,60 @@ def matches_host(certificate: x509.Certificate, hostname: str) -> bool:
 
 def matches_names(names: Iterable[x509.GeneralName], hostname: str) -> bool:
     """Whether one of these alternative names covers the host (RFC 9525 section 6)."""
+    return covers(_unparsed(names), hostname)
+
+
+def covers(names: Collection[GeneralName], hostname: str) -> bool:
+    """Whether one of a peer's alternative names is for the host (RFC 9525 section 6).
+
+    Args:
+        names: as `extensions` reads them. What is no name at all is for nobody.
+        hostname: a DNS name or an IP address.
+
+    Raises:
+        UsageError: the host is neither.
+    """
     host, is_ip = normalize_server_name(hostname)
     if is_ip:
-        address = ipaddress.ip_address(host)
-        return any(isinstance(name, x509.IPAddress) and name.value == address for name in names)
+        address = ipaddress.ip_address(host).packed
+        return (NameKind.ip_address, address) in names
+    wanted = [host.encode()]
     _, _, parent = host.partition(".")
-    wildcard = "*." + parent if "." in parent else None
-    for name in names:
-        if isinstance(name, x509.DNSName):
-            pattern = name.value.lower()
-            if pattern in (host, wildcard):
-                return True
+    if "." in parent:
+        wanted.append(b"*." + parent.encode())
+    for kind, value in names:  # noqa: SIM110 (there may be thousands)
+        if kind == NameKind.dns_name and value.lower() in wanted:
+            return True
     return False
 
 
-def name_mismatch(names: Iterable[x509.GeneralName], server_name: str) -> NameMismatch:
+def name_mismatch(names: Iterable[GeneralName], server_name: str) -> NameMismatch:
     """Say what was expected and what the certificate is for."""
-    held = [str(name.value) for name in names if isinstance(name, (x509.DNSName, x509.IPAddress))]
-    shown = ", ".join(map(ascii, held[:_SHOWN])) or "no host"
-    if len(held) > _SHOWN:
-        shown += f" and {len(held) - _SHOWN} more"
+    hosts = [name for name in names if name[0] in (NameKind.dns_name, NameKind.ip_address)]
+    shown = ", ".join([_shown(*name) for name in hosts[:_SHOWN]]) or "no host"
+    if len(hosts) > _SHOWN:
+        shown += f" and {len(hosts) - _SHOWN} more"
     return NameMismatch(f"expected a certificate for {server_name!r}, got one for {shown}")
+
+
+def _shown(kind: int, value: bytes) -> str:
+    if kind == NameKind.ip_address and len(value) in (4, 16):
+        return ascii(str(ipaddress.ip_address(value)))
+    text = value[:_LONGEST].decode("ascii", "backslashreplace")
+    return ascii(text if len(value) <= _LONGEST else text + "...")
+
+
+def _unparsed(names: Iterable[x509.GeneralName]) -> list[GeneralName]:
+    """Give names of ``cryptography``'s the form that `extensions` gives them."""
+    found: list[GeneralName] = []
+    for name in names:
+        if isinstance(name, x509.DNSName):
+            found.append((NameKind.dns_name, name.value.encode()))
+        elif isinstance(name, x509.IPAddress):
+            address = name.value
+            if isinstance(address, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+                found.append((NameKind.ip_address, address.packed))
+    return found
 
 
 @lru_cache(maxsize=512)
@@ -86,6 +122,8 @@ def normalize_server_name(name: str) -> tuple[str, bool]:
     Raises:
         UsageError: it is neither.
     """
+    if len(name) > _LONGEST:  # no name is, and what is read is remembered
+        raise UsageError(f"server name too long: {len(name)} characters, at most {_LONGEST}")
     if ":" in name or name[-1:].isdigit():  # no DNS name ends in a label of digits
         literal = name[1:-1] if name.startswith("[") and name.endswith("]") else name
         try:
@@ -108,7 +146,7 @@ def normalize_server_name(name: str) -> tuple[str, bool]:
         or any(not 0 < len(label) < 64 or not _ALLOWED.issuperset(label) for label in labels)
         or labels[-1].isdigit()
     ):
-        raise UsageError(f"neither a DNS name nor an IP address: {name[:300]!r}")
+        raise UsageError(f"neither a DNS name nor an IP address: {name!r}")
     return host, False
 
 

@@ -2,13 +2,15 @@
 
 A depth-first search. At each certificate its possible issuers are those whose
 subject is its issuer's name: trust anchors first, then what the peer sent. Every
-candidate is checked in full before the search goes through it, cheap things first
-and the signature last, so a path that reaches an anchor is a valid one (RFC 5280
-section 6). Nothing is accepted on the strength of a name or key identifier: these
-only order the candidates.
+candidate is checked before the search goes through it, cheap things first and the
+signature last; what remains for a path that has reached an anchor is to hold its names
+against the constraints of its CAs (RFC 5280 section 6). Nothing is accepted on the
+strength of a name or key identifier: these only order the candidates.
 
-The peer chooses the certificates, so the search is bounded three ways: certificates
-looked at, signatures checked, steps taken. A signature is checked once per pair.
+The peer chooses the certificates, so the search is bounded: certificates looked at,
+signatures checked, steps taken, names compared and read. A signature is checked once per
+pair, a certificate read once, and only what the path needs of it; and nobody's names are
+compared whom no anchor vouches for.
 
 When no path is found, the error is the first defect of a candidate that was right
 by name, as that is what an owner wants to hear of; UnknownCA means there was none.
@@ -16,9 +18,9 @@ by name, as that is what an owner wants to hear of; UnknownCA means there was no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.x509.oid import ObjectIdentifier
 
 from ..constants import Role
 from ..errors import (
@@ -30,18 +32,25 @@ from ..errors import (
     WrongPurpose,
 )
 from ..values import dataclass, field
-from .constraints import check_name_constraints
-from .der import normal_name
-from .facts import Facts, utc
+from .constraints import NameBudget, check_name_constraints
+from .der import object_identifier
+from .extensions import (
+    AUTHORITY_KEY_IDENTIFIER,
+    NAME_CONSTRAINTS,
+    SUBJECT_KEY_IDENTIFIER,
+    KeyUsage,
+)
+from .facts import Content, Facts, utc
 from .store import TrustStore
 
 __all__ = ["PathSearch"]
 
-_PURPOSES = {
-    Role.client: ExtendedKeyUsageOID.CLIENT_AUTH,
-    Role.server: ExtendedKeyUsageOID.SERVER_AUTH,
+_PURPOSES = {  # DER: 1.3.6.1.5.5.7.3.1 and .2
+    Role.server: b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01",
+    Role.client: b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02",
 }
-_ANY_PURPOSE = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
+_ANY_PURPOSE = b"\x06\x04\x55\x1d\x25\x00"  # 2.5.29.37.0
+_SHOWN = 6
 
 
 @dataclass(slots=True)
@@ -55,14 +64,21 @@ class PathSearch:
     max_depth: int
     """Most certificates between leaf and anchor."""
     minimum_rsa_bits: int
+    intermediates: TrustStore | None = None
+    """Our own, which help to find a path and prove nothing."""
+    common_names: bool = False
+    """Whether the leaf's common name may count as a host's, where it has no DNS names."""
     signatures_left: int = 32
     steps_left: int = 256
     certificates_read: int = 16
     """How many of the presented certificates are looked at."""
+    names_left: NameBudget | None = None
+    """What comparing names may still cost; None before it has cost anything."""
     _presented: list[Facts] | None = None
     _proven: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     _defect: CertificateError | None = None
     _unreadable: str | None = None
+    _constrained: bool = False  # whether a CA that was met has name constraints
 
     def find(self, leaf: Facts, others: Sequence[bytes]) -> list[Facts]:
         """Find a valid path, leaf first, anchor last.
@@ -72,11 +88,13 @@ class PathSearch:
         """
         self.check_leaf(leaf)
         if self.trust.find(leaf.der) is not None:
-            return [leaf]
-        path = self._extend([leaf], others)
-        if path is not None:
-            return path
-        raise self._failure(leaf)
+            path: list[Facts] | None = [leaf]
+        else:
+            path = self._extend([leaf], others)
+        if path is None:
+            raise self._failure(leaf)
+        leaf.check_names()
+        return path
 
     def find_signer(self, signer: Facts, others: Sequence[bytes]) -> list[Facts]:
         """Find a valid path from who signs revocation lists (RFC 5280 section 6.3.3 (f)).
@@ -88,7 +106,7 @@ class PathSearch:
             CertificateError: there is none.
         """
         signer.understand(self.minimum_rsa_bits)
-        self._check_validity(signer)
+        self._check_validity(signer, signer.understand(self.minimum_rsa_bits))
         path = self._extend([signer], others)
         if path is not None:
             return path
@@ -100,11 +118,13 @@ class PathSearch:
         Raises:
             CertificateError: it is expired, weak, or not meant for this.
         """
-        leaf.understand(self.minimum_rsa_bits)
-        leaf.check_names()
-        self._check_validity(leaf)
-        self._check_purpose(leaf)
-        if leaf.key_usage is not None and not leaf.key_usage.digital_signature:
+        content = leaf.understand(self.minimum_rsa_bits)
+        if NAME_CONSTRAINTS in content.extensions:
+            _ = leaf.name_constraints  # nobody is below it, but what is critical is read
+        self._check_validity(leaf, content)
+        self._check_purpose(leaf, content)
+        usage = content.key_usage
+        if usage is not None and not usage & KeyUsage.digital_signature:
             raise WrongPurpose(
                 f"certificate {leaf} may not be used for signatures: "
                 "its keyUsage lacks digitalSignature",
@@ -112,41 +132,48 @@ class PathSearch:
             )
 
     def _extend(self, path: list[Facts], others: Sequence[bytes]) -> list[Facts] | None:
-        """Search on from the path's last certificate."""
+        """Search on from the path's last certificate.
+
+        Names that are spelled alike come first: others are rare, and dear to compare.
+        """
         last = path[-1]
-        for anchor in _likely_first(self.trust.named(last.fields.issuer), last):
-            if self._usable(anchor, path):
-                return [*path, anchor]
-        if len(path) > self.max_depth:
-            if self._candidates(last, path, others):
+        for spelled_alike in (True, False):
+            anchors = self.trust.issuers_of(last, spelled_alike=spelled_alike)
+            for anchor in _likely_first(anchors, last):
+                if self._usable(anchor, path):
+                    whole = [*path, anchor]
+                    if not self._constrained or self._may_have_names(whole):
+                        return whole
+            candidates = self._candidates(path, others, spelled_alike=spelled_alike)
+            if candidates and len(path) > self.max_depth:
                 self._note(
                     BadCertificate(
                         f"the chain is too long: more than {self.max_depth} intermediates"
                     )
                 )
-            return None
-        for issuer in _likely_first(self._candidates(last, path, others), last):
-            if self._usable(issuer, path):
-                found = self._extend([*path, issuer], others)
-                if found is not None:
-                    return found
+                continue
+            for issuer in _likely_first(candidates, last):
+                if self._usable(issuer, path):
+                    found = self._extend([*path, issuer], others)
+                    if found is not None:
+                        return found
         return None
 
-    def _candidates(self, last: Facts, path: list[Facts], others: Sequence[bytes]) -> list[Facts]:
-        """Presented certificates with the right name that are not in the path already."""
+    def _candidates(
+        self, path: list[Facts], others: Sequence[bytes], *, spelled_alike: bool
+    ) -> list[Facts]:
+        """Other certificates with the right name that are not in the path already."""
+        last = path[-1]
         if self._presented is None:
             self._presented = self._read(others)
         wanted = last.fields.issuer
-        return [
-            facts
-            for facts in self._presented
-            if _same_name(facts.fields.subject, wanted)
-            and not any(
-                facts.fields.spki == used.fields.spki
-                and facts.fields.subject == used.fields.subject
-                for used in path
-            )
-        ]
+        if spelled_alike:
+            found = [each for each in self._presented if each.fields.subject == wanted]
+        else:
+            found = [each for each in self._presented if _is_issuer_otherwise(each, last)]
+        if self.intermediates is not None:
+            found += self.intermediates.issuers_of(last, spelled_alike=spelled_alike)
+        return [each for each in found if not _is_in(each, path)]
 
     def _read(self, others: Sequence[bytes]) -> list[Facts]:
         found: dict[bytes, Facts] = {}
@@ -166,7 +193,6 @@ class PathSearch:
             raise BadCertificate("the chain is too intricate: too many signatures to check")
         child = path[-1]
         try:
-            issuer.understand(self.minimum_rsa_bits)
             self._check_authority(issuer, path)
             if self._signed(child, issuer):
                 return True
@@ -180,7 +206,8 @@ class PathSearch:
 
     def _check_authority(self, issuer: Facts, path: list[Facts]) -> None:
         """Check that a certificate may issue what is below it (RFC 5280 section 6.1.4)."""
-        basic = issuer.basic_constraints
+        content = issuer.understand(self.minimum_rsa_bits)
+        basic = content.basic_constraints
         if basic is None:
             # A version 1 root has no extensions; it is believed because it is an anchor.
             if issuer.certificate.version.value != 0 or self.trust.find(issuer.der) is None:
@@ -190,20 +217,32 @@ class PathSearch:
         elif not basic.ca:
             raise BadCertificate(f"certificate {issuer} is not a CA: its basicConstraints say so")
         elif basic.path_length is not None:
-            between = sum(not facts.is_self_issued for facts in path[1:])
+            between = sum([not facts.is_self_issued for facts in path[1:]])
             if between > basic.path_length:
                 raise BadCertificate(
                     f"the chain is longer than {issuer} allows: {between} intermediates below it, "
                     f"at most {basic.path_length}"
                 )
-        if issuer.key_usage is not None and not issuer.key_usage.key_cert_sign:
+        usage = content.key_usage
+        if usage is not None and not usage & KeyUsage.key_cert_sign:
             raise BadCertificate(
                 f"certificate {issuer} may not sign certificates: its keyUsage lacks keyCertSign"
             )
-        self._check_validity(issuer)
-        self._check_purpose(issuer)
-        if issuer.name_constraints is not None:
-            check_name_constraints(issuer, path)
+        self._check_validity(issuer, content)
+        self._check_purpose(issuer, content)
+        if NAME_CONSTRAINTS in content.extensions:
+            self._constrained = True
+
+    def _may_have_names(self, path: list[Facts]) -> bool:
+        """Whether the constraints of the CAs in a path allow its names; notes why not."""
+        try:
+            if self.names_left is None:
+                self.names_left = NameBudget()
+            check_name_constraints(path, self.names_left, common_names=self.common_names)
+        except CertificateError as error:
+            self._note(error)
+            return False
+        return True
 
     def _signed(self, child: Facts, issuer: Facts) -> bool:
         pair = (child.der, issuer.fields.spki)
@@ -213,20 +252,20 @@ class PathSearch:
             known = self._proven[pair] = child.check_signature(issuer)
         return known
 
-    def _check_validity(self, facts: Facts) -> None:
-        if self.at < facts.not_before:
+    def _check_validity(self, facts: Facts, content: Content) -> None:
+        if self.at < content.not_before:
             raise CertificateNotYetValid(
-                f"certificate {facts} is valid from {utc(facts.not_before)}, "
+                f"certificate {facts} is valid from {utc(content.not_before)}, "
                 f"and it is {utc(self.at)}"
             )
-        if self.at >= facts.not_after + 1:  # the last second belongs to it
+        if self.at >= content.not_after + 1:  # the last second belongs to it
             raise CertificateExpired(
-                f"certificate {facts} was valid until {utc(facts.not_after)}, "
+                f"certificate {facts} was valid until {utc(content.not_after)}, "
                 f"and it is {utc(self.at)}"
             )
 
-    def _check_purpose(self, facts: Facts) -> None:
-        purposes = facts.extended_key_usage
+    def _check_purpose(self, facts: Facts, content: Content) -> None:
+        purposes = content.extended_key_usage
         if purposes is None:
             return
         wanted = _PURPOSES[self.role]
@@ -247,9 +286,8 @@ class PathSearch:
             return BadCertificate(self._unreadable)
         if leaf.is_self_issued:
             return UnknownCA(f"certificate {leaf} is self-signed and is not a trust anchor")
-        issuer = leaf.certificate.issuer.rfc4514_string()[:200]  # read before: check_leaf
         return UnknownCA(
-            f"certificate {leaf}, issued by {issuer!r}, does not lead to one of the "
+            f"certificate {leaf}, issued by {leaf.issuer_text()}, does not lead to one of the "
             f"{len(self.trust)} trust anchors"
         )
 
@@ -263,22 +301,31 @@ def _likely_first(candidates: list[Facts], child: Facts) -> list[Facts]:
 
 def _differs(issuer: Facts, child: Facts) -> bool:
     """Whether the key identifiers say that the issuer is another of the same name."""
-    return bool(
-        issuer.understood
-        and child.authority_key_identifier
-        and issuer.subject_key_identifier
-        and child.authority_key_identifier != issuer.subject_key_identifier
-    )
+    wanted = child.hint(AUTHORITY_KEY_IDENTIFIER)
+    found = issuer.hint(SUBJECT_KEY_IDENTIFIER) if wanted else None
+    return bool(wanted and found and wanted != found)
 
 
-def _same_name(one: bytes, other: bytes) -> bool:
-    if one == other:
-        return True
-    normal = normal_name(one)
-    return normal is not None and normal == normal_name(other)
+def _is_issuer_otherwise(facts: Facts, child: Facts) -> bool:
+    """Whether it has the name of the child's issuer, in another spelling."""
+    if facts.fields.subject == child.fields.issuer:
+        return False
+    return child.issuer is not None and facts.subject == child.issuer
 
 
-def _purpose_names(purposes: object) -> str:
-    oids: list[ObjectIdentifier] = list(purposes)  # type: ignore[call-overload]
-    names = sorted(getattr(oid, "_name", oid.dotted_string) for oid in oids)
-    return ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
+def _is_in(facts: Facts, path: list[Facts]) -> bool:
+    """Whether name and key are in the path already."""
+    key, subject = facts.fields.spki, facts.fields.subject
+    return any(used.fields.spki == key and used.fields.subject == subject for used in path)
+
+
+def _purpose_names(purposes: Collection[bytes]) -> str:
+    names = []
+    for oid in sorted(purposes)[:_SHOWN]:
+        try:
+            dotted = object_identifier(oid)
+            name = getattr(ObjectIdentifier(dotted), "_name", dotted)
+            names.append(str(name) if name != "Unknown OID" else dotted)
+        except ValueError:
+            names.append("a damaged identifier")
+    return ", ".join(names) + (" …" if len(purposes) > _SHOWN else "")

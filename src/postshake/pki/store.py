@@ -139,11 +139,14 @@ class TrustStore:
         """The anchor that is exactly this certificate."""
         return self._by_der.get(der)
 
-    def named(self, subject: bytes) -> list[Facts]:
-        """Anchors with this subject (DER), compared as RFC 5280 section 7.1 says."""
-        found = self._by_name.get(subject)
-        if found is not None:
-            return found
+    def ders(self) -> tuple[bytes, ...]:
+        """Give the anchors, DER."""
+        return tuple(self._by_der)
+
+    def named(self, wanted: NormalName | None) -> list[Facts]:
+        """Anchors with this subject, made comparable (RFC 5280 section 7.1)."""
+        if wanted is None:
+            return []
         if self._by_normal_name is None:
             index: dict[NormalName, list[Facts]] = {}
             for raw, anchors in self._by_name.items():
@@ -151,8 +154,20 @@ class TrustStore:
                 if name is not None:
                     index.setdefault(name, []).extend(anchors)
             self._by_normal_name = index
-        wanted = normal_name(subject)
-        return self._by_normal_name.get(wanted, []) if wanted is not None else []
+        return self._by_normal_name.get(wanted, [])
+
+    def issuers_of(self, child: Facts, *, spelled_alike: bool) -> list[Facts]:
+        """Anchors that bear the name of its issuer, compared as RFC 5280 section 7.1 says.
+
+        Args:
+            child: a certificate.
+            spelled_alike: whether to find those whose name has the same bytes, which is
+                cheap and the rule, or the others.
+        """
+        if spelled_alike:
+            return self._by_name.get(child.fields.issuer, [])
+        found = self.named(child.issuer)
+        return [each for each in found if each.fields.subject != child.fields.issuer]
 
     def __len__(self) -> int:
         return len(self._by_der)

@@ -5,13 +5,15 @@ ChainVerifier is the default: a path to a trust anchor, good for the peer's role
 for servers, for the name. Whether anything was revoked is `revocation`'s to say.
 
 A path that was verified is remembered while each of its certificates is valid, under
-the exact bytes that were presented: nothing else that the verdict depends on can
-change, as trust store and settings are fixed. Refusals are never remembered, and
+all that the verdict depends on: the trust anchors, the settings, and a digest of what was
+presented. Who trusts others from now on, or is stricter, finds nothing of before then, also
+when a verdict of before then comes late. Refusals are never remembered, nor large chains, and
 revocation is looked at anew each time.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
@@ -19,11 +21,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from ..constants import Role
-from ..errors import BadCertificate, CertificateRequired
+from ..errors import BadCertificate, CertificateRequired, UsageError
 from ..values import dataclass, field
 from .distrusted import DISTRUSTED_KEYS, check_keys
 from .facts import Facts
-from .names import matches_names, name_mismatch, normalize_server_name
+from .names import covers, name_mismatch, normalize_server_name
 from .path import PathSearch
 from .revocation import Revocation
 from .revocation_search import Surroundings
@@ -86,27 +88,37 @@ class Verifier(Protocol):
 class ChainVerifier:
     """Believe who can show a path to a trust anchor (RFC 5280 section 6).
 
-    Safe to share between connections and threads.
+    Safe to share between connections and threads. Everything that it was given can be
+    assigned at any time: a verdict goes by what there was when it began, and later ones, those
+    on sessions that are resumed among them, by what there is then. Who was verified already
+    stays who it is for as long as its connection lives.
 
     Args:
-        trust: the anchors.
+        trust: the anchors; `replace` puts others into their place.
         max_depth: most certificates between the peer's own and the anchor.
         minimum_rsa_bits: shortest RSA key accepted anywhere in the path.
-        cache_size: how many verified chains are remembered; 0 for none.
+        cache_size: how many verified chains are remembered, of at most 32 KiB each; 0
+            for none.
         revocation: who looks whether certificates were revoked; None for nobody.
         distrusted_keys: SHA-256 digests of the public keys (SubjectPublicKeyInfo) that no
             certificate of a path may have, the anchor included; the default is of keys
             that are known to be in wrong hands.
+        intermediates: certificates of our own that may be missing in what a peer sends. They
+            are not trusted.
+        common_names: whether its common name may count as a server's name, for who asks,
+            and is held against name constraints like one.
     """
 
     __slots__ = (
         "_cache",
+        "_common_names",
         "_distrusted_keys",
+        "_intermediates",
+        "_trust",
         "cache_size",
         "max_depth",
         "minimum_rsa_bits",
         "revocation",
-        "trust",
     )
 
     def __init__(
@@ -118,14 +130,38 @@ class ChainVerifier:
         cache_size: int = 256,
         revocation: Revocation | None = None,
         distrusted_keys: Iterable[bytes] = DISTRUSTED_KEYS,
+        intermediates: TrustStore | None = None,
+        common_names: bool = False,
     ) -> None:
+        self._cache: dict[_Key, _Remembered] = {}
+        self._intermediates = intermediates
+        self._common_names = common_names
         self.trust = trust
         self.max_depth = max_depth
         self.minimum_rsa_bits = minimum_rsa_bits
         self.cache_size = cache_size
         self.revocation = revocation
         self._distrusted_keys = frozenset(distrusted_keys)
-        self._cache: dict[_Key, _Remembered] = {}
+
+    @property
+    def trust(self) -> TrustStore:
+        """The anchors. To assign others is to `replace` them."""
+        return self._trust
+
+    @trust.setter
+    def trust(self, trust: TrustStore) -> None:
+        self.replace(trust)
+
+    def replace(self, trust: TrustStore) -> None:
+        """Trust these anchors from now on, in the place of those there were.
+
+        Raises:
+            UsageError: it is no TrustStore.
+        """
+        if not isinstance(trust, TrustStore):
+            raise UsageError(f"trust: expected a TrustStore, got {type(trust).__name__}")
+        self._trust = trust
+        self.forget()  # of no use any more: what is remembered tells for which anchors it is
 
     @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
@@ -143,48 +179,49 @@ class ChainVerifier:
 
     def surroundings(self, peer: PeerChain) -> Surroundings:
         """Say what is known around a path of this peer's, for a look at revocation."""
+        own = self._intermediates
         return Surroundings(
-            self.trust,
-            peer.certificates[1:],
+            self._trust,
+            (*peer.certificates[1:], *(own.ders() if own is not None else ())),
             lambda anchors: PathSearch(
-                anchors, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits
+                anchors, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits, own
             ),
         )
 
     def _verify_path(self, peer: PeerChain) -> VerifiedChain:
-        key = (peer.certificates, peer.role, peer.server_name)
+        trust, depth, bits = self._trust, self.max_depth, self.minimum_rsa_bits
+        digest = hashlib.sha256()  # of these certificates, in this order, and no others
+        for der in peer.certificates:
+            digest.update(len(der).to_bytes(4, "big") + der)
+        key = (digest.digest(), peer.role, peer.server_name, trust.key, depth, bits)
         remembered = self._cache.pop(key, None)
         if remembered is not None and remembered.since <= peer.at < remembered.until:
             self._cache[key] = remembered  # last in line to be forgotten
             return remembered.chain
         if not peer.certificates:
             raise CertificateRequired("expected a certificate, got none")
-        path = self._find_path(peer)
+        search = PathSearch(
+            trust,
+            peer.role,
+            peer.at,
+            depth,
+            bits,
+            self._intermediates,
+            self._common_names,
+        )
+        path = _find_path(search, peer)
         check_keys([facts.fields.spki for facts in path], self._distrusted_keys)
         chain = VerifiedChain(tuple([facts.der for facts in path]))
-        if self.cache_size > 0:
-            since = max([facts.not_before for facts in path])
-            until = min([facts.not_after for facts in path]) + 1
+        if self.cache_size > 0 and sum(map(len, peer.certificates)) <= _LARGEST:
+            contents = [facts.content for facts in path]
+            since = max([content.not_before for content in contents])
+            until = min([content.not_after for content in contents]) + 1
             self._remember(key, _Remembered(chain, since, until))
         return chain
 
     def forget(self) -> None:
         """Forget every remembered path."""
         self._cache.clear()
-
-    def _find_path(self, peer: PeerChain) -> list[Facts]:
-        host = None
-        if peer.role is Role.server and peer.server_name is not None:
-            host, _ = normalize_server_name(peer.server_name)  # a wrong one is our own fault
-        try:
-            leaf = Facts(peer.certificates[0], peer.leaf, peer.leaf_key)
-        except ValueError as error:
-            raise BadCertificate(f"the peer's certificate cannot be read: {error}") from error
-        search = PathSearch(self.trust, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits)
-        path = search.find(leaf, peer.certificates[1:])
-        if host is not None and not matches_names(leaf.alternative_names, host):
-            raise name_mismatch(leaf.alternative_names, host)
-        return path
 
     def _remember(self, key: _Key, remembered: _Remembered) -> None:
         # Other threads may be here too: each call on the dict is atomic, and losing
@@ -198,6 +235,23 @@ class ChainVerifier:
         return f"ChainVerifier({self.trust!r}, remembered={len(self._cache)})"
 
 
+def _find_path(search: PathSearch, peer: PeerChain) -> list[Facts]:
+    host = None
+    if peer.role is Role.server and peer.server_name is not None:
+        host, _ = normalize_server_name(peer.server_name)  # a wrong one is our own fault
+    try:
+        leaf = Facts(peer.certificates[0], peer.leaf, peer.leaf_key)
+    except ValueError as error:
+        raise BadCertificate(f"the peer's certificate cannot be read: {error}") from error
+    path = search.find(leaf, peer.certificates[1:])
+    if host is not None and not covers(leaf.alternative_names, host):
+        raise name_mismatch(leaf.alternative_names, host)
+    return path
+
+
+_LARGEST = 32 * 1024  # bytes of a chain that is remembered; four certificates of ML-DSA-87
+
+
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     chain: VerifiedChain
@@ -205,4 +259,4 @@ class _Remembered:
     until: float
 
 
-_Key = tuple[tuple[bytes, ...], Role, str | None]
+_Key = tuple[bytes, Role, str | None, bytes, int, int]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography import x509
@@ -74,6 +74,8 @@ class CertificateCredentials:
         self._trusted: list[bytes] = []
         self._unusable = UnusableListObserver()
         self._revocation = Revocation(on_unusable=self._unusable)
+        self._chain_verifier = ChainVerifier(TrustStore(), revocation=self._revocation)
+        self._lock = threading.Lock()  # of two who add something, both are heard
         self._verifier: Verifier | None = None  # of the owner's making
 
     # --- whom we trust
@@ -119,7 +121,8 @@ class CertificateCredentials:
     def set_x509_crl(self, lists: Iterable[x509.CertificateRevocationList]) -> int:
         """Refuse whom these lists revoke; return how many there are."""
         added = [*lists]
-        self._revocation.add(added)
+        with self._lock:
+            self._revocation.add(added)
         return len(added)
 
     def set_unusable_list_function(self, function: ReportUnusable | None) -> None:
@@ -137,19 +140,15 @@ class CertificateCredentials:
         """Verify chains with a Verifier of your own instead of the trusted certificates."""
         self._verifier = verifier
 
-    @cached_property
+    @property
     def trust(self) -> TrustStore:
         """The trusted certificates."""
-        return TrustStore(self._trusted)
+        return self._chain_verifier.trust
 
     @property
     def verifier(self) -> Verifier:
         """Who verifies chains."""
         return self._verifier or self._chain_verifier
-
-    @cached_property
-    def _chain_verifier(self) -> ChainVerifier:
-        return ChainVerifier(self.trust, revocation=self._revocation)
 
     # --- who we are
 
@@ -210,9 +209,10 @@ class CertificateCredentials:
         return len(self.chains) - 1
 
     def _trust(self, ders: list[bytes]) -> int:
-        self._trusted += ders
-        self.__dict__.pop("trust", None)
-        self.__dict__.pop("_chain_verifier", None)
+        with self._lock:
+            self._trusted += ders
+            store = TrustStore(self._trusted)
+            self._chain_verifier = ChainVerifier(store, revocation=self._revocation)
         return len(ders)
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
@@ -43,6 +44,7 @@ class AntiReplay:
         self.window = 10.0
         """Seconds by which a ticket's age may be off."""
         self._memory: SingleUse | None = None
+        self._lock = threading.Lock()  # two memories would each accept the same
         self._add: AddFunction | None = None
 
     def set_window(self, milliseconds: int) -> None:
@@ -56,8 +58,9 @@ class AntiReplay:
     def claim(self, claim: EarlyDataClaim) -> bool:
         """Accept a ClientHello's early data the first time (`ReplayGuard`)."""
         if self._add is None:
-            if self._memory is None:  # older tickets may have been used with others before
-                self._memory = SingleUse(claim.now)
+            with self._lock:
+                if self._memory is None:  # older tickets may have been used with others before
+                    self._memory = SingleUse(claim.now)
             return self._memory.claim(claim)
         return not self._add(int(claim.until) + 1, claim.key, b"")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from inspect import isawaitable
 
-from cryptography import x509
-
 from .. import errors
 from ..constants import Role
-from ..errors import CertificateError
-from ..pki.names import matches_host
+from ..errors import CertificateError, UsageError
+from ..pki.der import certificate_fields
+from ..pki.extensions import KEY_USAGE, KeyUsage, read_extensions, read_key_usage
+from ..pki.facts import Facts
+from ..pki.names import covers
 from ..pki.trust import PeerChain, VerifiedChain, Verifier
-from ..pki.unreadable import UNREADABLE
 from . import codes
 from . import constants as c
 from .errors import SessionError
@@ -58,13 +58,16 @@ def verify(
             codes.E_UNIMPLEMENTED_FEATURE, "a session blocks, and this verifier is asynchronous"
         )
     if hostname is not None and peer.role is Role.client:  # servers' names are verified above
-        try:
-            matches = matches_host(x509.load_der_x509_certificate(peer.certificates[0]), hostname)
-        except UNREADABLE as error:
-            return errors.BadCertificate(f"the client's certificate cannot be read: {error}")
-        if not matches:
+        if not _is_for(peer, hostname):
             return errors.NameMismatch(f"the client's certificate is not for {hostname!r}")
     return verdict
+
+
+def _is_for(peer: PeerChain, hostname: str) -> bool:
+    try:
+        return covers(Facts(peer.certificates[0]).alternative_names, hostname)
+    except (CertificateError, UsageError):  # names that cannot be read, or no host at all
+        return False
 
 
 def check_key_usage(peer: PeerChain) -> None:
@@ -74,13 +77,12 @@ def check_key_usage(peer: PeerChain) -> None:
         SessionError: E_KEY_USAGE_VIOLATION.
     """
     try:
-        leaf = x509.load_der_x509_certificate(peer.certificates[0])
-        usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return
-    except UNREADABLE as error:
+        extensions = read_extensions(certificate_fields(peer.certificates[0]).extensions)
+        usage = extensions.values.get(KEY_USAGE)
+        may_sign = usage is None or read_key_usage(usage) & KeyUsage.digital_signature
+    except (ValueError, IndexError) as error:
         raise SessionError(codes.E_CERTIFICATE_ERROR, str(error)) from error
-    if not usage.digital_signature:
+    if not may_sign:
         raise SessionError(
             codes.E_KEY_USAGE_VIOLATION, "the certificate's keyUsage lacks digitalSignature"
         )

@@ -125,7 +125,7 @@ class SSLContext(ssl.SSLContext):
     _psk_client: Callable[..., Any] | None
     _psk_lookup: PskLookup | None
     _psk_hint: bytes
-    _verifiers: dict[Any, Verifier]
+    _verifiers: dict[tuple[int, bool, int], ContextVerifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
     _forbidden: frozenset[bytes]
@@ -272,14 +272,19 @@ class SSLContext(ssl.SSLContext):
         What a directory has is read at once, not when it is needed.
         """
         super().load_verify_locations(cafile, capath, cadata)
+        found: list[tuple[bytes, bytes]] = []  # PEM blocks, by their kind
         if cafile is not None:
-            self._trust(Path(os.fsdecode(cafile)).read_bytes())
+            found += _blocks(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
-            self._trust(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
+            found += _blocks(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
         if capath is not None and os.path.isdir(capath):
             for file in sorted(Path(os.fsdecode(capath)).iterdir()):
                 if file.is_file():
-                    self._trust(file.read_bytes(), strict=False)
+                    found += _blocks(file.read_bytes(), strict=False)
+        self._trust(
+            [der for kind, der in found if kind in CERTIFICATES],
+            [der for kind, der in found if kind == b"X509 CRL"],
+        )
 
     def set_default_verify_paths(self) -> None:
         """Trust whom the operating system trusts; nobody, if it keeps no bundle.
@@ -291,7 +296,7 @@ class SSLContext(ssl.SSLContext):
             store = TrustStore.system()
         except UsageError:
             return
-        self._add(anchor.public_bytes(Encoding.DER) for anchor in store.anchors)
+        self._trust([anchor.public_bytes(Encoding.DER) for anchor in store.anchors])
 
     @property  # type: ignore[override]
     def verify_flags(self) -> ssl.VerifyFlags:
@@ -306,47 +311,45 @@ class SSLContext(ssl.SSLContext):
                 raise ValueError(f"verify_flags: postshake has no flag {unknown:#x} of OpenSSL's")
         super(SSLContext, type(self)).verify_flags.__set__(self, flags)  # type: ignore[attr-defined]
 
-    def _trust(self, data: bytes, *, strict: bool = True) -> None:
-        blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
-        if not blocks and strict:
-            blocks = [(b"CERTIFICATE", der) for der in split_der(data)]
-        self._add(der for kind, der in blocks if kind in CERTIFICATES)
-        lists = [der for kind, der in blocks if kind == b"X509 CRL"]
-        if lists:
-            self._add_lists(lists)
-
-    def _add_lists(self, lists: Iterable[bytes]) -> None:
+    def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
+        """Go by these as well, in connections that live already too."""
         found = []
         for der in lists:
             try:
                 found.append(x509.load_der_x509_crl(der))
             except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
                 self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
-        with self._lock:  # connections that there are look into them from now on, too
-            self._lists.add(found)
-
-    def _add(self, certificates: Iterable[bytes]) -> None:
         with self._lock:
-            self._trusted = list(dict.fromkeys((*self._trusted, *certificates)))
+            trusted = list(dict.fromkeys((*self._trusted, *certificates)))
+            self._lists.add(found)  # the verifiers have the same ones
+            try:
+                for verifier in self._verifiers.values():
+                    verifier.replace(trusted)
+            except UsageError as error:
+                raise translate(error) from error
+            self._trusted = trusted
             self._changed()
 
     def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
-        """Return who verifies by what is trusted now; paths that it verified stay known."""
+        """Return who verifies by what is trusted now; paths that it verified stay known.
+
+        There is one for each way to verify that connections were made with. They are kept:
+        `_trust` has to reach them all.
+        """
         if self._own_verifier is not None:
             return self._own_verifier
         level = self.security_level if level is None else level
-        key = (self._version, flags, common_names, level)
-        verifier = self._verifiers.get(key)
-        if verifier is None:
-            verifier = ContextVerifier(
-                self._trusted,
-                self._lists,
-                flags,
-                common_names=common_names,
-                security_level=level,
-            )
-            kept = {each: one for each, one in self._verifiers.items() if each[0] == key[0]}
-            self._verifiers = {**kept, key: verifier}
+        key = (flags, common_names, level)
+        with self._lock:
+            verifier = self._verifiers.get(key)
+            if verifier is None:
+                verifier = self._verifiers[key] = ContextVerifier(
+                    self._trusted,
+                    self._lists,
+                    flags,
+                    common_names=common_names,
+                    security_level=level,
+                )
         return verifier
 
     @property
@@ -615,6 +618,14 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
         "alg_bits": bits,
         "aead": True,
     }
+
+
+def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
+    """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
+    blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
+    if not blocks and strict:
+        return [(b"CERTIFICATE", der) for der in split_der(data)]
+    return blocks
 
 
 _SERIALS = itertools.count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 import warnings
 from collections.abc import Iterable
@@ -9,11 +10,14 @@ from dataclasses import replace
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import NameOID
 
 from ..constants import Role
 from ..errors import CertificateRevoked, NameMismatch, UnknownCA
-from ..pki.names import matches_host, normalize_server_name
+from ..pki.constraints import COMMON_NAME, NameBudget, check_host_name
+from ..pki.der import attribute_values, certificate_fields, text
+from ..pki.extensions import NameKind
+from ..pki.facts import Facts
+from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
@@ -41,7 +45,6 @@ _NO_LIST = {
 class AnyPeer:
     """Believes everybody, and says so: what it accepts counts as unverified."""
 
-    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Accept the peer, who has proven its key and nothing else."""
         return VerifiedChain(())
@@ -49,6 +52,10 @@ class AnyPeer:
 
 class ContextVerifier:
     """Verifies as OpenSSL would with a context's settings.
+
+    A connection keeps its verifier, and what the context is told to trust later is
+    put into it by `replace`, or into its lists: as in OpenSSL, certificates and lists that
+    are loaded while connections live count for their next verdict.
 
     Args:
         certificates: what was loaded to be trusted, DER.
@@ -68,19 +75,7 @@ class ContextVerifier:
         security_level: int = 2,
     ) -> None:
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
-        partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
-        roots: list[bytes] = []
-        self._others: list[bytes] = []
-        with warnings.catch_warnings():
-            # old roots break rules that were made after them
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            for der in certificates:
-                own = _is_own_issuer(der)
-                if own is not None:
-                    (roots if own or partial else self._others).append(der)
-            self.trust = TrustStore(roots)
-        self._chains = ChainVerifier(self.trust)
-        self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
+        self._partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
         self._check_chain = (
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
@@ -88,6 +83,31 @@ class ContextVerifier:
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
         self._common_names = common_names
         self._bits = bits_of_level(security_level)
+        self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
+        self.replace(certificates)
+
+    def replace(self, certificates: Iterable[bytes]) -> None:
+        """Trust these from now on, in the place of those there were."""
+        roots: list[bytes] = []
+        others: list[bytes] = []
+        with warnings.catch_warnings():
+            # old roots break rules that were made after them
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            for der in certificates:
+                own = _is_own_issuer(der)
+                if own is not None:
+                    (roots if own or self._partial else others).append(der)
+            chains = ChainVerifier(
+                TrustStore(roots),
+                intermediates=TrustStore(others),
+                common_names=self._common_names,
+            )
+        self._believed = _Believed(chains)
+
+    @property
+    def trust(self) -> TrustStore:
+        """The certificates that end a path."""
+        return self._believed.chains.trust
 
     @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
@@ -97,35 +117,42 @@ class ContextVerifier:
             CertificateError: the peer is not believed. It may have a ``verify_code``,
                 OpenSSL's number for what is wrong.
         """
-        whole = replace(peer, certificates=(*peer.certificates, *self._others), server_name=None)
+        believed = self._believed
+        whole = replace(peer, server_name=None)
         if peer.leaf is not None:
-            whole = whole.with_leaf(peer.leaf)
+            whole = whole.with_leaf(peer.leaf, peer.leaf_key)
         try:
-            chain = self._chains.verify(whole)
+            chain = believed.chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
         if self._bits:
             check_strength(chain.certificates, self._bits)
         if self._strict:
-            check_strictly(chain.certificates)
-        self._check_name(peer)
-        self._check_revocation(chain, whole)
+            believed.check_strictly(chain)
+        self._check_name(peer, chain)
+        self._check_revocation(believed, chain, whole)
         return chain
 
-    def _check_name(self, peer: PeerChain) -> None:
+    def _check_name(self, peer: PeerChain, chain: VerifiedChain) -> None:
         if peer.role is not Role.server or peer.server_name is None:
             return
-        leaf = peer.leaf or x509.load_der_x509_certificate(peer.certificates[0])
-        if matches_host(leaf, peer.server_name):
+        leaf = Facts(peer.certificates[0], peer.leaf, peer.leaf_key)
+        if covers(leaf.alternative_names, peer.server_name):
             return
-        if self._common_names and _by_common_name(leaf, peer.server_name):
-            return
+        if self._common_names:
+            common_name = _by_common_name(leaf, peer.server_name)
+            if common_name is not None:
+                path = [leaf, *map(Facts, chain.certificates[1:])]
+                check_host_name(common_name.encode(), path, NameBudget())
+                return
         raise NameMismatch(f"the certificate is not for {peer.server_name!r}")
 
-    def _check_revocation(self, chain: VerifiedChain, whole: PeerChain) -> None:
+    def _check_revocation(
+        self, believed: _Believed, chain: VerifiedChain, whole: PeerChain
+    ) -> None:
         if not self._check_leaf:
             return
-        around = self._chains.surroundings(whole)
+        around = believed.chains.surroundings(whole)
         search = RevocationSearch(self._lists, chain.certificates, whole.at, around)
         for index in range(len(search.path) if self._check_chain else 1):
             found = search.find(index)
@@ -136,42 +163,67 @@ class ContextVerifier:
                 raise with_verify_code(UnknownCA(text), code)
 
 
+class _Believed:
+    """Whom a verifier believes at a time. It is made whole and put into place by one assignment."""
+
+    def __init__(self, chains: ChainVerifier) -> None:
+        self.chains = chains
+        self._strict: dict[bytes, None] = {}  # digests of paths in which all is in order
+
+    def check_strictly(self, chain: VerifiedChain) -> None:
+        """Check a path by the letter, unless it was found to be in order before."""
+        digest = hashlib.sha256(b"".join(chain.certificates)).digest()
+        if digest not in self._strict:
+            check_strictly([Facts(der) for der in chain.certificates])
+            if len(self._strict) >= _STRICT:  # each call on it is atomic; losing it is no loss
+                self._strict.clear()
+            self._strict[digest] = None
+
+
+_STRICT = 1024
+
+
 def _is_own_issuer(der: bytes) -> bool | None:
     """Whether a certificate issued itself; None for one that cannot be read.
 
     One bad root among a hundred in a bundle is not ours to mend.
     """
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        return certificate.subject == certificate.issuer
-    except (ValueError, x509.InvalidVersion):
+        facts = Facts(der)
+    except ValueError:
         return None
+    return facts.is_self_issued or (facts.subject is not None and facts.subject == facts.issuer)
 
 
 def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
     """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
-    if _is_own_issuer(peer.certificates[0]):
+    if _is_self_issued(peer.certificates[0]):
         return with_verify_code(UnknownCA("self-signed certificate"), SELF_SIGNED)
-    if any(map(_is_own_issuer, peer.certificates[1:])):  # some of which may be no certificates
+    if any(map(_is_self_issued, peer.certificates[1:])):
         return with_verify_code(
             UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
         )
     return error
 
 
-def _by_common_name(leaf: x509.Certificate, name: str) -> bool:
-    """Whether the common name is the host's, where there are no DNS names to go by."""
-    host, is_address = normalize_server_name(name)
-    if is_address:
-        return False
+def _is_self_issued(der: bytes) -> bool:
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if names.get_values_for_type(x509.DNSName):
-            return False
-    except x509.ExtensionNotFound:
-        pass
-    common = [str(each.value) for each in leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    return bool(common) and _matches(common[-1], host)
+        fields = certificate_fields(der)
+    except (ValueError, IndexError):
+        return False
+    return fields.subject == fields.issuer
+
+
+def _by_common_name(leaf: Facts, name: str) -> str | None:
+    """Return the common name if it is the host's, where there are no DNS names to go by."""
+    host, is_address = normalize_server_name(name)
+    if is_address or any(kind == NameKind.dns_name for kind, _ in leaf.alternative_names):
+        return None
+    try:
+        common = [text(*each) for each in attribute_values(leaf.fields.subject, COMMON_NAME)]
+    except ValueError:
+        return None
+    return common[-1] if common and _matches(common[-1], host) else None
 
 
 def _matches(pattern: str, host: str) -> bool:
