@@ -2,7 +2,8 @@
 #
 #   make demo     watch a client step up over a real TLS 1.3 connection
 #   make test     every test (peers that are not installed are skipped)
-#   make soak     the property tests, with other examples each time, and many
+#   make soak     the property tests, with other examples each time, and many; then fuzzing
+#                 for ten minutes in all (make soak FUZZ="--seconds 60" for one; Linux alone)
 #   make lint     ruff and mypy --strict
 #   make bench    speed against the floor of primitives and against ssl
 #   make bench-full  longer, with how costs grow; JSON and a plot in build/
@@ -22,8 +23,9 @@ USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
+FUZZ ?= --seconds 600
 
-.PHONY: demo test soak lint docs bench bench-full format clean
+.PHONY: demo test soak fuzz lint docs bench bench-full format clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.package
@@ -33,8 +35,12 @@ test: $(VENV)/.group-test
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 # what takes examples; the rest would only be the same again
-soak: $(VENV)/.group-test
+soak: $(VENV)/.group-fuzz
 	POSTSHAKE_EXAMPLES=soak $(BIN)/python -m pytest -n auto -m hypothesis $(ARGS)
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+fuzz: $(VENV)/.group-fuzz
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(VENV)/.group-lint
 	$(BIN)/python -m ruff check .
