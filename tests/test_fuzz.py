@@ -17,10 +17,7 @@ from hypothesis import strategies as st
 from postshake.connection import State
 from postshake.constants import Role
 from postshake.errors import (
-    InternalError,
-    TLSError,
     TruncationError,
-    UsageError,
 )
 from postshake.events import HandshakeCompleted, PeerClosed, PeerKeyUpdated, TicketReceived
 from postshake.wire.auth import Certificate

@@ -28,7 +28,7 @@ from .crypto.suites12 import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
-from .pki.compression import compressors
+from .pki.compression import can_compress
 from .pki.credential import Credential
 from .pki.trust import Verifier
 from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
@@ -183,7 +183,7 @@ class Config:
             raise UsageError(f"config.session_lifetime is {self.session_lifetime}: below zero")
 
     def _check_compression(self) -> None:
-        lacking = set(self.certificate_compression) - set(compressors())
+        lacking = {each for each in self.certificate_compression if not can_compress(each)}
         if lacking:
             names = [name_of(CertificateCompressionAlgorithm, code) for code in sorted(lacking)]
             raise UsageError(
@@ -227,6 +227,8 @@ class ClientConfig(Config):
     """Look like TLS 1.2 to boxes on the way (§D.4)."""
     max_fragment_length: int | None = None
     """Ask for records of at most 512, 1024, 2048 or 4096 bytes (RFC 6066)."""
+    tickets12: bool = True
+    """Ask a TLS 1.2 server for the session in a ticket (RFC 5077), and offer those we have."""
     request_status: bool = False
     """Ask the server for an OCSP response, which the verifier gets (RFC 6066, 8)."""
     is_fallback: bool = False

@@ -29,7 +29,15 @@ from typing import Any, TypeVar, cast
 from .config import AuthRequest, ClientConfig, ServerConfig
 from .connection import Connection
 from .drive.answers import find_answer, find_answer_now
-from .errors import CertificateRequired, IllegalParameter, InternalError, TooMuch, UsageError
+from .errors import (
+    CertificateRequired,
+    IllegalParameter,
+    InternalError,
+    TooMuch,
+    UsageError,
+    present,
+    require,
+)
 from .pki.choose import choose_credential, choose_server_credential
 from .pki.credential import Credential
 from .pki.identity import Identity
@@ -209,8 +217,7 @@ class _Exported:
             del self._open[context]
             raise TimeoutError(f"no answer within {opened.policy.within} seconds")
         policy = opened.policy
-        verifier = policy.verifier or config.verifier
-        assert verifier is not None  # `request` saw to it
+        verifier = present(policy.verifier or config.verifier, "verifier")  # `request` saw to it
         proven = yield from read_authenticator(
             self._peers,
             opened.claim,
@@ -234,7 +241,7 @@ class _Exported:
         wanted = wanted_for(opened.policy, self._connection.config)
         verdict = hold_to(proven.verdict, opened.policy, wanted, proven.signed)
         if isinstance(verdict, Refused):
-            raise verdict.error
+            raise verdict.error.without_traceback()
         context = opened.claim.message.certificate_request_context
         return identify(proven.signed, proven.proof, verdict, proven.at, context)
 
@@ -324,8 +331,8 @@ def _run(flow: Flow[T]) -> T:
                 step = flow.send(found)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            assert isinstance(step, Ask)  # nothing comes in but what was given
-            found = find_answer_now(step.subject)
+            # nothing comes in but what was given
+            found = find_answer_now(require(Ask, step).subject)
             if isinstance(found, Exception):
                 raise found
 
@@ -338,7 +345,6 @@ async def _run_async(flow: Flow[T]) -> T:
                 step = flow.send(found)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            assert isinstance(step, Ask)
-            found = find_answer(step.subject)
+            found = find_answer(require(Ask, step).subject)
             if isawaitable(found):
                 found = await cast("Awaitable[object]", found)

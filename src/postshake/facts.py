@@ -86,8 +86,9 @@ class Facts:
 
     @property
     def failure(self) -> PostshakeError | None:
-        """Why the connection is broken, if it is."""
-        return self._engine.failure
+        """Why the connection is broken, if it is: a new exception each time, to be raised."""
+        failure = self._engine.failure
+        return failure.without_traceback() if failure is not None else None
 
     @property
     def peer_identity(self) -> Identity | None:

@@ -136,12 +136,14 @@ class SessionCache12:
 
     Args:
         capacity: how many; the oldest is forgotten for one more.
+        largest: bytes of a client's certificates with which a session is kept.
     """
 
-    __slots__ = ("_sessions", "capacity")
+    __slots__ = ("_sessions", "capacity", "largest")
 
-    def __init__(self, capacity: int = 1024) -> None:
+    def __init__(self, capacity: int = 1024, largest: int = 16 * 1024) -> None:
         self.capacity = capacity
+        self.largest = largest
         self._sessions: dict[bytes, Session12] = {}
 
     def __repr__(self) -> str:
@@ -151,7 +153,9 @@ class SessionCache12:
         return len(self._sessions)
 
     def put(self, session: Session12) -> None:
-        """Keep a session under its ID."""
+        """Keep a session under its ID, unless its certificates are too large."""
+        if sum(map(len, session.peer_chain)) + len(session.ocsp_response or b"") > self.largest:
+            return
         # Each call on the dict is atomic; losing a race costs one full handshake.
         if len(self._sessions) >= self.capacity > 0:
             for oldest in list(self._sessions)[: len(self._sessions) - self.capacity + 1]:

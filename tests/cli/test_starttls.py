@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -15,7 +16,8 @@ from postshake.cli.starttls import PROTOCOLS, StartTLSError, start_tls
 from postshake.config import ServerConfig
 from postshake.drive.sync import Stream
 from postshake.pki.credential import Credential
-from tests.interop.program import TIMEOUT, free_port, require
+from tests.interop.program import TIMEOUT, free_port
+from tests.requirements import require
 
 FEATURES = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' id='1' from='localhost' "
@@ -63,15 +65,19 @@ def ldap(file):
 
 
 def xmpp(file):
-    got = b""
-    while not got.endswith(b">") or b"<stream:stream" not in got:
-        got += file.read(1)
+    read_to(file, b">", after=b"<stream:stream")
     file.write(FEATURES.encode())
-    got = b""
-    while not got.endswith(b"/>"):
-        got += file.read(1)
-    assert b"urn:ietf:params:xml:ns:xmpp-tls" in got
+    assert b"urn:ietf:params:xml:ns:xmpp-tls" in read_to(file, b"/>")
     file.write(PROCEED.encode())
+
+
+def read_to(file, end, after=b""):
+    got = b""
+    while not got.endswith(end) or after not in got:
+        letter = file.read(1)
+        assert letter, f"the client hung up after {got!r}"
+        got += letter
+    return got
 
 
 SERVERS = {"smtp": smtp, "imap": imap, "pop3": pop3, "ldap": ldap, "xmpp": xmpp}
@@ -80,30 +86,38 @@ SERVERS = {"smtp": smtp, "imap": imap, "pop3": pop3, "ldap": ldap, "xmpp": xmpp}
 @pytest.fixture
 def serving(certificates):
     """Start a server that talks in the clear, and then echoes one message in TLS."""
-    threads = []
+    listeners: list[socket.socket] = []
+    threads: list[threading.Thread] = []
 
     def start(protocol: str) -> int:
         who = certificates.server
         config = ServerConfig(credentials=(Credential.from_files(who.certificate, who.key),))
         listener = socket.create_server(("127.0.0.1", 0))
-        listener.settimeout(TIMEOUT)
+        listeners.append(listener)
 
         def serve():
-            with listener:
+            try:
                 sock, _ = listener.accept()
-            sock.settimeout(TIMEOUT)
-            SERVERS[protocol](sock.makefile("rwb", buffering=0))
-            with Stream(sock, config) as stream:
-                stream.send(b"echo " + stream.receive())
+            except OSError:  # the test is over, and nobody came
+                return
+            with sock:
+                sock.settimeout(TIMEOUT)
+                with sock.makefile("rwb", buffering=0) as file:
+                    SERVERS[protocol](file)
+                with Stream(sock, config) as stream:
+                    stream.send(b"echo " + stream.receive())
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
         return listener.getsockname()[1]
 
     yield start
+    for listener in listeners:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # who waits for a client waits no longer
+        listener.close()
     for thread in threads:
-        thread.join(TIMEOUT)
-        assert not thread.is_alive()
+        thread.join()
 
 
 def test_all_are_tried():
@@ -124,8 +138,8 @@ def test_connect(serving, run, as_client, protocol):
 @pytest.mark.interop
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_openssl_takes_these_servers_for_real(serving, certificates, protocol):
-    port = serving(protocol)
-    command = [require("openssl"), "s_client", "-connect", f"localhost:{port}", "-quiet"]
+    openssl, port = require("openssl"), serving(protocol)
+    command = [openssl, "s_client", "-connect", f"localhost:{port}", "-quiet"]
     command += ["-starttls", protocol, "-CAfile", str(certificates.ca), "-verify_return_error"]
     done = subprocess.run(command, input=b"hello\n", capture_output=True, timeout=TIMEOUT)
     assert b"echo hello" in done.stdout, done.stderr
@@ -141,7 +155,9 @@ def test_a_real_mail_server(run, certificates):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     who = certificates.server
     context.load_cert_chain(who.certificate, who.key)
-    controller = Controller(Sink(), hostname="127.0.0.1", port=free_port(), tls_context=context)
+    controller = Controller(
+        Sink(), hostname="127.0.0.1", port=free_port(), tls_context=context, ready_timeout=TIMEOUT
+    )
     controller.start()
     try:
         place = f"127.0.0.1:{controller.port}"

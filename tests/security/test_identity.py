@@ -36,6 +36,7 @@ from tests.certs import CA, NOW, Issued
 from tests.pair import ConnectionPair, client_config, issued, server_config, the_ca
 from tests.revoking import make_list
 from tests.sslmodule.ends import authority, ca_file, files
+from tests.waiting import PATIENCE
 from tests.web.servers import serving_with
 from tests.web.test_asgi import visit
 
@@ -154,7 +155,7 @@ async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
     """Two routes: one asks who it is, the other tells what the server believes."""
     text = scope["extensions"]["tls"]["client_cert_error"] or "no error"
     if scope["path"] == "/admin":
-        text = (await asgi_reauth(scope, within=20)).subject
+        text = (await asgi_reauth(scope, within=PATIENCE)).subject
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": text.encode()})
 
@@ -162,7 +163,7 @@ async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
 def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
     text = environ["SSL_CLIENT_VERIFY"]
     if environ["PATH_INFO"] == "/admin":
-        text = wsgi_reauth(environ, within=20).subject
+        text = wsgi_reauth(environ, within=PATIENCE).subject
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [text.encode()]
 
@@ -175,7 +176,9 @@ def serving(kind: str, context: Any) -> Iterator[int]:
         return
     from cheroot import wsgi
 
-    server = wsgi.Server(("127.0.0.1", 0), WSGIStepUp(wsgi_app), numthreads=2, timeout=20)
+    server = wsgi.Server(
+        ("127.0.0.1", 0), WSGIStepUp(wsgi_app), numthreads=2, timeout=int(PATIENCE)
+    )
     server.ssl_adapter = CherootAdapter(context)
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
@@ -184,7 +187,7 @@ def serving(kind: str, context: Any) -> Iterator[int]:
         yield server.bind_addr[1]
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 @CHEROOT
@@ -213,7 +216,7 @@ def test_nor_has_it_a_page_of_the_command_line_s() -> None:
     said: list[str] = []
     server = Server(
         config,
-        AuthRequest(within=20),
+        AuthRequest(within=PATIENCE),
         lambda visit: visit.pages(("/admin",)),
         "127.0.0.1",
         0,
@@ -231,7 +234,7 @@ def test_nor_has_it_a_page_of_the_command_line_s() -> None:
             revocation.replace([])
             assert "you are CN=eve" in client.get("/admin").text
         server.stop()
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def revoking(name: str) -> Any:

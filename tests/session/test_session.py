@@ -32,6 +32,7 @@ from postshake.session.transport import Transport
 from postshake.wire.extensions import UnknownExtension
 from tests.pair import Clock
 from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
+from tests.waiting import PATIENCE
 
 TIMEOUT = 10
 TRUSTED = [authority().certificate]
@@ -100,6 +101,7 @@ def failed(code, function, *arguments):
 def sockets():
     pair = socket.socketpair()
     for sock in pair:
+        sock.settimeout(PATIENCE)
         sock.settimeout(TIMEOUT)
     yield pair
     for sock in pair:
@@ -120,7 +122,7 @@ def in_thread(function):
     thread.start()
 
     def finish():
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         for error in caught:
             raise error
@@ -204,7 +206,7 @@ def test_time_limits(sockets):
     server = server_session()
     server.transport_set(ours)
     failed(codes.E_TIMEDOUT, server.handshake)
-    ours.settimeout(5)
+    ours.settimeout(PATIENCE)
     server.handshake_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.handshake)
     server.handshake_set_timeout(0)
@@ -215,13 +217,13 @@ def test_time_limits(sockets):
     finish()
     server.record_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.record_recv)
-    assert ours.gettimeout() == 5
+    assert ours.gettimeout() == PATIENCE
     client.record_send(b"late")
     assert server.record_recv() == b"late"
     server.certificate_server_set_request(c.CERT_REQUIRE)
     ours.settimeout(0.05)
     failed(codes.E_TIMEDOUT, server.reauth)  # the transport's own limit holds for it too
-    ours.settimeout(5)
+    ours.settimeout(PATIENCE)
     with pytest.raises(ReauthRequest):
         client.record_recv()
     client.reauth()

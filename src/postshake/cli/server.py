@@ -20,6 +20,7 @@ from time import monotonic
 
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
+from ..crypto.groups import supported_groups
 from ..drive.sync import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
@@ -27,8 +28,9 @@ from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
+from ..web.path_guard import PathGuard
 from .certs import Folder
-from .common import RECORDED, key_log, positive, seconds, summary
+from .common import RECORDED, groups, key_log, positive, seconds, summary
 from .files import Site
 from .log import Log
 from .visit import Visit
@@ -122,6 +124,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="show each client its own connection, drawn, under this path (off)",
     )
+    parser.add_argument(
+        "--groups",
+        metavar="NAME[,NAME]",
+        type=groups,
+        default=supported_groups(),
+        help="groups for the key exchange, favourites first (all, X25519MLKEM768 first)",
+    )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--json", action="store_true", help="log as JSON lines")
 
@@ -131,6 +140,10 @@ def run(options: argparse.Namespace) -> int:
     log = Log(as_json=options.json)
     files = _files(options)
     protected = tuple("/" + prefix.strip("/") for prefix in options.protect or ["/protected"])
+    try:
+        PathGuard(dict.fromkeys(protected, True))
+    except ValueError as error:
+        raise UsageError(f"--protect: {error}") from error
     if options.what is not None and _is_application(options.what):
         return _serve_application(options, files, protected, log)
     site = Site(options.what) if options.what is not None else None
@@ -235,6 +248,7 @@ def _config(
         credentials=(Credential.from_files(files.certificate, files.key),),
         verifier=ChainVerifier(trust, revocation=revocation),
         alpn_protocols=() if options.echo else (b"http/1.1",),
+        groups=options.groups,
         keylog=key_log(options.keylog) if options.keylog else None,
     )
     return config, trust

@@ -8,18 +8,22 @@ the answer has been sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from posixpath import normpath
 from time import monotonic
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from ..config import AuthRequest
 from ..drive.answers import judge_identity
 from ..drive.sync import Stream
-from ..errors import DataWaiting, ReauthUnavailable
+from ..errors import (
+    DataWaiting,
+    ReauthUnavailable,
+)
 from ..events import Outcome, ReauthCompleted
+from ..pki.identity import Identity
 from ..questions import Refused
 from ..recording import Recording
 from ..values import dataclass, field
+from ..web.path_guard import AmbiguousPath, PathGuard, decode_path
 from .files import INDEX, Found, Site
 from .ladder import clip, printable
 from .picture import picture
@@ -82,14 +86,25 @@ class Visit:
     clock: Callable[[], float] = monotonic
     """Seconds: what deadlines are held against."""
     _buffer: bytearray = field(default_factory=bytearray)
+    _who: Identity | None = None  # sent what is answered, or was asked because of it
     _until: float = 0.0  # when what is read now must be there
 
     # --- who are you?
 
+    def _begin(self) -> None:
+        """Begin with what comes next: it is from who the client was when its first byte came.
+
+        It may have come with what was answered before, in front of a proof.
+        """
+        connection = self.stream.connection
+        position = connection.read_position - len(self._buffer)
+        history = reversed(connection.identity_history)
+        self._who = next(identity for start, identity in history if start <= position)
+
     def ask(self) -> str | None:
         """Ask the client who it is, unless we know; return why it may not enter."""
-        known = self.stream.peer_identity
-        if known is not None:
+        known = self._who
+        if known is not None and known is self.stream.peer_identity:
             verdict = judge_identity(known, self.stream.connection.config)
             if not isinstance(verdict, Refused):
                 return None
@@ -107,6 +122,7 @@ class Visit:
         who = f" {printable(identity.subject)}" if identity is not None else ""
         self.log(f"reauth {outcome.value}{who}{why}")
         if outcome is Outcome.AUTHENTICATED:
+            self._who = identity
             return None
         if outcome is Outcome.DECLINED:
             return None if not self.request.required else "You were asked for one, and declined."
@@ -124,15 +140,15 @@ class Visit:
 
     @property
     def name(self) -> str:
-        """Whom we know the client as."""
-        identity = self.stream.peer_identity
-        return printable(identity.subject) if identity is not None else "nobody"
+        """Whom we know the client as that sent what is answered."""
+        return printable(self._who.subject) if self._who is not None else "nobody"
 
     # --- lines
 
     def echo(self) -> None:
         """Send each line back; ``**REAUTH**`` asks for a certificate first."""
         while self._buffer or self.idle():
+            self._begin()
             self._give(HEAD_TIME)
             line = self._read_line(MAX_LINE)
             if line is None:
@@ -152,17 +168,19 @@ class Visit:
             protected: these paths.
             debug: where a client sees its own connection, drawn; None for nowhere.
         """
+        guard = PathGuard(dict.fromkeys(protected, True))
         while self._buffer or self.idle():
+            self._begin()
             self._give(HEAD_TIME)
             try:
-                keep = self._page(protected, debug)
+                keep = self._page(guard, debug)
             except RequestTooSlow as error:
                 self.log(f"{error} 408")
                 keep = self._respond(408, "This request takes too long.\n")
             if not keep:
                 return
 
-    def _page(self, protected: tuple[str, ...], debug: str | None) -> bool:
+    def _page(self, guard: PathGuard[bool], debug: str | None) -> bool:
         """Answer one request; return whether another may follow."""
         head = self._read_head()
         if head is None:
@@ -186,55 +204,68 @@ class Visit:
             return False
         connection = fields.get("connection", "").lower()
         keep = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
-        path = _normal(target)
-        if path == debug and self.recording is not None and method == "GET":
-            self.log(f"GET {clip(path, 100)} 200")
-            return self._respond(
-                200, picture(self.recording, "Your connection"), keep=keep, page=True
-            )
-        if self.site is not None and method in ("GET", "HEAD"):
-            slash = target.partition("?")[0].endswith("/")
-            return self._file(method, path, slash, protected, keep)
-        status, text = self._answer(method, path, protected)
+        try:
+            path = decode_path(target.encode("latin-1"))
+            protected = bool(guard.find(path))
+            is_drawn = path.rstrip("/") == debug and self.recording is not None and method == "GET"
+            if self.site is not None and method in ("GET", "HEAD") and not is_drawn:
+                slash = target.partition("?")[0].endswith("/")
+                return self._file(self.site, method, path, slash, guard, keep)
+        except AmbiguousPath as error:
+            self.log(f"{clip(method, 16)} {clip(target, 100)} 400")
+            return self._respond(400, f"{error}.\n", keep=keep, body=method != "HEAD")
+        status, text = self._answer(method, protected, guard, is_drawn)
         self.log(f"{clip(method, 16)} {clip(path, 100)} {status}")
-        return self._respond(status, text, keep=keep, body=method != "HEAD")
+        drawn = is_drawn and status == 200
+        return self._respond(status, text, keep=keep, body=method != "HEAD", page=drawn)
 
-    def _answer(self, method: str, path: str, protected: tuple[str, ...]) -> tuple[int, str]:
+    def _answer(
+        self, method: str, protected: bool, guard: PathGuard[bool], is_drawn: bool
+    ) -> tuple[int, str]:
         if method not in ("GET", "HEAD", "POST"):
             return 405, "GET, HEAD or POST.\n"
-        if self.site is not None:
+        if self.site is not None and not is_drawn:
             return 405, "GET or HEAD.\n"
-        if not _below(path, protected):
-            public = f"This page is public. To me you are {self.name}.\n"
-            return 200, public + "".join(f"Not public: {prefix}\n" for prefix in protected)
-        refusal = self.ask()
+        refusal = self.ask() if protected else None
         if refusal is not None:
             return 403, f"This page needs a client certificate. {refusal}\n"
-        return 200, f"This page is protected. To me you are {self.name}.\n"
+        if is_drawn and self.recording is not None:
+            return 200, picture(self.recording, "Your connection")
+        if protected:
+            return 200, f"This page is protected. To me you are {self.name}.\n"
+        public = f"This page is public. To me you are {self.name}.\n"
+        return 200, public + "".join(f"Not public: {prefix}\n" for prefix in guard.prefixes)
 
     def _file(
-        self, method: str, path: str, slash: bool, protected: tuple[str, ...], keep: bool
+        self,
+        site: Site,
+        method: str,
+        path: str,
+        slash: bool,
+        guard: PathGuard[bool],
+        keep: bool,
     ) -> bool:
-        """Answer with a file, when the client may have it."""
-        assert self.site is not None
-        place = self.site.place(path)
-        # a link, or a file system that knows no capitals, may lead to what is protected
-        names = [path.casefold(), self.site.url(place).casefold() if place is not None else "/"]
-        refusal = None
-        if any(_below(name, tuple(each.casefold() for each in protected)) for name in names):
-            refusal = self.ask()
+        """Answer with a file, when the client may have it.
+
+        What is served decides, not what it is called: a link may lead to what is
+        protected, and so may the index of a folder.
+        """
+        place = site.place(path)
+        redirects = place is not None and place.is_dir() and not slash and path != "/"
+        served = place
+        if place is not None and place.is_dir():
+            index = site.place(site.url(place) + f"/{INDEX}")
+            served = index if index is not None and index.parent == place else None
+        names = [path, *(site.url(each) for each in (place, served) if each is not None)]
+        refusal = self.ask() if any(guard.find(name) for name in names) else None
         status, text, more = 200, "", ""
         found: Found | None = None
         if refusal is not None:
             status, text = 403, f"This page needs a client certificate. {refusal}\n"
-        elif place is not None and place.is_dir() and not slash and path != "/":
+        elif redirects:
             status, more = 301, f"Location: {quote(path)}/\r\n"
-        elif place is not None:
-            if place.is_dir():
-                # whoever may see the folder may not yet see where its index leads
-                index = self.site.place(self.site.url(place) + f"/{INDEX}")
-                place = index if index is not None and index.parent == place else None
-            found = self.site.open(place) if place is not None else None
+        elif served is not None:
+            found = site.open(served)
         if found is None and status == 200:
             status, text = 404, "There is no such file.\n"
         self.log(f"{method} {clip(path, 100)} {status}")
@@ -340,21 +371,6 @@ class Visit:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
-
-
-def _normal(target: str) -> str:
-    """Reduce a request's target to its path, in one way of writing it."""
-    try:
-        path = urlsplit(target).path if not target.startswith("/") else target.partition("?")[0]
-    except ValueError:
-        path = "/"
-    return normpath("/" + unquote(path).lstrip("/"))
-
-
-def _below(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(
-        prefix == "/" or path == prefix or path.startswith(prefix + "/") for prefix in prefixes
-    )
 
 
 def _head(status: int, content_type: str, size: int, keep: bool, more: str) -> bytes:

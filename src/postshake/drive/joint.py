@@ -9,7 +9,12 @@ from typing import Any
 
 from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
-from ..errors import DataWaiting, PostshakeError, ReauthUnavailable
+from ..errors import (
+    DataWaiting,
+    PostshakeError,
+    ReauthUnavailable,
+    present,
+)
 from ..events import HandshakeCompleted, PeerClosed, ReauthCompleted, ReauthRequested
 from ..pki.credential import Credential
 from ..pki.identity import Identity
@@ -179,11 +184,11 @@ class Joint(asyncio.Transport):
         self._closer = self._loop.call_later(LINGER, self._give_up, latest)
 
     def _give_up(self, latest: float) -> None:
-        assert self._raw is not None
-        if self._raw.get_write_buffer_size() and self._loop.time() < latest:
+        raw = present(self._raw, "transport")
+        if raw.get_write_buffer_size() and self._loop.time() < latest:
             self._closer = self._loop.call_later(LINGER, self._give_up, latest)
         else:
-            self._raw.abort()
+            raw.abort()
 
     # --- upwards
 

@@ -96,7 +96,7 @@ class Pump:
             if not (room and self._receive_some()):
                 self._wait(limit, reading=room, writing=True)
         if self._send_error is not None:
-            raise self._send_error
+            raise type(self._send_error)(*self._send_error.args)
 
     def send_some(self) -> bool:
         """Send what the socket takes; return whether nothing is left.
@@ -120,7 +120,7 @@ class Pump:
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError as error:
-                self._send_error = error
+                self._send_error = type(error)(*error.args)  # without the frames it came through
                 self._hear_last_words()
             else:
                 self._unsent = self._unsent[count:]

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ..constants import Role
+from ..constants import Role, SignatureScheme
 from ..values import dataclass, field
 from .trust import PeerChain
 
@@ -37,6 +37,8 @@ class Identity:
     ocsp_response: bytes | None = field(default=None, compare=False)
     """What was stapled to the certificate, if anything was: without it, a verifier that requires
     to know of a certificate that it was not revoked could not judge it again."""
+    signature_scheme: SignatureScheme | None = field(default=None, compare=False)
+    """By which the peer signed; None in a session that is resumed, where nobody signs."""
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -48,7 +50,7 @@ class Identity:
         """The subject as RFC 4514 writes it; empty when there is none that can be read."""
         try:
             return self.certificate.subject.rfc4514_string()
-        except (ValueError, TypeError):  # only in what was not verified
+        except (ValueError, TypeError, Warning):  # only in what was not verified
             return ""
 
     @property
@@ -56,7 +58,7 @@ class Identity:
         """The subject's most specific common name."""
         try:
             found = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, Warning):
             return None
         return _text(found[-1].value) if found else None
 
@@ -67,7 +69,7 @@ class Identity:
             extension = self.certificate.extensions.get_extension_for_class(
                 x509.SubjectAlternativeName
             )
-        except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        except (ValueError, TypeError, Warning, x509.ExtensionNotFound, x509.DuplicateExtension):
             return ()
         except x509.UnsupportedGeneralNameType:
             return ()
@@ -78,7 +80,7 @@ class Identity:
         """The issuer as RFC 4514 writes it; empty when it cannot be read."""
         try:
             return self.certificate.issuer.rfc4514_string()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, Warning):
             return ""
 
     @property
@@ -182,7 +184,7 @@ def _told(der: bytes) -> dict[str, str]:
         certificate = x509.load_der_x509_certificate(der)
         told["subject"] = certificate.subject.rfc4514_string()
         told["issuer"] = certificate.issuer.rfc4514_string()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, Warning):
         pass  # only in what was not verified
     return told
 

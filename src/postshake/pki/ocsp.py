@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from ..values import dataclass
+from .pss import may_have_signed, pss_key_of, pss_of_response
 
 __all__ = ["SKEW", "Finding", "Standing", "read_response"]
 
@@ -112,10 +112,10 @@ def _finding(single: ocsp.OCSPSingleResponse) -> Finding | None:
 
 def _is_authorized(response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> bool:
     """Whether the issuer signed it, or one whom the issuer lets (section 4.2.2.2)."""
-    if _signed(response, issuer.public_key()):
+    if _signed(response, issuer):
         return True
     return any(
-        _is_responder(each, issuer, now) and _signed(response, each.public_key())
+        _is_responder(each, issuer, now) and _signed(response, each)
         for each in response.certificates
     )
 
@@ -126,25 +126,36 @@ def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate, now: 
     try:
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         certificate.verify_directly_issued_by(issuer)
+        if not may_have_signed(issuer, certificate):
+            return False
     except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
         return False
     return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
 
 
-def _signed(response: ocsp.OCSPResponse, key: PublicKeyTypes) -> bool:
-    digest = response.signature_hash_algorithm
-    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
-        return False
+def _signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
+    key = signer.public_key()
     signature, signed = response.signature, response.tbs_response_bytes
     try:
+        if response.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS:
+            pss = pss_of_response(response, signer)
+            if pss is None or not isinstance(key, rsa.RSAPublicKey):
+                return False
+            key.verify(signature, signed, *pss)
+            return True
+        digest = response.signature_hash_algorithm
+        if isinstance(digest, (hashes.SHA1, hashes.MD5)):
+            return False
         if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
             key.verify(signature, signed, ec.ECDSA(digest))
         elif isinstance(key, rsa.RSAPublicKey) and digest is not None:
+            if pss_key_of(signer):
+                return False
             key.verify(signature, signed, padding.PKCS1v15(), digest)
         elif digest is None:  # Ed25519 and its kin
             key.verify(signature, signed)  # type: ignore[union-attr, call-arg]
         else:
             return False
-    except (InvalidSignature, AttributeError, TypeError):
+    except (InvalidSignature, AttributeError, TypeError, ValueError, UnsupportedAlgorithm):
         return False
     return True

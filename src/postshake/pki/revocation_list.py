@@ -15,10 +15,12 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ..errors import present
 from ..values import dataclass, field
 from .der import list_issuer, normal_name
 from .facts import Facts
 from .ocsp import SKEW, Finding, Standing
+from .pss import may_have_signed
 
 __all__ = [
     "ALL_REASONS",
@@ -340,7 +342,9 @@ class RevocationList:
         certificate = signer.certificate
         try:
             key = certificate.public_key()
-            if not self.content.is_signature_valid(key):  # type: ignore[arg-type]
+            if not may_have_signed(certificate, self.content) or (
+                not self.content.is_signature_valid(key)  # type: ignore[arg-type]
+            ):
                 return Defect.BADLY_SIGNED
             usage = _extension(certificate, x509.KeyUsage)
         except Exception:  # a key of another kind: TypeError, UnsupportedAlgorithm, …
@@ -385,10 +389,10 @@ class RevocationList:
             entry = self.content.get_revoked_certificate_by_serial_number(serial)
         else:  # which there are, and cryptography does not look for
             entry = next(each for each in self.content if each.serial_number == serial)
-        assert entry is not None  # the number was read from there
         if len(self._known) >= ENTRIES:
             self._known.clear()
-        found = self._known[key] = _finding(entry)
+        # the number was read from there
+        found = self._known[key] = _finding(present(entry, "entry of this number"))
         return found
 
 

@@ -33,7 +33,10 @@ from typing import NamedTuple, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..errors import CertificateError
+from ..errors import (
+    CertificateError,
+    present,
+)
 from ..values import dataclass
 from .facts import Facts
 from .ocsp import Finding, Standing
@@ -295,10 +298,9 @@ class RevocationSearch:
     def _path_from(self, signer: Facts) -> Sequence[Facts] | None:
         """Find a path from a certificate to the anchor; None if there is none (6.3.3 (f))."""
         if signer.der not in self._led:
-            assert self._around is not None
             if self._paths is None:
                 anchor = TrustStore([self.path[-1].der])
-                self._paths = self._around.paths_to(anchor)
+                self._paths = present(self._around, "verifier").paths_to(anchor)
             others = [each.der for each in (*self.path[1:], *self._beside())]
             try:
                 self._led[signer.der] = self._paths.find_signer(signer, others)

@@ -12,7 +12,7 @@ revocation is looked at anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from cryptography import x509
@@ -21,12 +21,14 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired
 from ..values import dataclass, field
+from .distrusted import DISTRUSTED_KEYS, check_keys
 from .facts import Facts
 from .names import matches_names, name_mismatch, normalize_server_name
 from .path import PathSearch
 from .revocation import Revocation
 from .revocation_search import Surroundings
 from .store import TrustStore
+from .unreadable import refusing_unreadable
 
 __all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
 
@@ -92,9 +94,20 @@ class ChainVerifier:
         minimum_rsa_bits: shortest RSA key accepted anywhere in the path.
         cache_size: how many verified chains are remembered; 0 for none.
         revocation: who looks whether certificates were revoked; None for nobody.
+        distrusted_keys: SHA-256 digests of the public keys (SubjectPublicKeyInfo) that no
+            certificate of a path may have, the anchor included; the default is of keys
+            that are known to be in wrong hands.
     """
 
-    __slots__ = ("_cache", "cache_size", "max_depth", "minimum_rsa_bits", "revocation", "trust")
+    __slots__ = (
+        "_cache",
+        "_distrusted_keys",
+        "cache_size",
+        "max_depth",
+        "minimum_rsa_bits",
+        "revocation",
+        "trust",
+    )
 
     def __init__(
         self,
@@ -104,14 +117,17 @@ class ChainVerifier:
         minimum_rsa_bits: int = 2048,
         cache_size: int = 256,
         revocation: Revocation | None = None,
+        distrusted_keys: Iterable[bytes] = DISTRUSTED_KEYS,
     ) -> None:
         self.trust = trust
         self.max_depth = max_depth
         self.minimum_rsa_bits = minimum_rsa_bits
         self.cache_size = cache_size
         self.revocation = revocation
+        self._distrusted_keys = frozenset(distrusted_keys)
         self._cache: dict[_Key, _Remembered] = {}
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path from the peer's certificate to an anchor (§4.4.2).
 
@@ -144,6 +160,7 @@ class ChainVerifier:
         if not peer.certificates:
             raise CertificateRequired("expected a certificate, got none")
         path = self._find_path(peer)
+        check_keys([facts.fields.spki for facts in path], self._distrusted_keys)
         chain = VerifiedChain(tuple([facts.der for facts in path]))
         if self.cache_size > 0:
             since = max([facts.not_before for facts in path])

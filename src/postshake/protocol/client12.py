@@ -6,7 +6,11 @@ from ..config import ClientConfig
 from ..constants import ClientCertificateType, NamedGroup, Role
 from ..crypto.groups import answer_share
 from ..crypto.suites12 import Authentication
-from ..errors import DecodeError
+from ..errors import (
+    DecodeError,
+    present,
+    require,
+)
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.trust import PeerChain, VerifiedChain
@@ -103,8 +107,7 @@ def read_key_exchange(
 ) -> Flow[tuple[ServerKeyExchange, SignedChain]]:
     """Read the server's ephemeral key, which proves that it has its certificate's (7.4.3)."""
     received, ocsp_response = yield from read_status(talk)
-    message = received.message
-    assert isinstance(message, ServerKeyExchange)
+    message = require(ServerKeyExchange, received.message)
     check_group(talk, message.params)
     client_random, server_random = talk.randoms
     signed = check_signature12(
@@ -150,13 +153,13 @@ def judge_server(
 ) -> Flow[VerifiedChain]:
     """Ask whether the server is the one that we want, before we answer it."""
     config = talk.config
-    assert config.verifier is not None  # ClientConfig sees to it
+    verifier = present(config.verifier, "verifier")  # ClientConfig sees to it
     name = talk.server_name if config.check_server_name else None
     peer = PeerChain(certificates, Role.server, name, ocsp_response, config.wall_clock())
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
-    return verdict
+        raise verdict.error.without_traceback()
+    return require(VerifiedChain, verdict)
 
 
 # --- RFC 5246 7.4.6 to 7.4.8: our answer

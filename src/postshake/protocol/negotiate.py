@@ -61,7 +61,9 @@ def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[
 
 SSL30 = 0x0300
 
-POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768})
+POST_QUANTUM = frozenset(
+    {NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768, NamedGroup.SecP384r1MLKEM1024}
+)
 """Groups that a future quantum computer does not break."""
 
 

@@ -109,12 +109,14 @@ def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Ex
     """
     if ProtocolVersion.TLS12 not in config.versions:
         return []
-    return [
+    extensions: list[Extension] = [
         ExtendedMasterSecret(),
         RenegotiationInfo(b""),  # instead of the SCSV (RFC 5746 section 3.4)
         EcPointFormats((UNCOMPRESSED,)),
-        SessionTicket(session.ticket if session is not None else b""),
     ]
+    if config.tickets12:
+        extensions.append(SessionTicket(session.ticket if session is not None else b""))
+    return extensions
 
 
 def without_tls13(hello: ClientHello) -> ClientHello:

@@ -26,7 +26,9 @@ from ..config import Config
 from ..constants import PskKeyExchangeMode, Role
 from ..crypto.schedule import EarlySecret, HandshakeSecret, finished_mac
 from ..crypto.suites import Suite
-from ..errors import InternalError
+from ..errors import (
+    InternalError,
+)
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..psk import ExternalPsk, PskKind
@@ -90,7 +92,8 @@ def handshake_secret(psk: Psk | None, suite: Suite, shared: bytes | None) -> Han
     """Go on from the PSK, if there is one, with the key exchange's result (§7.1)."""
     if psk is not None:
         return psk.early_secret().with_shared_secret(shared)
-    assert shared is not None  # without a PSK there is a key exchange
+    if shared is None:  # without a PSK there is a key exchange
+        raise InternalError("there is neither a PSK nor a shared secret")
     return HandshakeSecret.without_psk(suite.hash_name, shared)
 
 
@@ -144,7 +147,8 @@ def recall(psk: Psk, proof: FinishedProof) -> Identity | None:
     Its key was proven then; Finished proves that the peer has the session's key, and
     the chain was judged again today.
     """
-    assert isinstance(proof, FinishedProof)
+    if type(proof) is not FinishedProof:
+        raise InternalError(f"no identity without Finished: {type(proof).__name__}")
     if psk.session is None or psk.verdict is None:
         return None
     return Identity(

@@ -6,7 +6,13 @@ How one answer is written stands in `reauth`; here is which requests are open.
 from __future__ import annotations
 
 from ..config import ClientConfig
-from ..errors import IllegalParameter, TooMuch, UnexpectedMessage, UsageError
+from ..errors import (
+    IllegalParameter,
+    InternalError,
+    TooMuch,
+    UnexpectedMessage,
+    UsageError,
+)
 from ..events import Established, ReauthAnswered, ReauthRequested
 from ..pki.choose import read_oid_filters
 from ..pki.credential import Credential
@@ -67,7 +73,8 @@ class ReauthClient:
     def take_request(self, received: Received) -> None:
         """Note a CertificateRequest, and tell the owner (§4.6.2)."""
         request = received.message
-        assert isinstance(request, CertificateRequest)
+        if not isinstance(request, CertificateRequest):
+            raise InternalError(f"expected CertificateRequest, got {type(request).__name__}")
         if not self._config.post_handshake_auth:
             raise UnexpectedMessage(
                 "CertificateRequest, and we did not offer post_handshake_auth", section="4.6.2"

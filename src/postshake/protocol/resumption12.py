@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientAuth, ClientConfig, Config, ServerConfig
 from ..constants import NamedGroup, ProtocolVersion, Role
-from ..errors import InternalError, NegotiationError, UsageError
+from ..errors import InternalError, NegotiationError, UsageError, present
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused, Verdict
@@ -62,7 +62,8 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
     The key was proven then; that the peer is the same is proven by its Finished, and
     that it is still trusted by today's verdict.
     """
-    assert isinstance(proof, FinishedProof)
+    if type(proof) is not FinishedProof or type(verified) is not VerifiedChain:
+        raise InternalError("no identity without Finished and a verdict")
     return Identity(
         chain=session.peer_chain,
         verified_chain=verified.certificates,
@@ -139,10 +140,13 @@ def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain 
 def _verdict_of_today(
     config: Config, session: Session12, peer: Role, server_name: str | None
 ) -> Flow[Verdict]:
-    assert config.verifier is not None  # whoever asks sees to it
+    verifier = present(config.verifier, "verifier")  # whoever asks sees to it
     now = config.wall_clock()
     chain = PeerChain(session.peer_chain, peer, server_name, session.ocsp_response, now)
-    return (yield from ask(JudgePeer(chain, config.verifier, b"", None, session.proven_at)))
+    verdict = yield from ask(JudgePeer(chain, verifier, b"", None, session.proven_at))
+    if not isinstance(verdict, (VerifiedChain, Refused)):  # else the identity would be lost
+        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
+    return verdict
 
 
 # --- the client's side
@@ -162,6 +166,7 @@ def offered_session(
         or session.suite.code not in config.cipher_suites12
         or not session.is_alive(config.wall_clock())
         or _proves_nothing(session)  # a session in which the server did is worth nothing
+        or (session.ticket and not config.tickets12)
     ):
         return None
     if session.psk_identity is not None:
@@ -173,8 +178,6 @@ def offered_session(
     verdict = yield from _verdict_of_today(config, session, Role.server, name)
     if isinstance(verdict, Refused):
         return None
-    if not isinstance(verdict, VerifiedChain):  # else the identity would be lost unnoticed
-        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
     return OfferedSession12(session, verdict)
 
 

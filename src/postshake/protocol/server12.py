@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..config import ClientAuth, ServerConfig
-from ..constants import ClientCertificateType, Role, SignatureScheme, name_of
+from ..constants import (
+    ClientCertificateType,
+    Role,
+    SignatureScheme,
+    names_of,
+)
 from ..crypto.groups import KeyShare, generate_share
 from ..crypto.suites12 import Suite12
 from ..errors import CertificateRequired, NegotiationError, UnrecognizedName
@@ -156,7 +161,7 @@ def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, 
     if scheme is None:
         raise NegotiationError(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in offered.schemes)
+            + names_of(SignatureScheme, offered.schemes)
         )
     return credential, scheme
 

@@ -13,14 +13,17 @@ from ..constants import (
     ProtocolVersion,
     PskKeyExchangeMode,
     name_of,
+    names_of,
 )
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import (
     IllegalParameter,
+    InternalError,
     MissingExtension,
     NegotiationError,
     NoCommonGroup,
     UnsupportedVersion,
+    require,
 )
 from ..values import dataclass, replace
 from ..wire.extensions import (
@@ -93,7 +96,8 @@ def exchange_hellos(
 ) -> Flow[Hellos | ClientOffered12]:
     """Go by the first ClientHello; ask once for another if it does not do (§4.1.4)."""
     hello = received.message
-    assert isinstance(hello, ClientHello)
+    if not isinstance(hello, ClientHello):
+        raise InternalError(f"expected ClientHello, got {type(hello).__name__}")
     check_legacy_version("ClientHello", hello.legacy_version)
     if choose_version(config, hello) is ProtocolVersion.TLS12:
         return ClientOffered12(hello, received.raw)
@@ -125,8 +129,7 @@ def read_second_hello(config: ServerConfig, retry: Retry) -> Flow[Hellos]:
     """Read the ClientHello that we asked for."""
     suite, group, transcript = retry.suite, retry.group, retry.transcript
     received = yield from expect_one_of(ClientHello)
-    again = received.message
-    assert isinstance(again, ClientHello)
+    again = require(ClientHello, received.message)
     share = check_second_hello(retry, again)
     check_client_hello(config, again)
     psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, retry.psk)
@@ -151,8 +154,7 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     if versions is None or ProtocolVersion.TLS13 not in versions.versions:
         offered = versions.versions if versions else (hello.legacy_version,)
         raise UnsupportedVersion(
-            "expected TLS 1.3 to be offered, got "
-            + ", ".join(name_of(ProtocolVersion, code) for code in offered),
+            "expected TLS 1.3 to be offered, got " + names_of(ProtocolVersion, offered),
             section="4.2.1",
         )
     if hello.legacy_compression_methods != b"\0":
@@ -168,7 +170,7 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     if not common:
         raise NegotiationError(
             "no cipher suite in common: the client offers "
-            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
+            + names_of(CipherSuite, hello.cipher_suites)
         )
     return TLS13_SUITES[common[0]]
 
@@ -221,10 +223,7 @@ def find_group(
         shares[entry.group] = entry.key_exchange
     group = choose_group(config.groups, groups, shares)
     if group is None:
-        raise NoCommonGroup(
-            "no group in common: the client offers "
-            + ", ".join(name_of(NamedGroup, code) for code in groups)
-        )
+        raise NoCommonGroup("no group in common: the client offers " + names_of(NamedGroup, groups))
     return NamedGroup(group), shares.get(group)
 
 
@@ -270,7 +269,7 @@ def check_second_hello(retry: Retry, second: ClientHello) -> bytes:
     if [entry.group for entry in shares] != [retry.group]:
         raise IllegalParameter(
             f"second ClientHello: expected one key share, for {retry.group.name}, got "
-            + (", ".join(name_of(NamedGroup, entry.group) for entry in shares) or "none"),
+            + (names_of(NamedGroup, [entry.group for entry in shares]) or "none"),
             section="4.2.8",
         )
     return shares[0].key_exchange

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ..config import ServerConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, name_of
+from ..constants import (
+    CipherSuite,
+    NamedGroup,
+    ProtocolVersion,
+    SignatureScheme,
+    names_of,
+)
 from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
 from ..errors import (
     IllegalParameter,
@@ -62,16 +68,17 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     else:
         offered = (hello.legacy_version,)
     common = [version for version in config.versions if version in offered]
-    names = ", ".join(name_of(ProtocolVersion, code) for code in offered)
     fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
     if fallback and max(config.versions) > max(common, default=0):
         raise InappropriateFallback(
-            f"ClientHello: a fallback to {names}, and we have {SPOKEN[max(config.versions)]}",
+            f"ClientHello: a fallback to {names_of(ProtocolVersion, offered)}, "
+            f"and we have {SPOKEN[max(config.versions)]}",
             section="RFC 7507, 3",
         )
     if not common:
         ours = " or ".join(SPOKEN[version] for version in config.versions)
-        raise UnsupportedVersion(f"expected {ours} to be offered, got {names}", section="4.2.1")
+        got = names_of(ProtocolVersion, offered)
+        raise UnsupportedVersion(f"expected {ours} to be offered, got {got}", section="4.2.1")
     return max(common)
 
 
@@ -190,7 +197,7 @@ def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]
     if not common:
         raise NegotiationError(
             "no TLS 1.2 cipher suite in common: the client offers "
-            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
+            + names_of(CipherSuite, hello.cipher_suites)
         )
     return tuple(TLS12_SUITES[code] for code in common)
 
@@ -210,8 +217,7 @@ def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:
     group = choose_first(groups12(config.groups), offered)
     if group is None:
         raise NegotiationError(
-            "no group for TLS 1.2 in common: the client offers "
-            + ", ".join(name_of(NamedGroup, code) for code in offered)
+            "no group for TLS 1.2 in common: the client offers " + names_of(NamedGroup, offered)
         )
     return NamedGroup(group)
 

@@ -13,7 +13,12 @@ from __future__ import annotations
 from collections import deque
 
 from ..constants import ContentType
-from ..errors import DecodeError, RecordOverflow, UnexpectedMessage
+from ..errors import (
+    DecodeError,
+    InternalError,
+    RecordOverflow,
+    UnexpectedMessage,
+)
 
 __all__ = ["HEADER_LENGTH", "MAX_CIPHERTEXT", "MAX_PLAINTEXT", "SMALL", "Deframer"]
 
@@ -145,7 +150,8 @@ class Deframer:
                 self._end = have
             return False
         pieces = self._pieces
-        assert pieces is not None  # else there were enough
+        if pieces is None:  # there are, since there were not enough
+            raise InternalError("there are no pieces to join")
         if not have:
             self._buffer = bytes(pieces.popleft())
             self._view = memoryview(self._buffer)

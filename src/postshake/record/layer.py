@@ -20,6 +20,7 @@ from ..errors import (
     TLSError,
     TooMuch,
     UnexpectedMessage,
+    require,
 )
 from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
@@ -193,11 +194,11 @@ class RecordLayer:
                     self._empty_records = 0
                 return record
         except TLSError as error:
-            self._failure = error
+            self._failure = error.without_traceback()
             self._deframer.close()
             raise
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.without_traceback()
         return None
 
     def read_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
@@ -221,13 +222,11 @@ class RecordLayer:
 
     def read_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Open what comes from now on with these keys (RFC 5246 section 7.1)."""
-        assert isinstance(self.inbound, Inbound12)
-        self.inbound.install12(suite, key, iv)
+        require(Inbound12, self.inbound).install12(suite, key, iv)
 
     def write_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Seal what is sent from now on with these keys (RFC 5246 section 7.1)."""
-        assert isinstance(self.outbound, Outbound12)
-        self.outbound.install12(suite, key, iv)
+        require(Outbound12, self.outbound).install12(suite, key, iv)
 
     # Out
 
@@ -386,9 +385,11 @@ class RecordLayer:
 
     def _padding_for(self, content_type: int, length: int) -> int:
         """Ask the policy, and keep the record within its size."""
-        assert self.padding is not None
+        policy = self.padding
+        if policy is None:
+            return 0
         try:
-            padding = int(self.padding(content_type, length))
+            padding = int(policy(content_type, length))
         except Exception as error:
             raise InternalError(f"the padding policy failed: {error!r}") from error
         if padding < 0:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ..constants import AlertDescription, Role
-from ..errors import CertificateError
+from ..errors import (
+    CertificateError,
+    present,
+)
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer
 from . import codes
@@ -120,8 +123,7 @@ class Peer(Settings):
         previous = subject.previous
         if previous is None or self.flags & c.ALLOW_ID_CHANGE:
             return
-        assert self._machine is not None
-        established = self._machine.connection.established
+        established = present(self._machine, "connection").connection.established
         resumed = established is not None and established.resumed
         if resumed and not previous.certificate_request_context:
             return

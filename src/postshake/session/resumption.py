@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from ..constants import Role
+from ..errors import present
 from ..psk import EarlyDataClaim, ReplayGuard, SingleUse
 from ..tickets import Ticket, TicketKeys
 from . import codes
@@ -159,8 +160,7 @@ class Resumption(Calls):
 
     def _await_ticket(self) -> None:
         """Take records until a ticket comes, or something that must be told of first."""
-        machine = self._machine
-        assert machine is not None
+        machine = present(self._machine, "connection")
         for _ in range(TICKET_RECORDS):
             over = machine.invalid or machine.connection.peer_closed or self.transport.ended
             if machine.connection.tickets or machine.requests or over:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..config import Config
 from ..constants import CertificateCompressionAlgorithm, Role
 from ..errors import UsageError
-from ..pki.compression import compressors
+from ..pki.compression import can_compress
 from ..pki.names import normalize_server_name
 from ..psk import ReplayGuard
 from ..tickets import MAX_LIFETIME, TicketKeys
@@ -131,7 +131,7 @@ class Settings:
                 raise SessionError(
                     codes.E_INVALID_REQUEST, f"no way to compress has the number {method}"
                 )
-            if algorithm not in compressors():
+            if not can_compress(algorithm):
                 raise SessionError(
                     codes.E_UNIMPLEMENTED_FEATURE,
                     f"{algorithm.name} is not installed: see postshake[compression]",

@@ -11,6 +11,7 @@ from ..constants import Role
 from ..errors import CertificateError
 from ..pki.names import matches_host
 from ..pki.trust import PeerChain, VerifiedChain, Verifier
+from ..pki.unreadable import UNREADABLE
 from . import codes
 from . import constants as c
 from .errors import SessionError
@@ -23,6 +24,7 @@ _STATUS: tuple[tuple[type[CertificateError], int], ...] = (
     (errors.CertificateExpired, c.CERT_EXPIRED),
     (errors.CertificateNotYetValid, c.CERT_NOT_ACTIVATED),
     (errors.CertificateRevoked, c.CERT_REVOKED),
+    (errors.DistrustedKey, c.CERT_REVOKED),  # as GnuTLS has it for what is blocklisted
     (errors.NameMismatch, c.CERT_UNEXPECTED_OWNER),
     (errors.WrongPurpose, c.CERT_PURPOSE_MISMATCH),
     (errors.WeakKey, c.CERT_INSECURE_ALGORITHM),
@@ -56,8 +58,11 @@ def verify(
             codes.E_UNIMPLEMENTED_FEATURE, "a session blocks, and this verifier is asynchronous"
         )
     if hostname is not None and peer.role is Role.client:  # servers' names are verified above
-        leaf = x509.load_der_x509_certificate(peer.certificates[0])
-        if not matches_host(leaf, hostname):
+        try:
+            matches = matches_host(x509.load_der_x509_certificate(peer.certificates[0]), hostname)
+        except UNREADABLE as error:
+            return errors.BadCertificate(f"the client's certificate cannot be read: {error}")
+        if not matches:
             return errors.NameMismatch(f"the client's certificate is not for {hostname!r}")
     return verdict
 
@@ -68,12 +73,12 @@ def check_key_usage(peer: PeerChain) -> None:
     Raises:
         SessionError: E_KEY_USAGE_VIOLATION.
     """
-    leaf = x509.load_der_x509_certificate(peer.certificates[0])
     try:
+        leaf = x509.load_der_x509_certificate(peer.certificates[0])
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound:
         return
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise SessionError(codes.E_CERTIFICATE_ERROR, str(error)) from error
     if not usage.digital_signature:
         raise SessionError(

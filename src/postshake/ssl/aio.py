@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, overload
 from weakref import WeakKeyDictionary
 
 from ..config import AuthRequest
@@ -17,6 +17,28 @@ from .sockets import SSLObject
 __all__ = ["reauth"]
 
 LOOKING = 0.5  # seconds between looks at the transports of all who wait
+
+
+@overload
+async def reauth(
+    transport: asyncio.BaseTransport | asyncio.StreamWriter,
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float | None = None,
+    require: Literal[True] = True,
+    request: None = None,
+) -> Identity: ...
+
+
+@overload
+async def reauth(
+    transport: asyncio.BaseTransport | asyncio.StreamWriter,
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float | None = None,
+    require: bool = True,
+    request: AuthRequest | None = None,
+) -> Identity | None: ...
 
 
 async def reauth(

@@ -17,7 +17,9 @@ from ..pki.names import matches_host, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from ..pki.unreadable import refusing_unreadable
 from .errors import with_verify_code
+from .security_level import bits_of_level, check_strength
 from .strict import check_strictly
 
 __all__ = ["AnyPeer", "ContextVerifier"]
@@ -39,6 +41,7 @@ _NO_LIST = {
 class AnyPeer:
     """Believes everybody, and says so: what it accepts counts as unverified."""
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Accept the peer, who has proven its key and nothing else."""
         return VerifiedChain(())
@@ -52,6 +55,7 @@ class ContextVerifier:
         lists: revocation lists that were loaded; what is added to them later counts, too.
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
+        security_level: the context's; what level 2 asks for is asked for always.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class ContextVerifier:
         flags: int = 0,
         *,
         common_names: bool = True,
+        security_level: int = 2,
     ) -> None:
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
         partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
@@ -82,7 +87,9 @@ class ContextVerifier:
         )
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
         self._common_names = common_names
+        self._bits = bits_of_level(security_level)
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path to what is trusted, then look at names and revocation lists.
 
@@ -97,6 +104,8 @@ class ContextVerifier:
             chain = self._chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
+        if self._bits:
+            check_strength(chain.certificates, self._bits)
         if self._strict:
             check_strictly(chain.certificates)
         self._check_name(peer)

@@ -15,9 +15,19 @@ from ..pki.identity import Identity
 from ..questions import Refused
 from ..ssl.reauth import Authority, authority_names
 
-__all__ = ["BodyTooLarge", "CertificateNeeded", "Lack", "Policy", "why_refused_now"]
+__all__ = [
+    "BodyTooLarge",
+    "CertificateNeeded",
+    "Lack",
+    "Policy",
+    "ServerBusy",
+    "why_refused_now",
+]
 
 log = logging.getLogger("postshake.web")
+
+MAX_BODY = 256 * 1024 * 1024
+MAX_MESSAGES = 1024 * 1024
 
 
 class Lack(Enum):
@@ -56,9 +66,21 @@ class CertificateNeeded(Exception):
 
 
 class BodyTooLarge(Exception):
-    """More of the request's body came before the client's answer than is kept."""
+    """More of the request's body, or of a websocket's messages, came than is kept.
+
+    The limits are `Policy.max_body` and `Policy.max_messages`. Nothing of what came is lost.
+    """
 
     status = 413
+
+
+class ServerBusy(Exception):
+    """What all clients sent before their answers is more than is kept: see `Quota`.
+
+    It says nothing about this client; later there may be room. Nothing of what came is lost.
+    """
+
+    status = 503
 
 
 _TEXTS = {
@@ -89,9 +111,11 @@ class Policy:
     """Seconds for which an identity proven earlier on this connection will do; None for
     the connection's whole life, 0 to ask each time. It never does longer than its
     certificates are valid, and are not revoked by the lists of today."""
-    max_body: int = 256 * 1024 * 1024
+    max_body: int = MAX_BODY
     """Bytes of the request's body that are kept, on disk for the most part, while the
-    client has not answered."""
+    client has not answered; 256 MiB."""
+    max_messages: int = MAX_MESSAGES
+    """Bytes of memory for messages of a websocket that are kept meanwhile; 1 MiB."""
 
     @classmethod
     def of(
@@ -100,10 +124,11 @@ class Policy:
         *,
         within: float = 30.0,
         max_age: float | None = None,
-        max_body: int = 256 * 1024 * 1024,
+        max_body: int = MAX_BODY,
+        max_messages: int = MAX_MESSAGES,
     ) -> Policy:
         """Make one; see the fields."""
-        return cls(tuple(authorities), within, max_age, max_body)
+        return cls(tuple(authorities), within, max_age, max_body, max_messages)
 
     def is_met_by(self, identity: Identity | None, config: Config | None = None) -> bool:
         """Whether an identity that is in force already is enough, now.
