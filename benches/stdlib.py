@@ -68,12 +68,17 @@ class Stdlib:
         def check(shaken: Shaken) -> None:
             self._check(shaken, used)
 
+        client_context = self._client_context
+
         def shake() -> Shaken:
-            return self._shake(self._client_context, self._server_context)
+            return self._shake(client_context, self._server_context)
 
         used = group_of(shake()[2])
-        if group is not None and group.lower() != used:
-            raise Impossible(f"chooses {used}, and this Python cannot change that")
+        if group is not None and used != group.lower():
+            client_context = _verifying(ssl.PROTOCOL_TLS_CLIENT, self._material.ca)
+            client_context.set_ecdh_curve(group)  # set_groups() is of 3.15
+            used = group_of(shake()[2])
+            assert used == group.lower()
         return Operation(shake, check, note="" if group else used)
 
     def resumed(self) -> Operation:

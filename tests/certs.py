@@ -34,7 +34,18 @@ from postshake.pki.credential import Credential
 from postshake.pki.der import certificate_fields, tlv
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
 
-__all__ = ["CA", "KEY_TYPES", "NOW", "Issued", "key_usage", "name", "new_key", "peer", "reseal"]
+__all__ = [
+    "CA",
+    "KEY_TYPES",
+    "NOW",
+    "Issued",
+    "key_usage",
+    "name",
+    "new_key",
+    "peer",
+    "reseal",
+    "restricted_key",
+]
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
@@ -257,9 +268,39 @@ class _PSSKey:
     """Marks an RSA key that is to be certified as RSASSA-PSS."""
 
     key: rsa.RSAPrivateKey
+    parameters: bytes = b""
+    """RSASSA-PSS-params, if it is restricted to any."""
 
     def __getattr__(self, attribute: str) -> Any:
         return getattr(self.key, attribute)
+
+
+_HASH_OIDS = {
+    "sha1": "06052b0e03021a",
+    "sha256": "0609608648016503040201",
+    "sha384": "0609608648016503040202",
+    "sha512": "0609608648016503040203",
+    "sha3-256": "0609608648016503040208",
+}
+_MGF1 = "06092a864886f70d010108"
+
+
+def restricted_key(
+    hash_name: str | None, mask: str | None = None, salt_length: int | None = None
+) -> Any:
+    """An RSASSA-PSS key with parameters (RFC 4055 section 3.1); None leaves out what has a default.
+
+    The mask's hash is the same, unless it is another.
+    """
+    fields = b""
+    if hash_name is not None:
+        oid = _wrap(0x30, bytes.fromhex(_HASH_OIDS[hash_name]))
+        of_mask = _wrap(0x30, bytes.fromhex(_HASH_OIDS[mask or hash_name]))
+        fields += _wrap(0xA0, oid)
+        fields += _wrap(0xA1, _wrap(0x30, bytes.fromhex(_MGF1) + of_mask))
+    if salt_length is not None:
+        fields += _wrap(0xA2, _wrap(0x02, bytes([salt_length])))
+    return _PSSKey(next(_rsa_keys(2048)), _wrap(0x30, fields))
 
 
 def _plain(key: Any) -> Any:
@@ -299,6 +340,7 @@ def _build(
     not_yet_valid: bool = False,
     hash_algorithm: hashes.HashAlgorithm | None = None,
     pss_signature: bool = False,
+    salt_length: int | None = None,
     serial_number: int | None = None,
     signed_by: Any = None,
 ) -> x509.Certificate:
@@ -349,20 +391,23 @@ def _build(
     has_hash = isinstance(plain, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
     algorithm = (hash_algorithm or hashes.SHA256()) if has_hash else None
     pss = (
-        padding.PSS(padding.MGF1(algorithm), algorithm.digest_size)
+        padding.PSS(
+            padding.MGF1(algorithm), algorithm.digest_size if salt_length is None else salt_length
+        )
         if algorithm is not None and (pss_signature or pss_key)
         else None
     )
     certificate = builder.sign(plain, algorithm, rsa_padding=pss)
     if isinstance(key, _PSSKey):
         fields = certificate_fields(certificate.public_bytes(Encoding.DER))
-        spki = fields.spki.replace(_RSA_ENCRYPTION, _RSASSA_PSS)
+        algorithm_of_key = _wrap(0x30, _RSASSA_PSS + key.parameters)
+        spki = fields.spki.replace(_RSA_ENCRYPTION, algorithm_of_key)
         certificate = reseal(certificate, plain, fields.spki, _wrap(0x30, _content(spki)))
     return certificate
 
 
 _RSA_ENCRYPTION = bytes.fromhex("300d06092a864886f70d0101010500")
-_RSASSA_PSS = bytes.fromhex("300b06092a864886f70d01010a")
+_RSASSA_PSS = bytes.fromhex("06092a864886f70d01010a")
 
 
 def reseal(certificate: x509.Certificate, key: Any, old: bytes, new: bytes) -> x509.Certificate:

@@ -128,7 +128,7 @@ def assert_refused(
     assert isinstance(error, error_class), repr(error)
     assert error.alert is error_class.alert, repr(error)
     assert re.search(match, str(error)), str(error)
-    assert victim.connection.failure is error
+    assert repr(victim.connection.failure) == repr(error)
     if isinstance(error, PeerError):
         assert str(error).startswith(f"{by.peer.name}: ")
     assert isinstance(other.error, AlertReceived), repr(other.error)

@@ -27,18 +27,25 @@ def make_list(
     until: datetime.datetime | None = NOW + DAY,
     reason: x509.ReasonFlags | None = None,
     extra: Iterable[tuple[x509.ExtensionType, bool]] = (),
+    of_entries: Iterable[tuple[x509.ExtensionType, bool]] = (),
+    issuer: x509.Name | None = None,
+    number: int | None = None,
     signed_by: Any = None,
 ) -> x509.CertificateRevocationList:
     """A list of an authority's with these certificates in it."""
     builder = x509.CertificateRevocationListBuilder()
-    builder = builder.issuer_name(ca.certificate.subject).last_update(since)
+    builder = builder.issuer_name(issuer or ca.certificate.subject).last_update(since)
     builder = builder.next_update(until or NOW + DAY)
     for each in revoked:
         entry = x509.RevokedCertificateBuilder()
         entry = entry.serial_number(each.certificate.serial_number).revocation_date(SINCE)
         if reason is not None:
             entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        for extension, critical in of_entries:
+            entry = entry.add_extension(extension, critical=critical)
         builder = builder.add_revoked_certificate(entry.build())
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
     for extension, critical in extra:
         builder = builder.add_extension(extension, critical=critical)
     key = signed_by or ca.private_key

@@ -14,6 +14,7 @@ import pytest
 from benches.cases import CASES, GOALS, Row
 from benches.contest import Case, Impossible, Measured, Operation, measure
 from benches.ours import Ours
+from tests.waiting import PATIENCE
 
 IMPORT_ALL = "import, and a Connection"
 ROOT = Path(__file__).parent.parent
@@ -31,7 +32,7 @@ def quick(tmp_path_factory):
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=10 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads(file.read_text()) | {"plot": plot.read_text()}

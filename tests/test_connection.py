@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -17,6 +19,7 @@ from postshake.errors import (
     DecodeError,
     InternalError,
     MessageTooLarge,
+    PostshakeError,
     ReauthUnavailable,
     RecordOverflow,
     TLSError,
@@ -220,7 +223,7 @@ def test_truncation_is_noticed_and_what_came_is_not_lost(role: Role) -> None:
     with pytest.raises(TruncationError) as caught:
         end.connection.receive_eof()
     assert str(caught.value) == f"the {role.peer.name}'s stream ended without close_notify"
-    assert end.connection.failure is caught.value
+    assert repr(end.connection.failure) == repr(caught.value)
     assert end.connection.state is State.BROKEN
     assert end.connection.read() == b"half of "
     end.connection.receive_eof()  # known already
@@ -329,7 +332,7 @@ def test_an_alert_ends_the_connection(description: int, established: bool, role:
     assert (error.received, error.alert) == (description, None)
     name = description.name if isinstance(description, AlertDescription) else f"alert {description}"
     assert str(error) == f"the {role.peer.name} sent the fatal alert {name}"
-    assert end.connection.failure is error
+    assert repr(end.connection.failure) == repr(error)
     if established:
         assert end.data == b"before"
     assert other.error is None  # none is sent back
@@ -715,3 +718,29 @@ def test_the_key_log() -> None:
     assert link_of(pair.client).writing_secret == next_traffic_secret(
         "sha256", labels["CLIENT_TRAFFIC_SECRET_0"]
     )
+
+
+@ROLES
+def test_a_kept_failure_holds_no_frames(role: Role) -> None:
+    """Frames hold what the caller's variables hold: buffers, keys, whole requests."""
+
+    class Big:
+        pass
+
+    def handle(connection: Connection) -> weakref.ref[Big]:
+        local = Big()
+        with pytest.raises(PostshakeError):
+            connection.receive_data(b"\x17\x03\x03\x00\x20" + bytes(32))
+        for _ in range(3):
+            with pytest.raises(PostshakeError):
+                raise connection.failure or AssertionError
+        return weakref.ref(local)
+
+    end, _ = ends(ConnectionPair().handshake(), role)
+    local = handle(end.connection)
+    gc.collect()
+    assert local() is None
+    failure = end.connection.failure
+    assert type(failure) is BadRecordMac
+    assert failure.peer is role.peer
+    assert failure.__traceback__ is failure.__cause__ is failure.__context__ is None

@@ -21,6 +21,7 @@ from postshake.errors import (
     BadSignature,
     CertificateRequired,
     IllegalParameter,
+    NameMismatch,
     PeerError,
     TLSError,
     TooMuch,
@@ -76,11 +77,43 @@ def test_a_server_asks(version: ProtocolVersion) -> None:
 def test_a_client_asks(version: ProtocolVersion) -> None:
     other = issued("other.example", "server").credential()
     client, server = ends(over(version), over(version))
-    request = client.request(AuthRequest(verifier=the_ca().verifier()))
+    request = client.request(AuthRequest(verifier=the_ca().verifier()), server_name="other.example")
     assert request.data[0] == 17
     identity = client.validate(request.context, server.authenticate(request.data, other))
     assert identity is not None
     assert identity.chain == other.chain
+
+
+def test_the_server_is_told_which_name_is_wanted() -> None:
+    """RFC 9261 section 4: server_name may stand in a ClientCertificateRequest."""
+    names = ("server.example", "other.example")
+    credentials = tuple(issued(name, "server").credential() for name in names)
+    client, server = ends(None, {"credentials": credentials})
+    for name, chosen in (("other.example", 1), ("OTHER.example.", 1), ("server.example", 0)):
+        request = client.request(server_name=name)
+        expected = name.lower().rstrip(".").encode()
+        assert vec(2, vec(2, b"\0" + vec(2, expected))) in request.data
+        identity = client.validate(request.context, server.authenticate(request.data))
+        assert identity is not None
+        assert identity.chain == credentials[chosen].chain
+    # an address is not told (RFC 6066 section 3), but it is checked
+    request = client.request(server_name="192.0.2.1")
+    assert b"192.0.2.1" not in request.data
+    with pytest.raises(NameMismatch):
+        client.validate(request.context, server.authenticate(request.data))
+    at = the_ca().issue("at", purpose="server", ip=["192.0.2.1"]).credential()
+    request = client.request(server_name="192.0.2.1")
+    answer = server.authenticate(request.data, at)
+    assert client.validate(request.context, answer) is not None
+
+
+def test_names_are_a_client_s_to_give() -> None:
+    client, server = ends()
+    with pytest.raises(UsageError, match="server_name is for clients"):
+        server.request(server_name="alice")
+    with pytest.raises(UsageError, match="neither a DNS name nor an IP address"):
+        client.request(server_name="no name")
+    assert client._open == server._open == {}
 
 
 def test_the_connection_knows_nothing_of_it() -> None:
@@ -242,7 +275,7 @@ def test_every_context_is_good_for_once() -> None:
         server.request(AuthRequest(context=b"once"))
     # nor may one end use the other's
     with pytest.raises(UsageError, match="used before"):
-        client.request(AuthRequest(context=b"once"))
+        client.request(AuthRequest(context=b"once"), server_name="server.example")
 
 
 def test_one_end_s_words_are_not_the_other_s() -> None:
@@ -250,11 +283,12 @@ def test_one_end_s_words_are_not_the_other_s() -> None:
     request = server.request()
     with pytest.raises(UnexpectedMessage, match="expected ClientCertificateRequest"):
         server.authenticate(request.data)
-    other_way = client.request()
+    other_way = client.request(server_name="server.example")
     with pytest.raises(UnexpectedMessage, match="expected CertificateRequest"):
         client.authenticate(other_way.data)
     # what a client asked cannot be turned back at it
-    mirrored = handshake(13, client.request(AuthRequest(context=b"mirror")).data[4:])
+    asked = client.request(AuthRequest(context=b"mirror"), server_name="192.0.2.1")
+    mirrored = handshake(13, asked.data[4:])
     with pytest.raises(IllegalParameter, match="used before"):
         client.authenticate(mirrored)
     another = ExportedAuthenticators(client._connection)  # who forgot

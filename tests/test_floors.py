@@ -7,6 +7,7 @@ so nothing is executed and an import inside a function counts as well.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,13 +21,13 @@ SOURCE = Path(__file__).parent.parent / "src" / PACKAGE
 # subpackages. Inside a room everyone may import everyone; rooms of one floor never
 # import each other; nobody imports from a higher floor.
 FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
-    (frozenset({"errors", "constants"}), frozenset({"values"})),
+    (frozenset({"errors", "constants", "text"}), frozenset({"values"})),
     (frozenset({"wire"}), frozenset({"crypto"})),
     (frozenset({"record"}), frozenset({"pki"})),
     (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
     (frozenset({"protocol"}),),
     (frozenset({"connection", "facts"}),),
-    (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording"})),
+    (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording", "private_file"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "api"}),),
     (frozenset({"web"}), frozenset({"gnutls", "gnutls_calls"})),
@@ -43,16 +44,17 @@ ENGINE = PLACE["connection"][0]  # up to here: no I/O, no clock, no randomness
 
 # fmt: off
 FORBIDDEN_IN_ENGINE = frozenset({
-    "_thread", "anyio", "asyncio", "concurrent", "multiprocessing", "os", "queue", "random",
-    "secrets", "select", "selectors", "socket", "socketserver", "ssl", "subprocess",
+    "_thread", "anyio", "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue",
+    "random", "secrets", "select", "selectors", "socket", "socketserver", "ssl", "subprocess",
     "threading", "time", "trio", "uuid",
 })
 # fmt: on
 EXEMPT = {
     # names the default clocks and the default randomness, for others to replace
     "config": frozenset({"os", "time"}),
-    # loads the files that a configuration names, before there is any connection
-    "pki": frozenset({"os"}),
+    # loads the files that a configuration names, before there is any connection; and names the
+    # default for who hears of lists that cannot be used, for others to replace
+    "pki": frozenset({"logging", "os"}),
 }
 LAZY = frozenset({"__getattr__", "__dir__"})  # of a door that loads what is behind it late
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
@@ -158,12 +160,28 @@ def _init_logic(path: str, tree: ast.Module) -> Iterator[str]:
             continue
         if _assigns(node, "__all__") or _assigns(node, "__version__"):
             continue
+        if re.fullmatch(r"__all__ \+= \w+\.__all__", ast.unparse(node)):
+            continue
         if isinstance(node, ast.FunctionDef) and node.name in LAZY:
             continue
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            if all(isinstance(each, ast.ImportFrom) for each in node.body) and not node.orelse:
-                continue
+        if isinstance(node, ast.If) and _is_for_types(node):
+            continue
         yield f"{path}:{node.lineno}: logic in __init__: only names, __all__ and __version__"
+
+
+def _is_for_types(node: ast.If) -> bool:
+    """Whether this tells type checkers names, and the interpreter how to find them, at most."""
+    named, found = node.body, node.orelse
+    if ast.unparse(node.test) == "not TYPE_CHECKING":
+        named, found = found, named
+    elif ast.unparse(node.test) != "TYPE_CHECKING":
+        return False
+    for each in named:
+        of_version = isinstance(each, ast.If) and "sys.version_info" in ast.unparse(each.test)
+        imports = each.body if isinstance(each, ast.If) and of_version else [each]
+        if not all(isinstance(each, ast.ImportFrom) for each in imports):
+            return False
+    return all(isinstance(each, ast.FunctionDef) and each.name in LAZY for each in found)
 
 
 def _assigns(node: ast.stmt, name: str) -> bool:
@@ -224,6 +242,7 @@ HEADER = '"""A module."""\n__all__ = ["x"]\n'
         ("protocol/flow.py", "from asyncio import sleep", "imports asyncio"),
         ("record/layer.py", "import threading as t", "imports threading"),
         ("record/limits.py", "import time", "imports time"),
+        ("protocol/engine.py", "import logging", "imports logging"),
         ("crypto/groups.py", "from os import urandom", "imports os"),
         ("crypto/groups.py", "import os.path", "imports os"),
         ("config.py", "import secrets", "config imports secrets"),
@@ -234,6 +253,9 @@ HEADER = '"""A module."""\n__all__ = ["x"]\n'
         ("cellar.py", "", "cellar has no floor"),
         ("__init__.py", "x = compute()", "logic in __init__"),
         ("__init__.py", "if TYPE_CHECKING:\n    x = 2", "logic in __init__"),
+        ("__init__.py", "if not TYPE_CHECKING:\n    x = 2", "logic in __init__"),
+        ("__init__.py", "if TYPE_CHECKING:\n    pass\nelse:\n    x = 2", "logic in __init__"),
+        ("__init__.py", "__all__ += names()", "logic in __init__"),
         ("__init__.py", "def helper():\n    pass", "logic in __init__"),
         ("wire/__init__.py", "if 1:\n    x = 2", "logic in __init__"),
     ],
@@ -260,10 +282,20 @@ def test_a_violation_is_found(path, source, complaint):
             "import argparse\nfrom .. import Connection\nfrom postshake.drive import sync",
         ),
         ("ssl/context.py", "import ssl\nfrom .options import x"),
+        ("ssl/__init__.py", "from . import newer\n__all__ += newer.__all__"),
         ("__init__.py", "from .connection import x\n__version__ = '1'"),
         (
             "__init__.py",
             "if TYPE_CHECKING:\n    from .api import x\ndef __getattr__(name):\n    pass",
+        ),
+        (
+            "__init__.py",
+            "if not TYPE_CHECKING:\n    def __getattr__(name):\n        pass",
+        ),
+        (
+            "ssl/__init__.py",
+            "if TYPE_CHECKING:\n    if sys.version_info >= (3, 12):\n        from ssl import x\n"
+            "else:\n    def __getattr__(name):\n        pass",
         ),
         ("__main__.py", "from .cli.main import main"),
     ],

@@ -58,3 +58,54 @@ def test_every_public_name_is_there():
 def test_no_other_name_is(name):
     with pytest.raises(AttributeError, match=f"'postshake' has no attribute '{name}'"):
         getattr(postshake, name)
+
+
+OPTIONAL = ("anyio", "brotli", "certifi", "cheroot", "hypercorn", "pkcs11", "starlette", "uvicorn")
+OPTIONAL_LOADED = (
+    f"print(*sorted({{name.partition('.')[0] for name in sys.modules}} & {{*{OPTIONAL!r}}}))"
+)
+# Python 3.14 has its own, which its shutil imports
+ZSTD_LOADED = "print(*{'backports.zstd'} & sys.modules.keys())"
+ZLIB = "from postshake.constants import CertificateCompressionAlgorithm as Algorithm\n"
+SIGN = """
+import asyncio
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from postshake.constants import SignatureScheme
+from postshake.drive.threaded import ThreadedSigner
+from postshake.pki.credential import LocalSigner
+signer = ThreadedSigner(LocalSigner(ed25519.Ed25519PrivateKey.generate()))
+assert len(asyncio.run(signer.sign(SignatureScheme.ed25519, b"data"))) == 64
+"""
+ASGI = """
+import asyncio
+from postshake.web import CertificateNeeded, Lack, asgi
+class Connection:
+    async def step_up(self, policy):
+        raise CertificateNeeded(Lack.DECLINED)
+asgi.connection_of = lambda request: Connection()
+try: asyncio.run(asgi.reauth(object()))
+except CertificateNeeded: pass
+else: raise SystemExit("it was not needed")
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ZLIB + "from postshake import ServerConfig, ClientConfig, TrustStore, ChainVerifier\n"
+        "trust = ChainVerifier(TrustStore([]))\n"
+        "ClientConfig(verifier=trust, certificate_compression=(Algorithm.zlib,))",
+        "from postshake.session import Session, SERVER, COMP_ZLIB\n"
+        "Session(SERVER).compress_certificate_set_methods([COMP_ZLIB])",
+        "import postshake.ssl as ssl\n"
+        "context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\n"
+        "context.certificate_compression = ('zlib',)\n"
+        "context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname='x')",
+        SIGN,
+        ASGI,
+        "import postshake.web, postshake.cli.main, postshake.pkcs11, postshake.gnutls",
+    ],
+    ids=["config", "session", "ssl", "threaded signer", "asgi", "modules"],
+)
+def test_what_is_optional_is_imported_when_it_is_asked_for(code):
+    assert run(f"{code}\n{OPTIONAL_LOADED}\n{ZSTD_LOADED}") == ""

@@ -95,6 +95,14 @@ def test_a_cache_forgets_the_oldest() -> None:
     assert repr(cache) == "SessionCache12(1 of 2)"
 
 
+def test_a_cache_keeps_no_session_with_very_large_certificates() -> None:
+    cache = SessionCache12(largest=1000)
+    for size, name in ((400, b"a"), (1000, b"b")):
+        cache.put(replace(SESSION, session_id=name, peer_chain=(bytes(40), bytes(size))))
+    assert cache.get(b"a") is not None
+    assert cache.get(b"b") is None
+
+
 def test_a_cache_keeps_little_of_anybody() -> None:
     """A name of a stranger's may be as long as a ClientHello, a chain as a Certificate."""
     cache = SessionCache12()

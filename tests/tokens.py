@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,37 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.certs import CA, Issued
+from tests.requirements import require
 
-__all__ = ["LABEL", "MODULES", "PIN", "Token", "needs_softhsm", "token"]
+__all__ = ["LABEL", "PIN", "Token", "needs_softhsm", "token"]
 
 LABEL, PIN = "postshake tests", "1234"
-MODULES = (
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-    "/usr/local/lib/softhsm/libsofthsm2.so",
-    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
-)
 
-
-def module() -> str | None:
-    """The library of SoftHSM2, if it is there."""
-    return next((path for path in MODULES if Path(path).exists()), None)
-
-
-needs_softhsm = pytest.mark.skipif(
-    not (module() and shutil.which("softhsm2-util"))
-    and not os.environ.get("POSTSHAKE_REQUIRE_PEERS"),
-    reason="no SoftHSM2",
-)
+needs_softhsm = pytest.mark.needs("softhsm2-util", "libsofthsm2.so")
 
 
 class Token:
     """Where it is, and what was put into it."""
 
     def __init__(self) -> None:
-        found = module()
-        assert found, f"SoftHSM2 is in none of {MODULES}"
-        self.module = found
+        self.module = require("libsofthsm2.so")
         self.ca = CA("Token CA")
         self.folder = Path(tempfile.mkdtemp(prefix="postshake-token-"))
         self._keys = 0
@@ -55,7 +37,7 @@ class Token:
         self.run("--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "5678")
 
     def run(self, *arguments: str) -> None:
-        command = ["softhsm2-util", *arguments]
+        command = [require("softhsm2-util"), *arguments]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
 
     def keep(self, label: str, issued: Issued) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TruncationError,
         TrustStore,
         UsageError,
+        import_psk,
     )
 
 __all__ = [
@@ -61,25 +62,27 @@ __all__ = [
     "TruncationError",
     "TrustStore",
     "UsageError",
+    "import_psk",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load the engine when a name of it is first wanted (PEP 562).
+if not TYPE_CHECKING:  # to whom the names above are all there are
 
-    Who imports the package and may never open a connection pays nothing. What the engine
-    consists of, ``postshake.events`` and the like, is loaded by that too.
-    """
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import postshake.api
+    def __getattr__(name: str) -> object:
+        """Load the engine when a name of it is first wanted (PEP 562).
 
-    known = globals()
-    known.update((each, getattr(postshake.api, each)) for each in __all__)
-    if name not in known:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return known[name]
+        Who imports the package and may never open a connection pays nothing. What the engine
+        consists of, ``postshake.events`` and the like, is loaded by that too.
+        """
+        if name.startswith("_"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import postshake.api
 
+        known = globals()
+        known.update((each, getattr(postshake.api, each)) for each in __all__)
+        if name not in known:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return known[name]
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

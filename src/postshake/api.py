@@ -10,7 +10,7 @@ from .events import Outcome, ReauthCompleted, ReauthRequested
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.trust import ChainVerifier, TrustStore
-from .psk import ExternalPsk, PskKind
+from .psk import ExternalPsk, PskKind, import_psk
 from .session12 import Session12, SessionCache12
 from .tickets import Ticket, TicketKeys
 
@@ -41,4 +41,5 @@ __all__ = [
     "TruncationError",
     "TrustStore",
     "UsageError",
+    "import_psk",
 ]

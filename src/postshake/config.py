@@ -28,7 +28,7 @@ from .crypto.suites12 import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
-from .pki.compression import compressors
+from .pki.compression import can_compress
 from .pki.credential import Credential
 from .pki.trust import Verifier
 from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
@@ -183,7 +183,7 @@ class Config:
             raise UsageError(f"config.session_lifetime is {self.session_lifetime}: below zero")
 
     def _check_compression(self) -> None:
-        lacking = set(self.certificate_compression) - set(compressors())
+        lacking = {each for each in self.certificate_compression if not can_compress(each)}
         if lacking:
             names = [name_of(CertificateCompressionAlgorithm, code) for code in sorted(lacking)]
             raise UsageError(
@@ -227,6 +227,8 @@ class ClientConfig(Config):
     """Look like TLS 1.2 to boxes on the way (§D.4)."""
     max_fragment_length: int | None = None
     """Ask for records of at most 512, 1024, 2048 or 4096 bytes (RFC 6066)."""
+    tickets12: bool = True
+    """Ask a TLS 1.2 server for the session in a ticket (RFC 5077), and offer those we have."""
     request_status: bool = False
     """Ask the server for an OCSP response, which the verifier gets (RFC 6066, 8)."""
     is_fallback: bool = False
@@ -307,6 +309,8 @@ class ServerConfig(Config):
     """Refuse a server name for which no credential is (unrecognized_name)."""
     require_cookie: bool = False
     """Make every client prove its address with a HelloRetryRequest (§4.1.4)."""
+    psk_identity_hint: bytes = b""
+    """TLS 1.2: tells clients which of their keys we mean (RFC 4279 section 2); in the clear."""
     psk_lookup: PskLookup | None = None
     """Where to find external PSKs that `psks` does not list."""
     send_half_rtt_data: bool = False
@@ -353,6 +357,8 @@ class ServerConfig(Config):
         elsewhere = self.chosen_elsewhere or self.choose_config
         if not (self.credentials or elsewhere or self.psks or self.psk_lookup is not None):
             raise UsageError("a server needs config.credentials, or pre-shared keys")
+        if len(self.psk_identity_hint) > 0xFFFF:
+            raise UsageError("config.psk_identity_hint has more than 65535 bytes")
         if self.send_half_rtt_data and self.client_auth is not ClientAuth.NONE:
             raise UsageError(
                 "config.send_half_rtt_data would send to a client before it has proven what "

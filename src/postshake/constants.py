@@ -7,7 +7,10 @@ numbers, they do not judge them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
+
+from .text import listed
 
 __all__ = [
     "AlertDescription",
@@ -26,6 +29,7 @@ __all__ = [
     "Role",
     "SignatureScheme",
     "name_of",
+    "names_of",
 ]
 
 
@@ -196,6 +200,7 @@ class NamedGroup(IntEnum):
     ffdhe8192 = 0x0104
     SecP256r1MLKEM768 = 0x11EB
     X25519MLKEM768 = 0x11EC
+    SecP384r1MLKEM1024 = 0x11ED
 
 
 class SignatureScheme(IntEnum):
@@ -261,6 +266,16 @@ class CertificateStatusType(IntEnum):
     """What a status_request asks for (RFC 6066 section 8)."""
 
     ocsp = 1
+
+
+_MOST_NAMED = 8
+
+
+def names_of(enum: type[IntEnum], codes: Sequence[int]) -> str:
+    """Name the first of many code points for a person; a peer may send thousands."""
+    first = listed(name_of(enum, code) for code in codes[:_MOST_NAMED])
+    more = len(codes) - _MOST_NAMED
+    return f"{first} and {more} more" if more > 0 else first
 
 
 def name_of(enum: type[IntEnum], code: int) -> str:

@@ -7,9 +7,10 @@ unharmed. Messages say who, what, expected and got.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self, TypeVar
 
 from .constants import AlertDescription, Role
+from .text import clip
 
 __all__ = [
     "AccessDenied",
@@ -27,6 +28,7 @@ __all__ = [
     "DataWaiting",
     "DecodeError",
     "DecryptError",
+    "DistrustedKey",
     "IdentityChanged",
     "IllegalParameter",
     "InappropriateFallback",
@@ -38,6 +40,7 @@ __all__ = [
     "NegotiationError",
     "NoApplicationProtocol",
     "NoCommonGroup",
+    "NoCommonScheme",
     "PeerError",
     "PostshakeError",
     "ReauthUnavailable",
@@ -52,15 +55,36 @@ __all__ = [
     "UnrecognizedName",
     "UnsupportedCertificate",
     "UnsupportedExtension",
+    "UnsupportedKey",
     "UnsupportedVersion",
     "UsageError",
     "WeakKey",
     "WrongPurpose",
+    "present",
+    "require",
 ]
 
 
 class PostshakeError(Exception):
-    """Anything that goes wrong in postshake."""
+    """Anything that goes wrong in postshake.
+
+    What it says may be in a peer's words: it has no control characters, and at most
+    1000 characters.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(clip(each) if isinstance(each, str) else each for each in args))
+
+    def without_traceback(self) -> Self:
+        """Return an equal exception, without traceback and cause.
+
+        An exception that is kept keeps the frames that it passed through, with all that
+        their variables hold, and each time it is raised again there are more of them.
+        """
+        same = type(self).__new__(type(self))
+        same.args = self.args
+        same.__dict__.update(self.__dict__)
+        return same
 
 
 class TLSError(PostshakeError):
@@ -180,6 +204,10 @@ class NoCommonGroup(NegotiationError):
     """No key exchange group in common."""
 
 
+class NoCommonScheme(NegotiationError):
+    """No signature scheme in common that a certificate of ours could sign by."""
+
+
 class UnsupportedVersion(NegotiationError):
     """No protocol version in common."""
 
@@ -228,6 +256,12 @@ class CertificateRevoked(CertificateError):
     """The certificate was revoked."""
 
     alert = AlertDescription.certificate_revoked
+
+
+class DistrustedKey(CertificateError):
+    """A certificate of the chain has a key that is known to be in wrong hands."""
+
+    alert = AlertDescription.bad_certificate
 
 
 class CertificateExpired(CertificateError):
@@ -318,5 +352,36 @@ class KeyMismatch(UsageError):
     """A private key that is not the certificate's."""
 
 
+class UnsupportedKey(UsageError):
+    """A private key that can be read, and that nothing here signs with."""
+
+
 class TruncationError(PostshakeError):
     """The stream ended without close_notify: data may be missing (§6.1)."""
+
+
+_T = TypeVar("_T")
+
+
+def require(kind: type[_T], value: object) -> _T:
+    """Return a value that is of this kind, by all that our own code has done before.
+
+    Unlike ``assert``, which ``python -O`` leaves out.
+
+    Raises:
+        InternalError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise InternalError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def present(value: _T | None, what: str) -> _T:
+    """Return a value that is there, by all that our own code has done before.
+
+    Raises:
+        InternalError: it is None; the error names it.
+    """
+    if value is None:
+        raise InternalError(f"there is no {what}")
+    return value

@@ -72,6 +72,8 @@ class Established:
     psk_identity: bytes | None = None
     """The identity of the external PSK, also of one that an earlier connection began
     with and that this one resumes; None without."""
+    psk_identity_hint: bytes | None = None
+    """Client, TLS 1.2: the server's hint as to which PSK it means; None without."""
     early_data_accepted: bool = False
     """Whether the server took the client's early data (§4.2.10). If not, a client
     that sent some sends it again."""

@@ -9,9 +9,14 @@ Where the protocol above forbids reauth, as HTTP/2 does, or somebody else carrie
     ...                                                    # answer to the server
     identity = server.validate(request.context, answer)
 
-Both ends can ask. The connection itself is not changed: `Connection.peer_identity`, tickets
-and all else know nothing of it, and an authenticator that is wrong does it no harm. No known
-peer speaks this; ours are held against the RFC.
+Both ends can ask. A client says which server it expects, as it does when it connects, and the
+server's certificate is held against that name:
+
+    request = client.request(server_name="b.example")
+
+The connection itself is not changed: `Connection.peer_identity`, tickets and all else know
+nothing of it, and an authenticator that is wrong does it no harm. No known peer speaks this;
+ours are held against the RFC.
 """
 
 from __future__ import annotations
@@ -21,13 +26,22 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, TypeVar, cast
 
-from .config import AuthRequest, ServerConfig
+from .config import AuthRequest, ClientConfig, ServerConfig
 from .connection import Connection
 from .drive.answers import find_answer, find_answer_now
-from .errors import CertificateRequired, IllegalParameter, InternalError, TooMuch, UsageError
+from .errors import (
+    CertificateRequired,
+    IllegalParameter,
+    InternalError,
+    TooMuch,
+    UsageError,
+    present,
+    require,
+)
 from .pki.choose import choose_credential, choose_server_credential
 from .pki.credential import Credential
 from .pki.identity import Identity
+from .pki.names import normalize_server_name
 from .protocol.authenticate import hold_to, identify
 from .protocol.certificate_request import make_certificate_request, wanted_by, wanted_for
 from .protocol.exported import (
@@ -42,6 +56,7 @@ from .protocol.exported import (
 from .protocol.flow import Ask, Flow
 from .questions import Refused
 from .values import dataclass, field
+from .wire.extensions import Extension, Extensions, ServerName
 from .wire.handshake import encode_handshake
 
 __all__ = ["AsyncExportedAuthenticators", "ExportedAuthenticators", "ExportedRequest"]
@@ -67,6 +82,7 @@ class _Open:
     claim: Claim
     policy: AuthRequest
     until: float | None
+    server_name: str | None
 
 
 class _Exported:
@@ -95,16 +111,27 @@ class _Exported:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._connection!r}, {len(self._open)} requests open>"
 
-    def request(self, policy: AuthRequest | None = None) -> ExportedRequest:
+    def request(
+        self, policy: AuthRequest | None = None, *, server_name: str | None = None
+    ) -> ExportedRequest:
         """Make a request (section 4); of the policy, ``on_refusal`` has no meaning here.
 
+        Args:
+            policy: what to ask for, and who judges the answer.
+            server_name: client: the host name or address that the server's certificate must
+                be for. The server is told a host name, so that it can choose. It may be
+                left out only if ``config.check_server_name`` is off: then whoever has any
+                certificate from a trusted authority will do.
+
         Raises:
-            UsageError: nobody could judge the answer, the context was used before, or the
-                request cannot be written.
+            UsageError: nobody could judge the answer, the context was used before, the
+                request cannot be written, or `server_name` is missing, is no name, or was
+                given to a server.
             TooMuch: too many requests are open.
         """
         policy = policy or AuthRequest()
         config = self._connection.config
+        self._check_name(server_name)
         if policy.verifier is None and config.verifier is None:
             raise UsageError("nobody is there to judge the answer: give a verifier")
         if len(self._open) >= config.limits.outstanding_requests:
@@ -115,13 +142,26 @@ class _Exported:
         wanted = wanted_for(policy, config)
         try:
             plain = make_certificate_request(context, wanted, request_ocsp=policy.request_ocsp)
-            message = REQUESTS[self._connection.role](context, plain.extensions)
+            extensions = _with_name(plain.extensions, server_name)
+            message = REQUESTS[self._connection.role](context, extensions)
             raw = encode_handshake(message)
         except InternalError as error:  # a list too long for its length, say
             raise UsageError(f"this request cannot be written: {error}") from error
         until = None if policy.within is None else config.clock() + policy.within
-        self._open[context] = _Open(Claim(message, raw), policy, until)
+        self._open[context] = _Open(Claim(message, raw), policy, until, server_name)
         return ExportedRequest(context, raw)
+
+    def _check_name(self, server_name: str | None) -> None:
+        config = self._connection.config
+        if server_name is not None:
+            if not isinstance(config, ClientConfig):
+                raise UsageError("server_name is for clients: a client's certificate has no host")
+            normalize_server_name(server_name)
+        elif isinstance(config, ClientConfig) and config.check_server_name:
+            raise UsageError(
+                "a client needs a server_name to hold the certificate against, "
+                "or config.check_server_name=False"
+            )
 
     def cancel(self, context: bytes) -> None:
         """Give a request up."""
@@ -159,8 +199,11 @@ class _Exported:
         config = self._connection.config
         wanted = wanted_by(claim.message)
         if isinstance(config, ServerConfig):
+            asked = claim.message.extensions.get(ServerName)
             established = self._connection.established
             name = established.server_name if established is not None else None
+            if asked is not None:
+                name = asked.host_name
             return choose_server_credential(config.credentials, name, wanted)
         return choose_credential(config.credentials, wanted)
 
@@ -174,10 +217,15 @@ class _Exported:
             del self._open[context]
             raise TimeoutError(f"no answer within {opened.policy.within} seconds")
         policy = opened.policy
-        verifier = policy.verifier or config.verifier
-        assert verifier is not None  # `request` saw to it
+        verifier = present(policy.verifier or config.verifier, "verifier")  # `request` saw to it
         proven = yield from read_authenticator(
-            self._peers, opened.claim, data, connection.role.peer, config, verifier
+            self._peers,
+            opened.claim,
+            data,
+            connection.role.peer,
+            config,
+            verifier,
+            opened.server_name,
         )
         if self._open.get(context) is not opened:
             raise UsageError("this request was settled or cancelled meanwhile")
@@ -193,9 +241,20 @@ class _Exported:
         wanted = wanted_for(opened.policy, self._connection.config)
         verdict = hold_to(proven.verdict, opened.policy, wanted, proven.signed)
         if isinstance(verdict, Refused):
-            raise verdict.error
+            raise verdict.error.without_traceback()
         context = opened.claim.message.certificate_request_context
         return identify(proven.signed, proven.proof, verdict, proven.at, context)
+
+
+def _with_name(extensions: Extensions, server_name: str | None) -> Extensions:
+    """Add the server's name to a request, where it is a host's (RFC 6066 section 3)."""
+    if server_name is None:
+        return extensions
+    host, is_address = normalize_server_name(server_name)
+    if is_address:
+        return extensions
+    whole: list[Extension] = [*extensions, ServerName(host)]
+    return Extensions(tuple(whole))
 
 
 class _Choose:
@@ -272,8 +331,8 @@ def _run(flow: Flow[T]) -> T:
                 step = flow.send(found)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            assert isinstance(step, Ask)  # nothing comes in but what was given
-            found = find_answer_now(step.subject)
+            # nothing comes in but what was given
+            found = find_answer_now(require(Ask, step).subject)
             if isinstance(found, Exception):
                 raise found
 
@@ -286,7 +345,6 @@ async def _run_async(flow: Flow[T]) -> T:
                 step = flow.send(found)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            assert isinstance(step, Ask)
-            found = find_answer(step.subject)
+            found = find_answer(require(Ask, step).subject)
             if isawaitable(found):
                 found = await cast("Awaitable[object]", found)

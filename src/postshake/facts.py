@@ -86,8 +86,9 @@ class Facts:
 
     @property
     def failure(self) -> PostshakeError | None:
-        """Why the connection is broken, if it is."""
-        return self._engine.failure
+        """Why the connection is broken, if it is: a new exception each time, to be raised."""
+        failure = self._engine.failure
+        return failure.without_traceback() if failure is not None else None
 
     @property
     def peer_identity(self) -> Identity | None:
@@ -153,6 +154,14 @@ class Facts:
         """How many bytes of application data wait to be read."""
         plaintext = self._plaintext
         return plaintext.position - plaintext.read_position
+
+    @property
+    def unread_size(self) -> int:
+        """How much memory these bytes take, about: in small records far more than they are.
+
+        Whoever keeps data for somebody who does not read holds this against a limit.
+        """
+        return self._plaintext.size
 
     @property
     def readable_in_record(self) -> int:

@@ -6,9 +6,12 @@ import errno
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from .errors import PostshakeError
+from .errors import (
+    PostshakeError,
+    present,
+)
 from .session import Session
 from .session.errors import translate
 
@@ -24,6 +27,16 @@ __all__ = [
     "setting",
     "with_handle",
 ]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Handle(Protocol):
+    """What a C function gets first: it leads to the object whose method is called."""
+
+    it: Any
 
 
 class gnutls_session_t:
@@ -43,12 +56,10 @@ class gnutls_session_t:
             self.it.transport_set_functions(self._push, self._pull)
 
     def _push(self, data: memoryview) -> int:
-        assert self.push is not None
-        return self._checked(self.push(self.ptr, data))
+        return self._checked(present(self.push, "push function")(self.ptr, data))
 
     def _pull(self, size: int) -> bytes:
-        assert self.pull is not None
-        answer = self.pull(self.ptr, size)
+        answer = present(self.pull, "pull function")(self.ptr, size)
         return answer if isinstance(answer, bytes) else bytes(self._checked(answer))
 
     def _checked(self, answer: int) -> int:
@@ -70,12 +81,26 @@ class Holder:
         self.it: Any = None
 
 
+@overload
+def call(method: Callable[Concatenate[Any, P], None]) -> Callable[Concatenate[Handle, P], int]: ...
+
+
+@overload
+def call(method: Callable[Concatenate[Any, P], int]) -> Callable[Concatenate[Handle, P], int]: ...
+
+
+@overload
+def call(
+    method: Callable[Concatenate[Any, P], R],
+) -> Callable[Concatenate[Handle, P], R | int]: ...
+
+
 def call(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of a method: handle in, number or value out."""
 
-    def function(handle: Any, *arguments: Any) -> Any:
+    def function(handle: Handle, *arguments: Any, **options: Any) -> Any:
         try:
-            return _plain(method(handle.it, *arguments))
+            return _plain(method(handle.it, *arguments, **options))
         except PostshakeError as error:
             return translate(error).code
 
@@ -87,20 +112,22 @@ def _plain(value: Any) -> Any:
     return 0 if value is None else int(value) if isinstance(value, bool) else value
 
 
-def or_none(method: Callable[..., Any]) -> Callable[..., Any]:
+def or_none(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Handle, P], R]:
     """Make a function of a method whose None means NULL."""
 
-    def function(handle: Any, *arguments: Any) -> Any:
-        return method(handle.it, *arguments)
+    def function(handle: Handle, /, *arguments: P.args, **options: P.kwargs) -> R:
+        return method(handle.it, *arguments, **options)
 
     function.__doc__ = method.__doc__
     return function
 
 
-def setting(method: Callable[..., Any]) -> Callable[..., Any]:
+def setting(
+    method: Callable[[Any, Any], None],
+) -> Callable[[Handle, Callable[..., Any] | None], int]:
     """Make a function of a method that takes a callback: it gets the handle of the session."""
 
-    def function(handle: Any, callback: Callable[..., Any] | None) -> int:
+    def function(handle: Handle, callback: Callable[..., Any] | None) -> int:
         method(handle.it, with_handle(callback))
         return 0
 
@@ -115,11 +142,11 @@ def with_handle(callback: Callable[..., Any] | None) -> Callable[..., Any] | Non
     return lambda session, *arguments: callback(HANDLES.get(session), *arguments)
 
 
-def files(method: Callable[..., Any]) -> Callable[..., Any]:
+def files(method: Callable[..., int]) -> Callable[..., int]:
     """Make a function of a method that reads files or PEM; it finds out the format itself."""
     function_of_all = call(method)
 
-    def function(credentials: Holder, *arguments: Any) -> Any:
+    def function(credentials: Holder, *arguments: Any) -> int:
         *wanted, _format = arguments
         return function_of_all(credentials, *wanted)
 

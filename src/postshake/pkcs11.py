@@ -31,11 +31,12 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .constants import SignatureScheme
-from .crypto.signatures import schemes_for
+from .crypto.signatures import PssKey, schemes_for
 from .crypto.signatures12 import schemes12_for
 from .errors import KeyMismatch, UsageError
 from .pki.credential import Credential, Password
-from .pki.facts import RSASSA_PSS, load_certificates
+from .pki.facts import load_certificates
+from .pki.pss import pss_key_of
 from .values import dataclass, field
 
 __all__ = ["TokenSigner", "TokenUri", "token_credential"]
@@ -143,9 +144,7 @@ def token_credential(
             key = _find_key(session, where)
             chain = _from_token(session, key) if certificates is None else _read(certificates)
             leaf = _leaf_of(chain, key)
-            signer = TokenSigner(
-                session, key, leaf.public_key(), pss_key=leaf.public_key_algorithm_oid == RSASSA_PSS
-            )
+            signer = TokenSigner(session, key, leaf.public_key(), pss_key=pss_key_of(leaf))
             return Credential.from_objects([leaf, *(c for c in chain if c is not leaf)], signer)
         except BaseException:
             session.close()
@@ -159,11 +158,12 @@ class TokenSigner:
         session: an open session with the token, which this takes over.
         key: the private key in it.
         public_key: the key of its certificate.
-        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS.
+        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS, and to which
+            parameters, if to any.
     """
 
     def __init__(
-        self, session: Any, key: Any, public_key: PublicKeyTypes, *, pss_key: bool = False
+        self, session: Any, key: Any, public_key: PublicKeyTypes, *, pss_key: PssKey = False
     ) -> None:
         self._session, self._key = session, key
         self._lock = threading.Lock()  # a PKCS #11 session does one thing at a time

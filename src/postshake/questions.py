@@ -25,6 +25,7 @@ from .wire.hello import ClientHello
 __all__ = [
     "ChooseConfig",
     "ChooseCredential",
+    "ChoosePsk",
     "ClaimEarlyData",
     "FindPsk",
     "FindTicket",
@@ -157,6 +158,19 @@ class FindPsk(Subject[ExternalPsk | None]):
     lookup: PskLookup
     """The configuration's."""
     identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosePsk(Subject[ExternalPsk | None]):
+    """Client, TLS 1.2: choose the external PSK by the server's hint; None for none that fits.
+
+    The hint is what a stranger sent, and nothing is proven yet (RFC 4279 section 5.2).
+    """
+
+    psks: tuple[ExternalPsk, ...]
+    """Those of the configuration that TLS 1.2 can use, favourites first."""
+    hint: bytes
+    """Empty where the server gives none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -56,6 +57,8 @@ from .events import (
 )
 from .pki.der import certificate_fields
 from .pki.identity import Identity
+from .pki.unreadable import UNREADABLE
+from .private_file import open_private
 from .wire.extensions import Extensions
 
 __all__ = ["FORMAT", "LONGEST", "MAX_LINES", "Recording", "describe", "facts_of"]
@@ -63,6 +66,8 @@ __all__ = ["FORMAT", "LONGEST", "MAX_LINES", "Recording", "describe", "facts_of"
 FORMAT = "postshake trace 1"
 MAX_LINES = 100_000
 MAX_FILE = 256 * 1024 * 1024
+MOST_FIELDS = 400  # of one message
+MOST_LISTED = 64  # values of one field
 SHOWN = 16  # bytes of a field in hexadecimal
 DEEPEST = 6
 LONGEST = 2000  # characters of a field
@@ -168,8 +173,8 @@ class Recording:
         return "".join(f"{json.dumps(line)}\n" for line in (first, *self.lines))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file."""
-        with open(path, "w", encoding="utf-8") as file:
+        """Write it to a file, which only its owner may read: it says who spoke to whom."""
+        with open_private(path, "w", encoding="utf-8") as file:
             file.write(self.dump())
 
     @classmethod
@@ -206,12 +211,45 @@ class Recording:
             recording.left_out = int(first.get("left_out", 0))
             for number, text in enumerate(found[1:], 2):
                 line = json.loads(text)
-                if not isinstance(line, dict) or not isinstance(line.get("t"), int | float):
-                    raise UsageError(f"line {number}: expected an object with a time")
+                _check_line(number, line)
                 recording.lines.append(line)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UsageError(f"not a trace: {error}") from error
         return recording
+
+
+_SHAPES: dict[str, type | tuple[type, ...]] = {
+    "t": (int, float),
+    "from": str,
+    "what": str,
+    "size": int,
+    "epoch": str,
+    "detail": str,
+    "context": str,
+    "outcome": str,
+    "fields": list,
+    "settled": dict,
+    "identity": (dict, type(None)),
+}
+
+
+def _check_line(number: int, line: object) -> None:
+    """Check that what is shown of a line is what it is taken for.
+
+    Raises:
+        UsageError: it is not; the error has the line's number.
+    """
+    if not isinstance(line, dict) or "t" not in line:
+        raise UsageError(f"line {number}: expected an object with a time")
+    for name, value in line.items():
+        shape = _SHAPES.get(name)
+        if shape is not None and (not isinstance(value, shape) or isinstance(value, bool)):
+            raise UsageError(f"line {number}: {name} is a {type(value).__name__}")
+    if not math.isfinite(line["t"]) or not 0 <= line.get("size", 0) <= MAX_FILE:
+        raise UsageError(f"line {number}: a time or a size that cannot be")
+    for pair in line.get("fields", []):
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise UsageError(f"line {number}: expected fields to be pairs")
 
 
 def describe(message: object) -> list[list[str]]:
@@ -226,6 +264,8 @@ def describe(message: object) -> list[list[str]]:
 
 def _describe(name: str, value: object, found: list[list[str]], depth: int) -> None:
     inner = _parts(value) if depth < DEEPEST else None
+    if len(found) >= MOST_FIELDS:
+        return
     if inner is None:
         found.append([name.removesuffix("."), _clip(_text(name.rpartition(".")[2], value))])
         return
@@ -263,7 +303,10 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and name in _NAMES:
         return name_of(_NAMES[name], value)
     if isinstance(value, tuple):
-        return ", ".join(_text(name, each) for each in value) or "none"
+        first = ", ".join(_text(name, each) for each in value[:MOST_LISTED]) or "none"
+        return (
+            first if len(value) <= MOST_LISTED else f"{first} and {len(value) - MOST_LISTED} more"
+        )
     return str(value)
 
 
@@ -271,7 +314,7 @@ def _certificate(der: bytes) -> str:
     try:
         x509.load_der_x509_certificate(der)
         fields = certificate_fields(der)
-    except (ValueError, TypeError, IndexError):
+    except (IndexError, *UNREADABLE):
         return "a certificate that cannot be read"
     return f"{_name(fields.subject)}, issued by {_name(fields.issuer)}"
 
@@ -281,7 +324,7 @@ def _name(der: bytes) -> str:
         if len(der) <= LONGEST_NAME:
             return x509.Name.from_bytes(der).rfc4514_string() if der else ""
         return f"a name of {len(der)} bytes"
-    except (ValueError, TypeError, AttributeError):
+    except (AttributeError, *UNREADABLE):
         return f"{len(der)} bytes {der[:SHOWN].hex()}"
 
 

@@ -22,7 +22,7 @@ from .wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
 
 __all__ = ["Session12", "SessionCache12", "TicketSealer"]
 
-FORMAT = 0x12
+FORMAT = 0x22
 """Of what `Session12.encode` writes. No session of TLS 1.3 begins so, should one sealer
 serve both."""
 
@@ -41,6 +41,8 @@ class Session12:
     """DER certificates that the peer proved itself with; empty for nobody."""
     ocsp_response: bytes | None = field(default=None, repr=False)
     """As it was stapled to them."""
+    psk_identity: bytes | None = None
+    """The external PSK that both ends proved to have, if the session began with one."""
     proven_at: float
     """When the peer proved itself, in seconds since the epoch."""
     lifetime: int
@@ -66,6 +68,7 @@ class Session12:
                 vec16(b"" if name is None else b"=" + name.encode()),
                 vec24(b"".join(map(vec24, self.peer_chain))),
                 vec24(self.ocsp_response or b""),
+                vec16(self.psk_identity or b""),
                 vec8(str(self.proven_at).encode()),
                 u32(self.lifetime),
                 vec8(self.session_id),
@@ -104,6 +107,7 @@ class Session12:
             server_name=name[1:].decode() if name else None,
             peer_chain=tuple(certificates),
             ocsp_response=reader.vec24() or None,
+            psk_identity=reader.vec16() or None,
             proven_at=float(reader.vec8()),
             lifetime=reader.u32(),
             session_id=reader.vec8(),
@@ -131,15 +135,16 @@ class SessionCache12:
     Safe to share between connections and threads.
 
     Args:
-        capacity: how many; the oldest is forgotten for one more. A session of a client that
-            has proven itself has at most 16 KiB, another's at most 1 KiB; what is larger is
-            not kept, and its client shakes hands in full.
+        capacity: how many; the oldest is forgotten for one more.
+        largest: bytes of a session of a client that has proven itself; of another it is
+            1 KiB. What is larger is not kept, and its client shakes hands in full.
     """
 
-    __slots__ = ("_sessions", "capacity")
+    __slots__ = ("_sessions", "capacity", "largest")
 
-    def __init__(self, capacity: int = 1024) -> None:
+    def __init__(self, capacity: int = 1024, largest: int = 16 * 1024) -> None:
         self.capacity = capacity
+        self.largest = largest
         self._sessions: dict[bytes, Session12] = {}
 
     def __repr__(self) -> str:
@@ -150,7 +155,7 @@ class SessionCache12:
 
     def put(self, session: Session12) -> None:
         """Keep a session under its ID."""
-        if _size(session) > (_LARGEST if session.peer_chain else _LARGEST_OF_NOBODY):
+        if _size(session) > (self.largest if session.peer_chain else _LARGEST_OF_NOBODY):
             return
         # Each call on the dict is atomic; losing a race costs one full handshake.
         if len(self._sessions) >= self.capacity > 0:
@@ -168,7 +173,6 @@ class SessionCache12:
         self._sessions.pop(session_id, None)
 
 
-_LARGEST = 16 * 1024
 _LARGEST_OF_NOBODY = 1024
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import struct
 import subprocess
@@ -14,8 +13,9 @@ import pytest
 
 from postshake.config import AuthRequest
 from postshake.drive.sync import Stream
-from tests.interop.program import require
 from tests.pair import client_config, issued, server_config
+from tests.requirements import require
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.interop
 
@@ -96,7 +96,7 @@ def capture(tmp_path_factory):
         assert stream.reauth(AuthRequest()).identity is not None
         stream.key_update()
         stream.send(b"welcome")
-    thread.join(20)
+    thread.join(PATIENCE)
     write_pcap(folder / "step-up.pcap", sent)
     (folder / "keys.log").write_text("".join(f"{line}\n" for line in keys))
     return folder / "step-up.pcap", folder / "keys.log"
@@ -127,8 +127,7 @@ def test_the_messages_after_the_handshake(capture):
 
 def test_trace_reads_captures(capture, run, tmp_path):
     path, keys = capture
-    if shutil.which("tshark") is None:
-        pytest.skip("no tshark")
+    require("tshark")
     done = run("trace", "--pcap", path, "--keylog", keys)
     assert done.returncode == 0, done.stderr
     for what in ("ClientHello", "CertificateRequest", "CertificateVerify", "KeyUpdate"):

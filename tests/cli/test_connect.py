@@ -69,6 +69,21 @@ def test_declining(shared: Serve, run: Run, as_client: Arguments, certificates: 
         assert "postshake: declined\n" in result.stderr
 
 
+def test_groups_for_the_key_exchange(
+    shared: Serve, run: Run, as_client: Arguments, certificates: Certificates
+):
+    for names, chosen in (
+        ("SecP384r1MLKEM1024", "SecP384r1MLKEM1024"),
+        ("x448, secp384R1", "x448"),
+    ):
+        result = run(*as_client(shared.port, None, "--groups", names), input=PROTECTED)
+        assert re.search(rf"TLS 1\.3, \w+, {chosen}$", result.stderr, re.M), result.stderr
+    result = run(*as_client(shared.port, None, "--groups", "x25519,P-256"))
+    assert result.returncode == 2
+    assert "expected some of X25519MLKEM768, x25519, " in result.stderr
+    assert "got 'p-256'" in result.stderr
+
+
 def test_quiet_is_quiet(shared: Serve, run: Run, as_client: Arguments, certificates: Certificates):
     result = run(*as_client(shared.port, certificates.alice, "--quiet"), input=PROTECTED)
     assert result.stderr == ""

@@ -83,6 +83,38 @@ def test_the_demo(run: Run, repetition: int):
     assert "All as it should be" in result.stdout
 
 
+class FinishedWaits(socket.socket):
+    """A client's socket on which Finished leaves together with what is said next."""
+
+    calls = 0
+    held = b""
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.calls += 1
+        if self.calls == 2:  # the first is the ClientHello
+            self.held = bytes(data)
+        else:
+            super().sendall(self.held + bytes(data), flags)
+            self.held = b""
+        return len(data)
+
+
+def test_finished_and_the_first_request_may_arrive_together(monkeypatch: pytest.MonkeyPatch):
+    connect = socket.create_connection
+    clients = []
+
+    def connect_late(address: tuple[str, int], timeout: float) -> socket.socket:
+        clients.append(FinishedWaits(fileno=connect(address, timeout).detach()))
+        clients[0].settimeout(timeout)
+        return clients[0]
+
+    monkeypatch.setattr(socket, "create_connection", connect_late)
+    code, output = played(monkeypatch)
+    assert code == 0, output
+    assert clients[0].calls > 3
+    assert flights(output) == FLIGHTS.rstrip().split("\n")
+
+
 def test_it_fits_a_screen(run: Run):
     lines = run("demo", PYTHONIOENCODING="utf-8").stdout.splitlines()
     assert len(lines) <= 60
@@ -99,8 +131,11 @@ def test_it_fits_a_poor_terminal(run: Run):
 def played(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[int, str]:
     for name, value in changes.items():
         monkeypatch.setattr(module, name, value)
-    out = io.StringIO()
-    return demo(out), out.getvalue()
+    printed = io.BytesIO()
+    with io.TextIOWrapper(printed, encoding="utf-8") as out:
+        code = demo(out)
+        out.flush()
+        return code, printed.getvalue().decode()
 
 
 def test_it_notices_a_wrong_answer(monkeypatch: pytest.MonkeyPatch):

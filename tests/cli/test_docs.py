@@ -5,39 +5,31 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 
 from postshake.cli.main import EXIT_CODES, parser
 from postshake.cli.picture import picture
 from postshake.recording import FORMAT, Recording
+from tests.reader import PAGES, ROOT, blocks
 
-ROOT = Path(__file__).parent.parent.parent
-PAGES = ("README.md", "docs/cli.md")
+# what tests/test_pages.py cannot type, for want of a mail server, say
 COMMANDS = [
     command
     for page in PAGES
-    for command in re.findall(
-        r"^\$ postshake (.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE
-    )
+    for block in blocks(page)
+    if block.mark("not") is not None
+    for command in re.findall(r"^\$ postshake (.*)$", block.text.replace("\\\n", " "), re.MULTILINE)
 ]
-SHORT = ("demo", "certs")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_it_is_understood(command, run, tmp_path, monkeypatch):
-    words = shlex.split(command, comments=True)
-    assert parser().parse_args(words)
-    if words[0] in SHORT:
-        done = run(*(str(tmp_path / w) if w in ("tls", "demo.html") else w for w in words))
-        assert done.returncode == 0, done.stderr
+def test_it_is_understood(command):
+    assert parser().parse_args(shlex.split(command, comments=True))
 
 
 def test_there_are_some():
-    assert {shlex.split(command)[0] for command in COMMANDS} == {
-        "demo", "serve", "connect", "certs", "trace",
-    }  # fmt: skip
+    assert {shlex.split(command)[0] for command in COMMANDS} == {"serve", "connect", "trace"}
 
 
 def test_the_format():

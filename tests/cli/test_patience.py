@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
 import socket
 import subprocess
@@ -11,10 +10,11 @@ import time
 
 from tests.cli.conftest import COMMAND, ENVIRONMENT
 from tests.interop.program import TIMEOUT
+from tests.requirements import require_terminal
 
 
 def test_a_server_that_does_not_answer(certificates):
-    ours, theirs = pty.openpty()
+    ours, theirs = require_terminal()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with subprocess.Popen(

@@ -14,14 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from postshake.cli.visit import MAX_BODY, MAX_HEAD
+from tests.certs import CA
 from tests.cli.conftest import Run, Serve
 from tests.drive.streams import RawClient
 from tests.interop.certificates import Certificates, Who
-from tests.interop.program import TIMEOUT, Program, Stage, require
+from tests.interop.program import TIMEOUT, Program, Stage
 from tests.interop.programs import Curl, GnutlsCli, SClient, Wget
 from tests.pair import client_config
+from tests.requirements import require
+from tests.revoking import make_list
 
 
 def context(certificates: Certificates, who: Who | None, *, offer: bool = True) -> ssl.SSLContext:
@@ -145,6 +150,32 @@ def test_who_was_revoked_stays_outside(
     assert run("serve", "--crl", "nosuch").returncode == 2
 
 
+def test_a_list_that_cannot_be_used_is_reported_once(
+    serve: Callable[..., Serve],
+    certificates: Certificates,
+    tmp_path: Path,
+    as_client: Callable[..., Any],
+    run: Run,
+):
+    """At once where that shows at once, else when somebody comes whom it might have concerned."""
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0")
+    authority = x509.load_pem_x509_certificate(Path(certificates.ca).read_bytes())
+    odd = make_list(CA("Some\nbody"), extra=[(unknown, True)])
+    forged = make_list(CA("Forger"), issuer=authority.subject)
+    for name, made in (("odd", odd), ("forged", forged)):
+        (tmp_path / name).write_bytes(made.public_bytes(Encoding.PEM))
+    server = serve("--crl", tmp_path / "odd", "--crl", tmp_path / "forged")
+    get = "GET /protected HTTP/1.0\r\n\r\n"
+    for _ in range(2):
+        assert "CN=alice" in run(*as_client(server.port, certificates.alice), input=get).stdout
+    server.program.signal(signal.SIGTERM)
+    assert server.program.wait() == 0
+    told = [line for line in server.program.output.splitlines() if "cannot be used" in line]
+    assert len(told) == 2
+    assert re.search(r"list of 'CN=Some\\nbody' .*critical extension .*: 1\.2\.3\.4$", told[0])
+    assert "no authority of its issuer's name" in told[1]
+
+
 def test_what_is_protected_is_protected_however_it_is_written(
     serve: Callable[..., Serve], certificates: Certificates
 ):
@@ -153,13 +184,15 @@ def test_what_is_protected_is_protected_however_it_is_written(
         for path in (
             "/admin",
             "/admin/",
-            "//admin",
-            "/x/../admin",
             "/%61dmin",
             "/admin?x",
+            "/ADMIN",
+            "/admin;x",
             "/a/b/c",
         ):
             assert fetch(path)[0] == 403, path
+        for path in ("//admin", "/x/../admin", "/x/..;/admin", "/admin%0a", "/a%2fb"):
+            assert fetch(path)[0] == 400, path
         for path in ("/", "/administrator", "/a", "/protected"):
             assert fetch(path)[0] == 200, path
 
@@ -190,6 +223,8 @@ def test_bodies_are_read_first(serve: Callable[..., Serve], certificates: Certif
         (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", 413),
+        # more digits than int() takes
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * MAX_HEAD + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * MAX_HEAD, 431),
     ],

@@ -8,7 +8,8 @@ import socket
 
 import pytest
 
-from tests.interop.program import free_port, require
+from tests.interop.program import free_port
+from tests.requirements import require
 from tests.tokens import PIN, needs_softhsm, token
 
 PROTECTED = "GET /protected HTTP/1.0\r\n\r\n"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
+from postshake.cli import starttls
 from postshake.cli.starttls import PROTOCOLS, StartTLSError, start_tls
 from postshake.config import ServerConfig
 from postshake.drive.sync import Stream
 from postshake.pki.credential import Credential
-from tests.interop.program import TIMEOUT, free_port, require
+from tests.interop.program import TIMEOUT, free_port
+from tests.requirements import require
 
 FEATURES = (
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' id='1' from='localhost' "
@@ -61,15 +65,19 @@ def ldap(file):
 
 
 def xmpp(file):
-    got = b""
-    while not got.endswith(b">") or b"<stream:stream" not in got:
-        got += file.read(1)
+    read_to(file, b">", after=b"<stream:stream")
     file.write(FEATURES.encode())
-    got = b""
-    while not got.endswith(b"/>"):
-        got += file.read(1)
-    assert b"urn:ietf:params:xml:ns:xmpp-tls" in got
+    assert b"urn:ietf:params:xml:ns:xmpp-tls" in read_to(file, b"/>")
     file.write(PROCEED.encode())
+
+
+def read_to(file, end, after=b""):
+    got = b""
+    while not got.endswith(end) or after not in got:
+        letter = file.read(1)
+        assert letter, f"the client hung up after {got!r}"
+        got += letter
+    return got
 
 
 SERVERS = {"smtp": smtp, "imap": imap, "pop3": pop3, "ldap": ldap, "xmpp": xmpp}
@@ -78,30 +86,38 @@ SERVERS = {"smtp": smtp, "imap": imap, "pop3": pop3, "ldap": ldap, "xmpp": xmpp}
 @pytest.fixture
 def serving(certificates):
     """Start a server that talks in the clear, and then echoes one message in TLS."""
-    threads = []
+    listeners: list[socket.socket] = []
+    threads: list[threading.Thread] = []
 
     def start(protocol: str) -> int:
         who = certificates.server
         config = ServerConfig(credentials=(Credential.from_files(who.certificate, who.key),))
         listener = socket.create_server(("127.0.0.1", 0))
-        listener.settimeout(TIMEOUT)
+        listeners.append(listener)
 
         def serve():
-            with listener:
+            try:
                 sock, _ = listener.accept()
-            sock.settimeout(TIMEOUT)
-            SERVERS[protocol](sock.makefile("rwb", buffering=0))
-            with Stream(sock, config) as stream:
-                stream.send(b"echo " + stream.receive())
+            except OSError:  # the test is over, and nobody came
+                return
+            with sock:
+                sock.settimeout(TIMEOUT)
+                with sock.makefile("rwb", buffering=0) as file:
+                    SERVERS[protocol](file)
+                with Stream(sock, config) as stream:
+                    stream.send(b"echo " + stream.receive())
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
         return listener.getsockname()[1]
 
     yield start
+    for listener in listeners:
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # who waits for a client waits no longer
+        listener.close()
     for thread in threads:
-        thread.join(TIMEOUT)
-        assert not thread.is_alive()
+        thread.join()
 
 
 def test_all_are_tried():
@@ -122,8 +138,8 @@ def test_connect(serving, run, as_client, protocol):
 @pytest.mark.interop
 @pytest.mark.parametrize("protocol", SERVERS)
 def test_openssl_takes_these_servers_for_real(serving, certificates, protocol):
-    port = serving(protocol)
-    command = [require("openssl"), "s_client", "-connect", f"localhost:{port}", "-quiet"]
+    openssl, port = require("openssl"), serving(protocol)
+    command = [openssl, "s_client", "-connect", f"localhost:{port}", "-quiet"]
     command += ["-starttls", protocol, "-CAfile", str(certificates.ca), "-verify_return_error"]
     done = subprocess.run(command, input=b"hello\n", capture_output=True, timeout=TIMEOUT)
     assert b"echo hello" in done.stdout, done.stderr
@@ -139,7 +155,9 @@ def test_a_real_mail_server(run, certificates):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     who = certificates.server
     context.load_cert_chain(who.certificate, who.key)
-    controller = Controller(Sink(), hostname="127.0.0.1", port=free_port(), tls_context=context)
+    controller = Controller(
+        Sink(), hostname="127.0.0.1", port=free_port(), tls_context=context, ready_timeout=TIMEOUT
+    )
     controller.start()
     try:
         place = f"127.0.0.1:{controller.port}"
@@ -222,3 +240,105 @@ def test_a_refusal_is_exit_code_1(run, certificates):
         thread.join()
     assert done.returncode == 1
     assert "554 no" in done.stderr
+
+
+class Drops:
+    """A socket on which a server talks a few bytes at a time."""
+
+    def __init__(self, data: bytes, size: int = 1, every: float = 0.0) -> None:
+        self._pieces = iter([data[at : at + size] for at in range(0, len(data), size)])
+        self._every = every
+        self._timeout: float | None = 30.0
+        self.now = 0.0
+        self.waited: list[float | None] = []
+
+    def recv(self, size: int) -> bytes:
+        self.waited.append(self._timeout)
+        self.now += self._every
+        return next(self._pieces, b"")
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def settimeout(self, timeout: float | None) -> None:
+        self._timeout = timeout
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def getsockname(self):
+        return ("127.0.0.1", 1)
+
+
+LONG = 65_000
+SLOW = {
+    "xmpp: proceeds": ("xmpp", FEATURES.encode() + b"<proceed " * (LONG // 9)),
+    "xmpp: proceeds that end": ("xmpp", FEATURES.encode() + b"<proceed a> " * (LONG // 12)),
+    "xmpp: no tag": ("xmpp", b"<" * LONG),
+    "xmpp: many tags": ("xmpp", b"<>" * (LONG // 2)),
+    "smtp: a long line": ("smtp", b"2" * 4000),
+    "smtp: many lines": ("smtp", b"220-\r\n" * (LONG // 6)),
+    "imap: many lines": ("imap", b"* OK\r\n" + b"* \n" * (LONG // 3)),
+    "ldap": ("ldap", b"\x30\x82\xff\x00" + bytes(LONG)),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_what_a_server_says_costs_no_more_than_it_is_long(name, size):
+    """A search from the start at each byte, or a pattern that goes back, took minutes."""
+    protocol, said = SLOW[name]
+    before = time.thread_time()
+    with pytest.raises(StartTLSError):
+        start_tls(Drops(said, size), protocol, "a.example")
+    assert time.thread_time() - before < 5
+
+
+@pytest.mark.parametrize("protocol", SERVERS)
+@pytest.mark.parametrize("every", [0.05, 10.0])
+def test_a_server_has_a_minute_in_all(protocol, every, monkeypatch):
+    begins = {"ldap": b"\x30\x82\xff\x00", "smtp": b"220-a\n", "imap": b"* OK\n* a\n"}
+    sock = Drops(begins.get(protocol, b"") + b"x" * 3000, every=every)
+    monkeypatch.setattr(starttls, "monotonic", lambda: sock.now)
+    with pytest.raises(TimeoutError, match="60 seconds"):
+        start_tls(sock, protocol, "a.example")
+    assert 60 <= sock.now <= 60 + every
+    assert max(each or 0 for each in sock.waited) == 30.0  # the socket's own, while there is more
+    assert sock.gettimeout() == 30.0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"<proceed xmlns='x'/>",
+        b"<proceed xmlns='x' />",
+        b"<proceed xmlns='x'></proceed>",
+        b"<proceed\txmlns='x'>\n</proceed\n>",
+        b"\n  <proceed xmlns='x'/> \n",
+    ],
+)
+def test_an_xmpp_server_may_write_its_consent_as_it_likes(said):
+    for size in (1, 5, 4096):
+        start_tls(Drops(FEATURES.encode() + said, size), "xmpp", "a.example")
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"<proceed xmlns='x'><a/></proceed>", "something in it"),
+        (b"<proceeding/><failure/>", "failure"),
+        (b"<stream:error><not-authorized/></stream:error>", "stream:error"),
+        (b"</proceed>", "hung up"),
+    ],
+)
+def test_an_xmpp_server_that_does_not_consent(said, why):
+    with pytest.raises(StartTLSError, match=why):
+        start_tls(Drops(FEATURES.encode() + said), "xmpp", "a.example")
+
+
+def test_features_without_end_or_starttls():
+    for said in (b"<stream:features/>", b"<stream:features><a/></stream:features>"):
+        with pytest.raises(StartTLSError, match="not offer"):
+            start_tls(Drops(b"<stream:stream>" + said), "xmpp", "a.example")
+    with pytest.raises(StartTLSError, match="not offer"):
+        start_tls(Drops(b"<stream:stream><stream:error>"), "xmpp", "a.example")

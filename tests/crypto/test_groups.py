@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from itertools import chain, repeat
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,7 +27,11 @@ CLASSIC = (
     NamedGroup.secp521r1,
     NamedGroup.x448,
 )
-HYBRID = (NamedGroup.X25519MLKEM768, NamedGroup.SecP256r1MLKEM768)
+HYBRID = (
+    NamedGroup.X25519MLKEM768,
+    NamedGroup.SecP256r1MLKEM768,
+    NamedGroup.SecP384r1MLKEM1024,
+)
 CURVES: dict[NamedGroup, ec.EllipticCurve] = {
     NamedGroup.secp256r1: ec.SECP256R1(),
     NamedGroup.secp384r1: ec.SECP384R1(),
@@ -41,6 +46,7 @@ LENGTHS = {
     NamedGroup.secp521r1: (133, 133, 66),
     NamedGroup.X25519MLKEM768: (1184 + 32, 1088 + 32, 64),
     NamedGroup.SecP256r1MLKEM768: (65 + 1184, 65 + 1088, 64),
+    NamedGroup.SecP384r1MLKEM1024: (97 + 1568, 97 + 1568, 48 + 32),
 }
 
 every_group = pytest.mark.parametrize("group", supported_groups(), ids=lambda group: group.name)
@@ -78,7 +84,7 @@ def refuses(group: NamedGroup, peer_public: bytes, client_peer: bytes | None = N
 def test_preferred_first() -> None:
     assert supported_groups() in (
         CLASSIC,
-        (NamedGroup.X25519MLKEM768, *CLASSIC, NamedGroup.SecP256r1MLKEM768),
+        (NamedGroup.X25519MLKEM768, *CLASSIC, *HYBRID[1:]),
     )
 
 
@@ -136,12 +142,19 @@ def test_x448_as_in_rfc_7748() -> None:
 
 @needs_mlkem
 @pytest.mark.parametrize("group", HYBRID, ids=lambda group: group.name)
-def test_a_hybrid_is_its_halves_in_the_order_of_its_name(group: NamedGroup) -> None:
-    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+def test_a_hybrid_is_its_halves(group: NamedGroup) -> None:
+    """In the order of its name, but for X25519's (draft-ietf-tls-ecdhe-mlkem, 4.1 to 4.3)."""
+    from cryptography.hazmat.primitives.asymmetric import mlkem
 
-    seed, scalar, server_scalar = os.urandom(64), b"\x01" + os.urandom(31), b"\x02" * 32
-    curve = NamedGroup.x25519 if group is NamedGroup.X25519MLKEM768 else NamedGroup.secp256r1
-    kem = MLKEM768PrivateKey.from_seed_bytes(seed)
+    rows: dict[NamedGroup, tuple[Any, NamedGroup, int]] = {
+        NamedGroup.X25519MLKEM768: (mlkem.MLKEM768PrivateKey, NamedGroup.x25519, 1088),
+        NamedGroup.SecP256r1MLKEM768: (mlkem.MLKEM768PrivateKey, NamedGroup.secp256r1, 1088),
+        NamedGroup.SecP384r1MLKEM1024: (mlkem.MLKEM1024PrivateKey, NamedGroup.secp384r1, 1568),
+    }
+    kind, curve, ciphertext = rows[group]
+    size = {NamedGroup.secp384r1: 48}.get(curve, 32)
+    seed, scalar, server_scalar = os.urandom(64), b"\x01" + os.urandom(size - 1), b"\x02" * size
+    kem = kind.from_seed_bytes(seed)
     kem_public = kem.public_key().public_bytes_raw()
     ecdhe = generate_share(curve, giving(scalar))
     ecdhe_server, ecdhe_secret = answer_share(curve, ecdhe.public, giving(server_scalar))
@@ -150,14 +163,14 @@ def test_a_hybrid_is_its_halves_in_the_order_of_its_name(group: NamedGroup) -> N
         share = generate_share(group, giving(seed, scalar))
         assert share.public == kem_public + ecdhe.public
         public, secret = answer_share(group, share.public, giving(server_scalar))
-        assert public[1088:] == ecdhe_server
-        assert secret == kem.decapsulate(public[:1088]) + ecdhe_secret
+        assert public[ciphertext:] == ecdhe_server
+        assert secret == kem.decapsulate(public[:ciphertext]) + ecdhe_secret
     else:
         share = generate_share(group, giving(scalar, seed))
         assert share.public == ecdhe.public + kem_public
         public, secret = answer_share(group, share.public, giving(server_scalar))
-        assert public[:65] == ecdhe_server
-        assert secret == ecdhe_secret + kem.decapsulate(public[65:])
+        assert public[:-ciphertext] == ecdhe_server
+        assert secret == ecdhe_secret + kem.decapsulate(public[-ciphertext:])
 
 
 @given(st.binary(min_size=32, max_size=32))
@@ -253,6 +266,11 @@ def test_an_encapsulation_key_that_is_not_reduced() -> None:
     good = generate_share(NamedGroup.X25519MLKEM768, os.urandom).public
     with pytest.raises(IllegalParameter, match="no ML-KEM-768 key"):
         answer_share(NamedGroup.X25519MLKEM768, b"\xff\xff\xff" + good[3:], os.urandom)
+    good = generate_share(NamedGroup.SecP384r1MLKEM1024, os.urandom).public
+    with pytest.raises(IllegalParameter, match="no ML-KEM-1024 key"):
+        answer_share(
+            NamedGroup.SecP384r1MLKEM1024, good[:97] + b"\xff\xff\xff" + good[100:], os.urandom
+        )
 
 
 @needs_mlkem
@@ -264,9 +282,10 @@ def test_a_hybrid_is_refused_for_its_classic_half() -> None:
     with pytest.raises(IllegalParameter, match="low order"):
         share.complete(server[:1088] + bytes(32))
 
-    share = generate_share(NamedGroup.SecP256r1MLKEM768, os.urandom)
-    with pytest.raises(IllegalParameter, match="no uncompressed point"):
-        answer_share(NamedGroup.SecP256r1MLKEM768, b"\x02" + share.public[1:], os.urandom)
+    for group in HYBRID[1:]:
+        share = generate_share(group, os.urandom)
+        with pytest.raises(IllegalParameter, match="no uncompressed point"):
+            answer_share(group, b"\x02" + share.public[1:], os.urandom)
 
 
 @needs_mlkem

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from postshake.constants import SignatureScheme
 from postshake.crypto import signatures
 from postshake.crypto.signatures import (
+    PssParameters,
     certificate_schemes,
     fits,
     handshake_schemes,
@@ -19,6 +20,7 @@ from postshake.crypto.signatures import (
     sign,
     verify,
 )
+from postshake.crypto.signatures12 import fits12, schemes12_for
 from postshake.errors import DecryptError, IllegalParameter, UsageError
 from tests.crypto.without import load_without
 
@@ -278,3 +280,25 @@ def test_without_mldsa_the_others_are_left(monkeypatch: pytest.MonkeyPatch) -> N
     signature = older.sign(Scheme.ecdsa_secp256r1_sha256, private, DATA)
     older.verify(Scheme.ecdsa_secp256r1_sha256, private.public_key(), signature, DATA)
     assert not older.fits(Scheme.mldsa44, private.public_key())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fitting"),
+    [
+        (PssParameters("sha256", "sha256", 32), PSS[:1]),
+        (PssParameters("sha384", "sha384", 0), PSS[1:2]),
+        (PssParameters("sha512", "sha512", 64), PSS[2:]),
+        (PssParameters("sha256", "sha256", 33), []),
+        (PssParameters("sha256", "sha512", 20), []),
+        (PssParameters("sha1", "sha1", 20), []),
+    ],
+    ids=str,
+)
+def test_a_key_with_parameters_fits_their_scheme_alone(parameters, fitting) -> None:
+    """RFC 4055 section 3.3, in the schemes of §4.2.3: one hash, and a salt as long."""
+    public = key("rsa2048").public_key()
+    for scheme in Scheme:
+        assert fits(scheme, public, pss_key=parameters) is (scheme in fitting)
+        assert fits12(scheme, public, pss_key=parameters) is (scheme in fitting)
+    assert list(schemes_for(public, pss_key=parameters)) == fitting
+    assert list(schemes12_for(public, pss_key=parameters)) == fitting

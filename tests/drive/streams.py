@@ -13,10 +13,11 @@ from postshake.connection import Connection
 from postshake.drive.answers import find_answer_now
 from postshake.drive.sync import Stream
 from tests.pair import client_config, server_config
+from tests.waiting import PATIENCE
 
 __all__ = ["TIMEOUT", "RawClient", "Streams", "at_once", "join", "socketpair", "tcp_pair"]
 
-TIMEOUT = 10.0
+TIMEOUT = PATIENCE
 NAME = "server.example"
 
 

@@ -37,19 +37,20 @@ from tests.pair import client_config, issued, server_config
 from tests.sslmodule.ends import ca_file as ssl_ca_file
 from tests.sslmodule.ends import client_context, server_context
 from tests.sslmodule.ends import files as ssl_files
+from tests.waiting import PATIENCE
 
 NAME = "server.example"
 BACKENDS = ["asyncio", "trio"]
 
 
 def on_both(function):
-    """Run a test on asyncio and on trio, for at most 20 seconds."""
+    """Run a test on asyncio and on trio."""
 
     @pytest.mark.parametrize("backend", BACKENDS)
     @functools.wraps(function)
     def test(backend, *arguments, **options):
         async def limited():
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 await function(*arguments, **options)
 
         anyio.run(limited, backend=backend)
@@ -604,7 +605,7 @@ async def test_a_server_of_openssls():
 @given(st.integers(0, 2**32), st.sampled_from(BACKENDS))
 def test_splits_where_chance_says(seed, backend):
     async def main():
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE):
             async with pair(seed=seed) as (client, server):
                 got = bytearray()
                 async with reading(client), reading(server, got):

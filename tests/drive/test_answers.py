@@ -5,18 +5,28 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from postshake.constants import Role, SignatureScheme
-from postshake.drive.answers import find_answer, find_answer_now
-from postshake.errors import UnknownCA, UsageError
+from postshake.drive.answers import find_answer, find_answer_now, judge_identity
+from postshake.errors import (
+    CertificateExpired,
+    CertificateRevoked,
+    InternalError,
+    UnknownCA,
+    UsageError,
+)
 from postshake.pki.choose import Wanted
+from postshake.pki.identity import Identity
+from postshake.pki.revocation import Require, Revocation
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.questions import ChooseCredential, JudgePeer, Refused, Sign, Subject
-from tests.certs import CA, peer
-from tests.pair import issued, the_ca
+from tests.certs import CA, DAY, NOW, Issued, peer
+from tests.pair import Clock, client_config, issued, server_config, the_ca
+from tests.revoking import make_list, make_response
 
 P256 = SignatureScheme.ecdsa_secp256r1_sha256
 
@@ -145,3 +155,86 @@ def test_unknown_questions_are_nobodys():
     with pytest.raises(UsageError, match="Subject"):
         find_answer(Subject())
     assert isinstance(find_answer_now(Subject()), UsageError)
+
+
+# --- who was believed once
+
+
+def proven(who: Issued, ca: CA | None = None, **fields: Any) -> Identity:
+    """The identity of a peer that proved itself now."""
+    path = (*who.chain, (ca or the_ca()).der)
+    return Identity(who.chain, path, NOW.timestamp(), **fields)
+
+
+def test_an_identity_is_judged_again() -> None:
+    identity = proven(issued("alice"))
+    verdict = judge_identity(identity, server_config())
+    assert isinstance(verdict, VerifiedChain)
+    assert verdict.certificates == identity.verified_chain
+
+
+def test_it_ends_with_the_first_certificate_that_does() -> None:
+    """On the configuration's clock, whatever the verifier looks at."""
+    short = the_ca().intermediate("Short", not_after=NOW + DAY / 2)
+    for who in (the_ca().issue("alice", not_after=NOW + DAY / 2), short.issue("bob")):
+        identity = proven(who)
+        last = (NOW + DAY / 2).timestamp()
+        easy = Verifier(partial(VerifiedChain, identity.verified_chain))
+        for verifier in (the_ca().verifier(), easy, None):
+            for at, accepted in ((last, True), (last + 0.9, True), (last + 1, False)):
+                config = server_config(verifier=verifier, wall_clock=Clock(at))
+                verdict = judge_identity(identity, config)
+                assert isinstance(verdict, VerifiedChain) is accepted
+                if isinstance(verdict, Refused):
+                    assert type(verdict.error) is CertificateExpired
+
+
+def test_today_s_lists_and_authorities_count() -> None:
+    identity = proven(issued("alice"))
+    revocation = Revocation()
+    config = server_config(verifier=the_ca().verifier(revocation=revocation))
+    assert isinstance(judge_identity(identity, config), VerifiedChain)
+    revocation.replace([make_list(the_ca(), issued("alice"))])
+    verdict = judge_identity(identity, config)
+    assert isinstance(verdict, Refused)
+    assert type(verdict.error) is CertificateRevoked
+    other = server_config(verifier=CA("Other").verifier())
+    verdict = judge_identity(identity, other)
+    assert isinstance(verdict, Refused)
+    assert type(verdict.error) is UnknownCA
+
+
+def test_the_response_that_was_stapled_counts_again() -> None:
+    revocation = Revocation(require=Require.LEAF)
+    config = server_config(verifier=the_ca().verifier(revocation=revocation))
+    stapled = make_response(the_ca(), issued("alice"), until=NOW + DAY)
+    identity = proven(issued("alice"), ocsp_response=stapled)
+    assert isinstance(judge_identity(identity, config), VerifiedChain)
+    assert isinstance(judge_identity(proven(issued("alice")), config), Refused)
+    late = server_config(verifier=config.verifier, wall_clock=(NOW + 2 * DAY).timestamp)
+    assert isinstance(judge_identity(identity, late), Refused)
+
+
+def test_a_server_s_name_is_checked_again() -> None:
+    identity = proven(issued("server.example", "server"))
+    assert isinstance(judge_identity(identity, client_config(), "server.example"), VerifiedChain)
+    assert isinstance(judge_identity(identity, client_config(), "other.example"), Refused)
+    assert isinstance(judge_identity(identity, client_config()), VerifiedChain)
+    # it is no client's
+    assert isinstance(judge_identity(identity, server_config()), Refused)
+
+
+def test_a_verifier_that_gives_no_verdict() -> None:
+    identity = proven(issued("alice"))
+
+    def broken() -> VerifiedChain:
+        raise RuntimeError("no directory")
+
+    for say, kind, text in (
+        (accept_later, UsageError, "this driver blocks"),
+        (broken, RuntimeError, "no directory"),
+        (lambda: "yes", InternalError, "returned a str"),
+    ):
+        config = server_config(verifier=Verifier(say))
+        with pytest.raises(kind, match=text):
+            judge_identity(identity, config)

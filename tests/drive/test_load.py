@@ -21,6 +21,7 @@ from postshake.drive.service import open_tls_stream, serve_tls
 from postshake.drive.streams import open_connection, start_server
 from tests.drive.test_aio import NAME, timed, with_alice
 from tests.pair import issued
+from tests.waiting import PATIENCE
 
 MANY = 2000
 AT_A_TIME = 100  # that connect: the system drops what waits beyond its backlog
@@ -257,7 +258,7 @@ def work(ends, backend):
     assert enough_descriptors(2 * MANY)
 
     async def main():
-        with anyio.fail_after(150):
+        with anyio.fail_after(10 * PATIENCE):
             return await run(ends(), MANY)
 
     return anyio.run(main, backend=backend)
@@ -276,6 +277,6 @@ def test_two_thousand_connections(ends, backend, capsys):
     # a process of its own: what others have left behind would pass for this one's memory
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:
-        report = pool.submit(work, ends, backend).result(180)
+        report = pool.submit(work, ends, backend).result(11 * PATIENCE)
     with capsys.disabled():
         print(f"\n{MANY} connections, {ends.__name__.lower()} on {backend}: {report}")

@@ -7,6 +7,7 @@ import random
 import selectors
 import socket
 import struct
+import threading
 import time
 from typing import Any
 
@@ -52,7 +53,8 @@ from tests.drive.streams import (
     socketpair,
     tcp_pair,
 )
-from tests.pair import client_config, issued, server_config
+from tests.pair import Clock, client_config, issued, server_config
+from tests.waiting import PATIENCE
 
 SMALL = {"SO_SNDBUF": 16 * 1024, "SO_RCVBUF": 16 * 1024}
 
@@ -627,22 +629,70 @@ def test_the_time_is_for_the_whole_call():
         hello = client.connection.data_to_send()
         server.timeout = 0.1
 
-        def trickle() -> None:
-            with contextlib.suppress(OSError):
-                for octet in hello:
-                    ours.sendall(bytes([octet]))
-                    time.sleep(0.005)  # this is what is tested: slow, but steady
+        given_up = threading.Event()
 
-        def serve() -> float:
-            began = time.monotonic()
+        def trickle() -> None:
+            for octet in hello[:-1]:  # slow, but steady: half a minute for the whole
+                if given_up.wait(0.02):
+                    return
+                ours.sendall(bytes([octet]))
+            raise AssertionError("every byte kept it waiting")
+
+        def serve() -> None:
             with pytest.raises(TimeoutError):
                 server.handshake()
-            theirs.shutdown(socket.SHUT_RD)
-            return time.monotonic() - began
+            given_up.set()
 
-        took = at_once(trickle, serve)[1]
-        assert took < 2
+        at_once(trickle, serve)
         ours.close()
+
+
+def test_a_handshake_has_a_deadline_over_all_calls():
+    """However patient each call is, and however steadily the peer trickles."""
+    ours, theirs = socketpair()
+    client = RawClient(ours)
+    client.connection.start()
+    hello = client.connection.data_to_send()
+    clock = Clock()
+    with Stream(theirs, server_config(clock=clock), handshake_time=20) as server:
+        server.timeout = TIMEOUT
+        calls: list[Any] = [server.handshake, server.receive, server.send_eof]
+        calls.append(lambda: server.send(b"x"))
+        for octet, call in zip(hello, calls * 2, strict=False):
+            ours.sendall(bytes([octet]))
+            server.timeout = 0
+            with pytest.raises(TimeoutError):
+                call()
+            clock.now += 2
+        server.timeout = None  # for ever, but for the deadline
+        clock.now += 4
+        for call in calls:
+            with pytest.raises(TimeoutError):
+                call()
+    ours.close()
+
+
+def test_a_handshake_may_have_no_deadline():
+    clock = Clock()
+    ours, theirs = socketpair()
+    client = RawClient(ours)
+    with Stream(theirs, server_config(clock=clock), handshake_time=None) as server:
+        server.timeout = 0
+        with pytest.raises(TimeoutError):
+            server.handshake()
+        clock.now += 10**9
+        server.timeout = TIMEOUT
+        at_once(client.handshake, server.handshake)
+    ours.close()
+
+
+def test_the_deadline_ends_with_the_handshake():
+    clock = Clock()
+    with join(server=server_config(clock=clock)) as streams:
+        streams.handshake()
+        clock.now += 10**6
+        streams.client.send(b"late")
+        assert streams.server.receive() == b"late"
 
 
 def test_a_reauth_that_times_out_goes_on_with_the_same_request():
@@ -785,14 +835,15 @@ def test_a_stream_that_never_began_closes_quietly():
     theirs.close()
 
 
-def test_close_does_not_wait_for_a_peer_that_is_done():
+def test_close_does_not_wait_for_a_peer_that_is_done(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sync, "LINGER", 2 * PATIENCE)
     with join() as streams:
         streams.handshake()
         streams.client.send_eof()
         assert streams.server.receive() == b""
         began = time.monotonic()
         streams.server.close()  # the client's socket is still open
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < PATIENCE
 
 
 def test_close_sends_what_was_left_over():

@@ -7,6 +7,7 @@ import threading
 
 from postshake.crypto.signatures import verify
 from postshake.drive.threaded import ThreadedSigner
+from tests.waiting import PATIENCE
 
 
 class Slow:
@@ -18,7 +19,7 @@ class Slow:
         self.go_on = threading.Event()
 
     def sign(self, scheme, data):
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE)
         return self.signer.sign(scheme, data)
 
 

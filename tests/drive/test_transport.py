@@ -38,19 +38,20 @@ from tests.certs import CA
 from tests.drive.test_aio import with_alice
 from tests.pair import client_config, issued, server_config
 from tests.sslmodule.ends import ca_file, client_context, files, server_context
+from tests.waiting import PATIENCE, await_until
 
 NAME = "server.example"
 
 
 def on_both(function):
-    """Run a test on both kinds of loop, for at most 30 seconds."""
+    """Run a test on both kinds of loop."""
 
     @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
     @functools.wraps(function)
     def test(loop, *arguments, **options):
         factory = uvloop.new_event_loop if loop == "uvloop" else None
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(asyncio.wait_for(function(*arguments, **options), 30))
+            runner.run(asyncio.wait_for(function(*arguments, **options), PATIENCE))
 
     del test.__wrapped__
     return test
@@ -307,12 +308,16 @@ class Buffered(asyncio.BufferedProtocol):
     def __init__(self):
         self.buffer = bytearray(7)
         self.data = bytearray()
+        self.lost = asyncio.Event()
 
     def get_buffer(self, sizehint):
         return self.buffer
 
     def buffer_updated(self, nbytes):
         self.data += self.buffer[:nbytes]
+
+    def connection_lost(self, error):
+        self.lost.set()
 
 
 @on_both
@@ -327,7 +332,7 @@ async def test_a_buffered_protocol():
             await asyncio.sleep(0.01)
         assert protocol.data == b"0123456789" * 10
         transport.close()
-        await asyncio.sleep(0.05)
+        await protocol.lost.wait()
 
 
 # --- reauth
@@ -574,9 +579,9 @@ async def test_hanging_up_without_a_goodbye():
     async with serving(handle) as port:
         _, writer = await visit(port)
         writer.write(b"last words")
-        await asyncio.sleep(0.05)
+        await await_until(lambda: seen)
         writer.transport.abort()
-        await asyncio.sleep(0.1)
+        await await_until(lambda: len(seen) > 1)
     assert seen[0] == b"last words"
     assert isinstance(seen[1], TruncationError | ConnectionError)
 
@@ -649,7 +654,7 @@ async def test_a_verdict_against_a_server_is_said_to_it():
         port = server_side.sockets[0].getsockname()[1]
         with pytest.raises(InternalError):
             await visit(port, client_config(verifier=verifier))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while "internal_error" not in repr(alerts):
                 await asyncio.sleep(0.01)
         server_side.close()
@@ -704,7 +709,7 @@ async def test_reauth_when_it_is_too_late_or_too_much_waits():
     async def handle(reader, writer):
         transport = writer.transport
         transport.pause_reading()
-        with pytest.raises(DataWaiting, match="are kept, and reading is paused"):
+        with pytest.raises(DataWaiting, match="are for them, and reading is paused"):
             await transport.reauth()
         assert not transport.connection.open_requests
         assert transport.connection.readable < 3_000_000
@@ -836,4 +841,4 @@ def test_pieces_where_chance_says(seed):
             await leave(writer)
         assert result[0].common_name == "alice"
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

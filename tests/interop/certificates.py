@@ -23,7 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 from cryptography.x509.oid import NameOID
 
-__all__ = ["PASSWORD", "Certificates", "Who"]
+from tests.requirements import require
+
+__all__ = ["PASSWORD", "Certificates", "Who", "nss_database"]
 
 PASSWORD = "pw"
 """Of the PKCS#12 files, which NSS insists on."""
@@ -139,19 +141,24 @@ class Certificates:
 
     def _nss(self, name: str, *everybody: Who) -> str:
         folder = self.folder / name
-        folder.mkdir()
-        database = f"sql:{folder}"
-
-        def run(*arguments: str | Path) -> None:
-            # whoever asks has called require() for these programs
-            subprocess.run(arguments, check=True, capture_output=True, timeout=60)
-
-        run("certutil", "-N", "-d", database, "--empty-password")
         # T: may issue client certificates
-        run("certutil", "-A", "-d", database, "-n", "ca", "-t", "CT,C,", "-i", self.ca)
-        for who in everybody:
-            run("pk12util", "-i", who.pkcs12, "-d", database, "-W", PASSWORD, "-K", "")
-        return database
+        return nss_database(folder, self.ca, "CT,C,", *everybody)
+
+
+def nss_database(folder: Path, ca: Path, trusted: str, *everybody: Who) -> str:
+    """Make a database for NSS, with an authority that is trusted so, and these in it."""
+    certutil, pk12util = require("certutil", "pk12util"), require("pk12util")
+    folder.mkdir(exist_ok=True)
+    database = f"sql:{folder}"
+
+    def run(*arguments: str | Path) -> None:
+        subprocess.run(arguments, check=True, capture_output=True, timeout=60)
+
+    run(certutil, "-N", "-d", database, "--empty-password")
+    run(certutil, "-A", "-d", database, "-n", "ca", "-t", trusted, "-i", ca)
+    for who in everybody:
+        run(pk12util, "-i", who.pkcs12, "-d", database, "-W", PASSWORD, "-K", "")
+    return database
 
 
 class _Issuer:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.interop.program import Stage, Stoppable, require
+from tests.interop.program import Stage, Stoppable
+from tests.requirements import require
 
 __all__ = ["Chromium"]
 

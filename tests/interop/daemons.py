@@ -7,13 +7,13 @@ They listen on free ports, and keep what they write in a folder of the test's.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.interop import versions
 from tests.interop.certificates import Certificates
 from tests.interop.program import (
     TIMEOUT,
@@ -21,10 +21,9 @@ from tests.interop.program import (
     Program,
     Stage,
     Stoppable,
-    absent,
     free_port,
-    require,
 )
+from tests.requirements import require, require_root
 
 __all__ = ["DAEMONS", "Daemon", "daemon"]
 
@@ -64,14 +63,9 @@ class _Folder(Stoppable):
         self.holder.cleanup()
 
 
-def _require_root(name: str) -> None:
-    if os.geteuid():
-        absent(f"{name} has to be started by root")
-
-
 def _exim(stage: Stage, folder: Path, certificates: Certificates) -> Daemon:
     path = require("exim4")
-    _require_root("exim4")
+    require_root()
     port, spool = free_port(), folder / "spool"
     spool.mkdir()
     spool.chmod(0o777)
@@ -102,41 +96,27 @@ whose:
 
 def _dovecot(stage: Stage, folder: Path, certificates: Certificates, protocol: str) -> Daemon:
     path = require("dovecot")
-    _require_root("dovecot")
+    require_root()
     port, home = free_port(), folder / "home"
     home.mkdir()
     home.chmod(0o777)
     (folder / "base").mkdir()
     (folder / "base").chmod(0o755)
     configuration = folder / "dovecot.conf"
-    configuration.write_text(f"""
+    own = _dovecot_2_4 if versions.dovecot_2_4() else _dovecot_2_3
+    configuration.write_text(f"""{own(certificates, home)}
 base_dir = {folder}/base
 state_dir = {folder}/base
 log_path = /dev/stderr
 protocols = {protocol}
 listen = 127.0.0.1
 ssl = required
-ssl_cert = <{certificates.server.certificate}
-ssl_key = <{certificates.server.key}
-ssl_ca = <{certificates.ca}
-ssl_require_crl = no
-ssl_verify_client_cert = yes
-ssl_cert_username_field = commonName
 auth_mechanisms = external
 auth_ssl_require_client_cert = yes
 auth_ssl_username_from_cert = yes
 default_internal_user = nobody
 default_internal_group = nogroup
 default_login_user = nobody
-mail_location = maildir:{home}/%u
-passdb {{
-  driver = static
-  args = nopassword=y
-}}
-userdb {{
-  driver = static
-  args = uid=65534 gid=65534 home={home}/%u
-}}
 service {protocol}-login {{
   chroot =
   inet_listener {protocol} {{
@@ -162,6 +142,53 @@ service stats {{
     return Daemon(program, port, asks, knows)
 
 
+def _dovecot_2_3(certificates: Certificates, home: Path) -> str:
+    return f"""
+ssl_cert = <{certificates.server.certificate}
+ssl_key = <{certificates.server.key}
+ssl_ca = <{certificates.ca}
+ssl_require_crl = no
+ssl_verify_client_cert = yes
+ssl_cert_username_field = commonName
+mail_location = maildir:{home}/%u
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home={home}/%u
+}}
+"""
+
+
+def _dovecot_2_4(certificates: Certificates, home: Path) -> str:
+    # the first line has to be the first
+    return f"""dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+ssl_server_cert_file = {certificates.server.certificate}
+ssl_server_key_file = {certificates.server.key}
+ssl_server_ca_file = {certificates.ca}
+ssl_server_require_crl = no
+ssl_server_request_client_cert = yes
+ssl_server_cert_username_field = commonName
+mail_driver = maildir
+mail_path = {home}/%{{user}}
+passdb static {{
+  fields {{
+    nopassword = yes
+  }}
+}}
+userdb static {{
+  fields {{
+    uid = 65534
+    gid = 65534
+    home = {home}
+  }}
+}}
+"""
+
+
 def _imap(stage: Stage, folder: Path, certificates: Certificates) -> Daemon:
     return _dovecot(stage, folder, certificates, "imap")
 
@@ -178,11 +205,11 @@ _WHO_AM_I = (
 
 
 def _slapd(stage: Stage, folder: Path, certificates: Certificates) -> Daemon:
-    path = require("slapd")
+    path, schema = require("slapd"), require("core.schema")
     port = free_port()
     configuration = folder / "slapd.conf"
     configuration.write_text(f"""
-include /etc/ldap/schema/core.schema
+include {schema}
 pidfile {folder}/pid
 argsfile {folder}/arguments
 TLSCACertificateFile {certificates.ca}

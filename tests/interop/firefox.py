@@ -7,14 +7,15 @@ import contextlib
 import json
 import shutil
 import socket
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.interop.certificates import PASSWORD, Certificates, Who
-from tests.interop.program import PeerFailed, Stage, Stoppable, free_port, require
+from tests.interop.certificates import Certificates, Who, nss_database
+from tests.interop.program import PeerFailed, Stage, Stoppable, free_port
+from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = ["Firefox", "PageFailed"]
 
@@ -82,15 +83,7 @@ class Firefox(Stoppable):
     def _make_profile(
         self, certificates: Certificates, who: Who | None, more: dict[str, Any], offer: bool
     ) -> None:
-        database = f"sql:{self._folder}"
-
-        def run(*arguments: str | Path) -> None:
-            subprocess.run(arguments, check=True, capture_output=True, timeout=60)
-
-        run("certutil", "-N", "-d", database, "--empty-password")
-        run("certutil", "-A", "-d", database, "-n", "ca", "-t", "CT,,", "-i", certificates.ca)
-        if who is not None:
-            run("pk12util", "-i", who.pkcs12, "-d", database, "-W", PASSWORD, "-K", "")
+        nss_database(self._folder, certificates.ca, "CT,,", *([who] if who else []))
         preferences = {**PREFERENCES, **more}
         preferences["security.tls.enable_post_handshake_auth"] = offer
         lines = (
@@ -152,5 +145,5 @@ class Firefox(Stoppable):
             self._stream.close()
             self._connection.close()
         with contextlib.suppress(PeerFailed, AttributeError):
-            self._program.wait(10)
+            self._program.wait(MOMENT)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -6,7 +6,6 @@ The declarations follow gnutls/gnutls.h. A call that fails raises GnutlsError.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import functools
 import socket
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop.program import TIMEOUT
+from tests.requirements import require
 
 __all__ = ["GnutlsError", "GnutlsSession", "library"]
 
@@ -63,8 +63,8 @@ class GnutlsError(OSError):
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Load libgnutls. Raises OSError where there is none."""
-    gnutls = ctypes.CDLL(ctypes.util.find_library("gnutls") or "libgnutls.so.30")
+    """Load libgnutls."""
+    gnutls = ctypes.CDLL(require("libgnutls"))
     gnutls.gnutls_strerror_name.restype = ctypes.c_char_p
     gnutls.gnutls_alert_get_name.restype = ctypes.c_char_p
     gnutls.gnutls_record_recv.restype = ctypes.c_ssize_t

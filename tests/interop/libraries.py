@@ -18,10 +18,12 @@ from cryptography.x509.oid import NameOID
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
 from tlslite.constants import KeyUpdateMessageType
 
-from tests.interop import libgnutls
+from tests.interop import libgnutls, versions
 from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import MARK, LineServer, Link, close_gently, connect
-from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable, absent
+from tests.interop.program import TIMEOUT, PeerFailed, Stage, Stoppable
+from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = [
     "CPythonClient",
@@ -84,6 +86,10 @@ class Client(Stoppable):
 
     def close(self) -> None:
         """Say goodbye."""
+
+    def certificate_for_s_server(self, *, declines: bool = False) -> str:
+        """Name the message in which its certificate comes, or that it has none."""
+        return "Certificate"
 
     def read_until(self, end: bytes) -> bytes:
         """Return what comes up to `end`, without it."""
@@ -212,7 +218,7 @@ class _CPythonLink(Link):
         raise NotImplementedError("the standard library cannot start a key update")
 
     def close(self) -> None:
-        self._tls.settimeout(1)
+        self._tls.settimeout(MOMENT)
         with contextlib.suppress(OSError):
             self._tls.unwrap()
         # the clients with GnuTLS send an answer in two parts, and OpenSSL refuses the first
@@ -233,6 +239,10 @@ class CPythonClient(Client):
         self._socket.settimeout(TIMEOUT)
         self._tls = context.wrap_socket(self._socket, server_hostname="localhost")
 
+    def certificate_for_s_server(self, *, declines: bool = False) -> str:
+        both = versions.libssl_compresses() and versions.s_server_compresses()
+        return "CompressedCertificate" if both and not declines else "Certificate"
+
     def send(self, data: bytes) -> None:
         self._tls.sendall(data)
 
@@ -240,7 +250,7 @@ class CPythonClient(Client):
         return self._tls.recv(16384)
 
     def close(self) -> None:
-        self._tls.settimeout(1)
+        self._tls.settimeout(MOMENT)
         with contextlib.suppress(OSError):
             self._tls.unwrap()
         self._tls.close()
@@ -331,6 +341,10 @@ class TlsliteClient(Client):
             chain = X509CertChain([])
         self._tls.handshakeClientCert(chain, key, serverName="localhost", settings=_settings())
 
+    def certificate_for_s_server(self, *, declines: bool = False) -> str:
+        # an empty list, too
+        return "CompressedCertificate" if versions.s_server_compresses() else "Certificate"
+
     def send(self, data: bytes) -> None:
         self._tls.write(data)
 
@@ -348,20 +362,13 @@ class TlsliteClient(Client):
 # libgnutls
 
 
-def _require_libgnutls() -> None:
-    try:
-        libgnutls.library()
-    except OSError as error:
-        absent(f"no libgnutls: {error}")
-
-
 class LibgnutlsServer(LineServer):
     """libgnutls, with the certificate required or requested."""
 
     def __init__(
         self, certificates: Certificates, *, required: bool = True, identity: Who | None = None
     ) -> None:
-        _require_libgnutls()
+        require("libgnutls")
         who = identity or certificates.server
         mode = libgnutls.CERT_REQUIRE if required else libgnutls.CERT_REQUEST
         super().__init__(lambda sock: _LibgnutlsLink(sock, certificates.ca, who, mode))
@@ -426,7 +433,7 @@ class LibgnutlsAutoClient(Client):
     flags: ClassVar[int] = libgnutls.POST_HANDSHAKE_AUTH | libgnutls.AUTO_REAUTH
 
     def _open(self, certificates: Certificates, who: Who | None, offer: bool) -> None:
-        _require_libgnutls()
+        require("libgnutls")
         self._session: libgnutls.GnutlsSession | None = libgnutls.GnutlsSession(
             self._socket,
             libgnutls.CLIENT | (self.flags if offer else 0),

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from tests.interop.program import TIMEOUT, Stoppable
+from tests.waiting import MOMENT
 
 __all__ = ["MARK", "LineServer", "Link", "close_gently", "connect", "respond", "set_time_limit"]
 
@@ -173,7 +174,7 @@ class LineServer(Stoppable):
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # this wakes accept
         with contextlib.suppress(OSError):  # and this does where that does not
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", self.port), timeout=MOMENT).close()
         self._thread.join(TIMEOUT)
         self._listener.close()
         assert not self._thread.is_alive(), "the server's thread does not end"
@@ -197,7 +198,7 @@ def set_time_limit(connection: socket.socket) -> None:
 def close_gently(connection: socket.socket) -> None:
     """Close so that what the peer still sends does not turn our alert into a reset."""
     with connection, contextlib.suppress(OSError):
-        connection.settimeout(1)
+        connection.settimeout(MOMENT)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(16384):
             pass

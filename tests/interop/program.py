@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
+from tests.requirements import absent, require
+from tests.waiting import MOMENT, PATIENCE
 
 __all__ = [
     "TIMEOUT",
@@ -29,37 +29,12 @@ __all__ = [
     "require",
 ]
 
-TIMEOUT = 20.0
+TIMEOUT = PATIENCE
 """Seconds after which whatever is waited for will not come any more."""
-
-_SYSTEM_FOLDERS = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/sbin"])
 
 
 class PeerFailed(AssertionError):
     """A peer did not do what was waited for. The text has its log."""
-
-
-def require(*programs: str) -> str:
-    """Return the path of the first program; without it, or any other, skip.
-
-    Where POSTSHAKE_REQUIRE_PEERS is set, as in CI, a missing peer fails instead.
-    """
-    paths = {name: _which(name) for name in programs}
-    missing = [name for name, path in paths.items() if path is None]
-    if missing:
-        absent(f"not installed: {', '.join(missing)}")
-    return paths[programs[0]] or ""
-
-
-def absent(reason: str) -> None:
-    """Skip the test, or fail it where every peer has to be there."""
-    if os.environ.get("POSTSHAKE_REQUIRE_PEERS", "") not in ("", "0"):
-        pytest.fail(f"{reason} (POSTSHAKE_REQUIRE_PEERS is set)", pytrace=False)
-    pytest.skip(reason)
-
-
-def _which(program: str) -> str | None:
-    return shutil.which(program) or shutil.which(program, path=_SYSTEM_FOLDERS)
 
 
 def _ports() -> Callable[[], int]:
@@ -200,7 +175,7 @@ class Program:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGTERM)
         try:
-            self._process.wait(3)
+            self._process.wait(MOMENT)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

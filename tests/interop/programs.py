@@ -20,10 +20,10 @@ from tests.interop.program import (
     Program,
     Stage,
     Stoppable,
-    absent,
     free_port,
-    require,
 )
+from tests.requirements import require
+from tests.waiting import MOMENT
 
 __all__ = [
     "Curl",
@@ -49,7 +49,7 @@ TLS13 = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 class SServer:
     """openssl s_server, told what to do on its standard input."""
 
-    def __init__(self, stage: Stage, certificates: Certificates) -> None:
+    def __init__(self, stage: Stage, certificates: Certificates, *more: str) -> None:
         openssl = require("openssl")
         self.port = free_port()
         # Not -quiet, -brief or -www: they switch the commands off.
@@ -57,7 +57,7 @@ class SServer:
             *(openssl, "s_server", "-accept", f"127.0.0.1:{self.port}", "-tls1_3", "-msg"),
             *("-cert", certificates.server.certificate, "-key", certificates.server.key),
             # without -verify_return_error whom it does not trust is only reported
-            *("-CAfile", certificates.ca, "-verify_return_error"),
+            *("-CAfile", certificates.ca, "-verify_return_error", *more),
         )
         self.expect = self._program.expect
         self.expect(r"^ACCEPT")
@@ -97,18 +97,21 @@ class SServer:
         """Wait for a handshake message from the client."""
         self.expect(rf"^<<< TLS 1\.3, Handshake \[length [0-9a-f]+\], {name}$")
 
-    def expect_identity(self, who: Who) -> None:
-        """Wait for the whole of an accepted answer."""
-        self.expect_message("Certificate")
+    def expect_identity(self, who: Who, certificate: str = "Certificate") -> None:
+        """Wait for the whole of an accepted answer; the certificate comes in this message."""
+        self.expect_message(certificate)
         self.expect(rf"^depth=0 CN ?= ?{who.name}$")
         self.expect(r"^verify return:1$")
         self.expect_message("CertificateVerify")
         self.expect_message("Finished")
 
-    def expect_decline(self) -> None:
-        """Wait for an answer without a certificate."""
-        # context and an empty list: a header of 4 bytes, 1 + 32, and 3
-        self.expect(r"^<<< TLS 1\.3, Handshake \[length 0028\], Certificate$")
+    def expect_decline(self, certificate: str = "Certificate") -> None:
+        """Wait for an answer without a certificate; the empty list comes in this message."""
+        if certificate == "Certificate":
+            # context and an empty list: a header of 4 bytes, 1 + 32, and 3
+            self.expect(r"^<<< TLS 1\.3, Handshake \[length 0028\], Certificate$")
+        else:
+            self.expect_message(certificate)
         self.expect_message("Finished")
 
 
@@ -132,14 +135,16 @@ class GnutlsServ:
 class Selfserv:
     """NSS selfserv, a small HTTP server that asks after the first request."""
 
-    def __init__(self, stage: Stage, certificates: Certificates, *, required: bool = True) -> None:
+    def __init__(
+        self, stage: Stage, certificates: Certificates, *more: str, required: bool = True
+    ) -> None:
         selfserv = require("selfserv", "certutil", "pk12util")
         self.port = free_port()
         self._program = stage.program(
             *(selfserv, "-d", certificates.nss, "-n", certificates.server.name),
             # -E: after the handshake; three -r: requested, four: required
             *("-p", str(self.port), "-V", "tls1.3:tls1.3", "-E", "-v"),
-            "-rrrr" if required else "-rrr",
+            *("-rrrr" if required else "-rrr", *more),
         )
         self.expect = self._program.expect
         self.expect(r"About to call accept")
@@ -150,7 +155,7 @@ class Httpd(Stoppable):
 
     def __init__(self, stage: Stage, certificates: Certificates) -> None:
         apache = require("apache2")
-        modules = _httpd_modules()
+        modules = Path(require("mod_ssl.so")).parent
         self.port = free_port()
         # its workers are another user if root started it
         self._folder = Path(tempfile.mkdtemp(prefix="postshake-httpd-"))
@@ -216,7 +221,7 @@ SSLSessionCache none
         while time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", self.port), timeout=1),
+                socket.create_connection(("127.0.0.1", self.port), timeout=MOMENT),
             ):
                 return
             if self._program.ended:
@@ -242,19 +247,6 @@ SSLSessionCache none
 
     def stop(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _httpd_modules() -> Path:
-    for folder in (
-        "/usr/lib/apache2/modules",
-        "/usr/lib64/httpd/modules",
-        "/usr/libexec/apache2",
-        "/usr/lib/httpd/modules",
-    ):
-        if Path(folder, "mod_ssl.so").exists():
-            return Path(folder)
-    absent("no mod_ssl.so of Apache httpd")
-    raise AssertionError
 
 
 # Clients that type lines
@@ -305,7 +297,7 @@ class SClient(ProgramClient):
         port: int,
         certificates: Certificates,
         who: Who | None,
-        *,
+        *more: str,
         offer: bool = True,
     ) -> None:
         openssl = require("openssl")
@@ -317,6 +309,7 @@ class SClient(ProgramClient):
             # it sends no name for an address
             *("-servername", "localhost", "-CAfile", certificates.ca, "-verify_return_error"),
             *arguments,
+            *more,
         )
         self.program.expect(r"^Verify return code: 0 \(ok\)")
 
@@ -364,7 +357,7 @@ class Tstclnt(ProgramClient):
         port: int,
         certificates: Certificates,
         who: Who | None,
-        *,
+        *more: str,
         offer: bool = True,
     ) -> None:
         tstclnt = require("tstclnt", "certutil", "pk12util")
@@ -372,6 +365,7 @@ class Tstclnt(ProgramClient):
             *(tstclnt, "-h", "localhost", "-4", "-p", str(port), "-V", "tls1.3:tls1.3"),
             *("-d", certificates.nss, "-n", who.name if who else "nobody"),
             *(["-E"] if offer else []),
+            *more,
         )
         self.program.expect(r"^subject DN: CN=localhost")
 

@@ -140,15 +140,16 @@ def s_server(
     """Have s_server ask, with data around it; `who` None declines."""
     server = SServer(stage, certificates)
     client = make(stage, server.port, certificates, who)
+    shown = client.certificate_for_s_server(declines=who is None)
     server.wait_for_handshake()
     for turn in range(times):
         server.request()
         server.say(f"ping {turn}")
         assert client.read_until(b"\n") == f"ping {turn}".encode()
         if who is None:
-            server.expect_decline()
+            server.expect_decline(shown)
         else:
-            server.expect_identity(who)
+            server.expect_identity(who, shown)
         client.send(b"pong %d\n" % turn)
         server.expect(rf"^pong {turn}$")
 
@@ -171,7 +172,7 @@ def s_server_updates(
         server.request()
         server.say(f"ping {turn}")
         assert client.read_until(b"\n") == f"ping {turn}".encode()
-        server.expect_identity(who)
+        server.expect_identity(who, client.certificate_for_s_server())
 
 
 def s_server_refuses(

@@ -9,6 +9,8 @@ import pytest
 from postshake.constants import CertificateCompressionAlgorithm
 from postshake.events import Direction, TraceEntry
 from postshake.pki.compression import compressors
+from postshake.wire.auth_extensions import CompressCertificate
+from postshake.wire.hello import ClientHello
 from tests.interop import scenarios
 from tests.interop.certificates import Certificates
 from tests.interop.chromium import Chromium
@@ -16,6 +18,7 @@ from tests.interop.firefox import Firefox
 from tests.interop.libraries import CPythonClient, TlsliteClient, TlsliteServer
 from tests.interop.ours import OurClient, OurServer
 from tests.interop.program import Stage
+from tests.interop.versions import libssl_compresses
 
 ALGORITHMS = pytest.mark.parametrize(
     "algorithm", tuple(CertificateCompressionAlgorithm), ids=lambda each: each.name
@@ -28,8 +31,13 @@ class Certified:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.received: list[str] = []
+        self.offered: tuple[int, ...] = ()
+        """What the client's first message says that it can undo."""
 
     def __call__(self, entry: TraceEntry) -> None:
+        if isinstance(entry.message, ClientHello):
+            offer = entry.message.extensions.get(CompressCertificate)
+            self.offered = offer.algorithms if offer else ()
         if entry.what.endswith("Certificate"):
             to = self.sent if entry.direction is Direction.sent else self.received
             to.append(entry.what)
@@ -71,11 +79,13 @@ def test_our_client_at_tlslite(stage: Stage, certificates: Certificates):
     assert seen.sent == ["CompressedCertificate"] * 2
 
 
-def test_an_offer_to_openssl_which_cannot(stage: Stage, certificates: Certificates):
+def test_openssl_at_our_server(stage: Stage, certificates: Certificates):
     server, seen = our_server(stage, certificates)
     who = certificates.with_its_ca(certificates.alice)
     scenarios.accept(server, CPythonClient(stage, server.port, certificates, who), who)
-    assert (seen.sent, seen.received) == (["Certificate"], ["Certificate"])
+    message = "CompressedCertificate" if seen.offered else "Certificate"
+    assert (seen.sent, seen.received) == ([message], [message])
+    assert not seen.offered or libssl_compresses()
 
 
 @pytest.mark.browser

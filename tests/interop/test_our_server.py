@@ -22,6 +22,7 @@ from tests.interop.ours import OurServer
 from tests.interop.program import PeerFailed, Stage
 from tests.interop.programs import Curl, Fetcher, GnutlsCli, ProgramClient, SClient, Tstclnt, Wget
 from tests.interop.wolf import WolfClient
+from tests.waiting import PATIENCE
 
 LIBRARIES: list[type[Client]] = [
     CPythonClient,
@@ -204,7 +205,9 @@ def _requests(certificates: Certificates, port: int, who: Who | None, *paths: st
         session.trust_env = False
         session.cert = (str(who.certificate), str(who.key)) if who else None
         session.verify = str(certificates.ca)
-        return [session.get(f"https://localhost:{port}{path}", timeout=20).text for path in paths]
+        return [
+            session.get(f"https://localhost:{port}{path}", timeout=PATIENCE).text for path in paths
+        ]
 
 
 def _httpx(certificates: Certificates, port: int, who: Who | None, *paths: str) -> list[str]:
@@ -213,7 +216,7 @@ def _httpx(certificates: Certificates, port: int, who: Who | None, *paths: str) 
         context.load_cert_chain(who.certificate, who.key)
     context.post_handshake_auth = True  # off by default
     base = f"https://localhost:{port}"
-    with httpx.Client(verify=context, trust_env=False, base_url=base, timeout=20) as client:
+    with httpx.Client(verify=context, trust_env=False, base_url=base, timeout=PATIENCE) as client:
         return [client.get(path).text for path in paths]
 
 
@@ -253,6 +256,6 @@ def test_get_refused(certificates: Certificates, closing_server, get, name, aler
 
 def test_httpx_does_not_offer_by_itself(certificates: Certificates, server):
     context = ssl.create_default_context(cafile=str(certificates.ca))
-    with httpx.Client(verify=context, trust_env=False, timeout=20) as client:
+    with httpx.Client(verify=context, trust_env=False, timeout=PATIENCE) as client:
         answer = client.get(f"https://localhost:{server.port}/reauth").text
     assert answer == "=> unavailable\n"

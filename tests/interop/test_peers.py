@@ -16,7 +16,7 @@ from tests.interop.libraries import (
     TlsliteClient,
     TlsliteServer,
 )
-from tests.interop.program import Stage, require
+from tests.interop.program import Stage
 from tests.interop.programs import Curl, Fetcher, GnutlsCli, ProgramClient, SClient, Tstclnt, Wget
 from tests.interop.wolf import WolfClient
 
@@ -180,15 +180,3 @@ class TestHttpd:
 
     def test_not_offered(self, stage: Stage, certificates: Certificates):
         scenarios.httpd_without_offer(stage, certificates, CPythonClient)
-
-
-class TestRequire:
-    def test_a_missing_peer_is_skipped(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.delenv("POSTSHAKE_REQUIRE_PEERS", raising=False)
-        with pytest.raises(pytest.skip.Exception, match="not installed: no-such-peer"):
-            require("no-such-peer")
-
-    def test_a_missing_peer_fails_in_ci(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("POSTSHAKE_REQUIRE_PEERS", "1")
-        with pytest.raises(pytest.fail.Exception, match="not installed: no-such-peer"):
-            require("no-such-peer")

@@ -12,9 +12,10 @@ from tests.interop import scenarios
 from tests.interop.certificates import Certificates
 from tests.interop.libraries import CPythonClient, LibgnutlsAutoClient
 from tests.interop.ours import OurServer
-from tests.interop.program import Stage, require
+from tests.interop.program import Stage
 from tests.interop.programs import GnutlsCli, SClient, Tstclnt
 from tests.interop.wolf import WolfClient
+from tests.requirements import require
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import re
 import smtplib
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -56,11 +55,14 @@ def test_connect_as_nobody(stage: Stage, certificates: Certificates, protocol: s
 
 
 @pytest.fixture
-def context(certificates: Certificates) -> Iterator[ssl.SSLContext]:
+def context(certificates: Certificates) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(certificates.ca))
     context.load_cert_chain(certificates.alice.certificate, certificates.alice.key)
-    yield context
-    assert context.session_stats()["connect_good"] == 1  # it was us
+    return context
+
+
+def assert_it_was_us(context: ssl.SSLContext) -> None:
+    assert context.session_stats()["connect_good"] == 1
 
 
 def test_smtplib(stage: Stage, certificates: Certificates, context: ssl.SSLContext):
@@ -69,6 +71,7 @@ def test_smtplib(stage: Stage, certificates: Certificates, context: ssl.SSLConte
         client.starttls(context=context)
         client.ehlo()
         assert client.mail("") == (550, b"you are CN=alice, verified: 1")
+    assert_it_was_us(context)
 
 
 def test_imaplib(stage: Stage, certificates: Certificates, context: ssl.SSLContext):
@@ -84,6 +87,7 @@ def test_imaplib(stage: Stage, certificates: Certificates, context: ssl.SSLConte
         _, fetched = client.fetch("1", "(RFC822)")
         assert isinstance(fetched[0], tuple)
         assert fetched[0][1] == letter
+    assert_it_was_us(context)
 
 
 def test_poplib(stage: Stage, certificates: Certificates, context: ssl.SSLContext):
@@ -94,3 +98,4 @@ def test_poplib(stage: Stage, certificates: Certificates, context: ssl.SSLContex
     assert answer.startswith(b"+OK Logged in")
     assert client.stat() == (0, 0)
     assert client.quit().startswith(b"+OK")
+    assert_it_was_us(context)

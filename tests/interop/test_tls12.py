@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -35,9 +34,11 @@ from postshake.session12 import Session12, SessionCache12
 from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import LineServer, connect
 from tests.interop.ours import OurLink
-from tests.interop.program import TIMEOUT, Program, Stage, free_port, require
+from tests.interop.program import TIMEOUT, Program, Stage, free_port
+from tests.requirements import require
 from tests.sealer import Sealer
 from tests.tls12 import SIGNED_SUITES
+from tests.waiting import wait_until
 
 TLS12 = ProtocolVersion.TLS12
 TLS13 = ProtocolVersion.TLS13
@@ -532,9 +533,7 @@ def test_a_fallback_is_refused(stage: Stage, certificates: Certificates, serve):
     client = s_client(stage, ours.port, certificates, "-tls1_2", "-fallback_scsv")
     client.expect(r"alert inappropriate fallback")
     client.wait()
-    until = monotonic() + 10
-    while not ours.server.errors and monotonic() < until:
-        sleep(0.01)  # its thread drains the connection first
+    wait_until(lambda: ours.server.errors, "its error")  # its thread drains the connection first
     assert isinstance(ours.server.errors[0], InappropriateFallback)
     ours = serve(versions=(TLS12,))
     client = s_client(stage, ours.port, certificates, "-tls1_2", "-fallback_scsv")

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 from tests.interop.certificates import Certificates, Who
-from tests.interop.program import Stage, absent, free_port, require
+from tests.interop.program import Stage, free_port
 from tests.interop.programs import ProgramClient
+from tests.requirements import made_here, require
 
 __all__ = ["WolfClient", "WolfServer"]
 
@@ -17,10 +18,7 @@ SOURCE = Path(__file__).with_suffix(".c")
 
 @functools.cache
 def _wolf(folder: Path) -> Path:
-    compiler = require("cc")
-    header = ("-E", "-include", "wolfssl/options.h", "-x", "c", "/dev/null")
-    if subprocess.run((compiler, *header), capture_output=True, timeout=60).returncode:
-        absent("not installed: wolfSSL's headers")
+    compiler = require("cc", "wolfssl/options.h")
     program = folder / "wolf"
     made = subprocess.run(
         (compiler, "-Wall", "-Wextra", "-Werror", "-o", program, SOURCE, "-lwolfssl"),
@@ -29,7 +27,7 @@ def _wolf(folder: Path) -> Path:
         timeout=120,
     )
     assert made.returncode == 0, made.stderr
-    return program
+    return made_here(program)
 
 
 class WolfClient(ProgramClient):

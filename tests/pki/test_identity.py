@@ -7,8 +7,31 @@ import json
 
 from cryptography import x509
 
+from postshake.constants import Role
 from postshake.pki.identity import Identity
-from tests.certs import CA, NOW, name
+from postshake.pki.trust import PeerChain
+from tests.certs import CA, DAY, NOW, name
+
+
+def test_when_it_ends() -> None:
+    """With the first certificate of the verified path; the peer may have sent others."""
+    root = CA("Root", not_after=NOW + 3 * DAY)
+    below = root.intermediate("Below", not_after=NOW + 2 * DAY)
+    alice = below.issue("alice", not_after=NOW + 5 * DAY)
+    assert Identity(alice.chain).valid_until == NOW + 5 * DAY
+    assert Identity(alice.chain, (*alice.chain, root.der)).valid_until == NOW + 2 * DAY
+    direct = root.issue("direct")
+    assert Identity(alice.chain, (direct.der, root.der)).valid_until == NOW + 3 * DAY
+
+
+def test_as_a_question() -> None:
+    alice = CA("Root").issue("alice")
+    identity = Identity(alice.chain, ocsp_response=b"stapled")
+    question = identity.for_verifier(Role.client, None, 5.0)
+    assert question == PeerChain(alice.chain, Role.client, None, b"stapled", 5.0)
+    # whom it was is no matter of what was stapled
+    assert identity == Identity(alice.chain)
+    assert "ocsp" not in identity.to_json()
 
 
 def test_identity() -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postshake.constants import AlertDescription
+from postshake.constants import AlertDescription, Role
 from postshake.errors import CertificateRevoked, CertificateUnknown, UsageError
 from postshake.pki.ocsp import Finding, Standing, read_response
-from postshake.pki.revocation import Require, Revocation
-from postshake.pki.trust import ChainVerifier, PeerChain
+from postshake.pki.revocation import Require, Revocation, UnusableList
+from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
 from tests.certs import CA, DAY, NOW, Issued, key_usage, new_key, peer
 from tests.revoking import SINCE, make_list, make_response
 
@@ -27,9 +33,7 @@ ALICE, BOB = BELOW.issue("alice"), BELOW.issue("bob")
 DIRECT = ROOT.issue("direct")
 BELOW_ISSUED = Issued(BELOW.certificate, BELOW.private_key)
 EVERYTHING = Require.CHAIN
-POINT = x509.UniformResourceIdentifier("http://crl.example/1")
-PART = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "part")])
-ANOTHER_POINT = x509.UniformResourceIdentifier("http://crl.example/2")
+UNKNOWN = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\5\0"), True)
 
 
 def check(
@@ -43,19 +47,6 @@ def check(
     verifier = ChainVerifier(ROOT.trust(), revocation=Revocation(lists, require=require))
     asked = peer(who, at=at)
     verifier.verify(PeerChain(asked.certificates, asked.role, asked.server_name, stapled, asked.at))
-
-
-def scope(**options: Any) -> tuple[x509.ExtensionType, bool]:
-    defaults: dict[str, Any] = {
-        "full_name": None,
-        "relative_name": None,
-        "only_contains_user_certs": False,
-        "only_contains_ca_certs": False,
-        "only_some_reasons": None,
-        "indirect_crl": False,
-        "only_contains_attribute_certs": False,
-    }
-    return x509.IssuingDistributionPoint(**(defaults | options)), True
 
 
 # --- lists
@@ -124,7 +115,7 @@ def test_an_authority_without_the_right_to_sign_lists_signs_none() -> None:
     issuer = ROOT.intermediate("Silent", usage=key_usage("key_cert_sign"))
     carol = issuer.issue("carol")
     check(carol, make_list(issuer, carol))
-    with pytest.raises(CertificateUnknown, match="not signed by its issuer"):
+    with pytest.raises(CertificateUnknown, match="signed by a key that may not sign any"):
         check(carol, make_list(issuer), require=Require.LEAF)
 
 
@@ -155,50 +146,142 @@ def test_which_have_to_be_known() -> None:
             check(ALICE, *lists, require=require)
 
 
-@pytest.mark.parametrize(
-    ("options", "covers_leaf", "covers_authority"),
-    [
-        ({"only_contains_user_certs": True}, True, False),
-        ({"only_contains_ca_certs": True}, False, True),
-        ({"only_contains_attribute_certs": True}, False, False),
-        ({"relative_name": PART}, False, False),
-    ],
-)
-def test_lists_for_some_kinds(
-    options: dict[str, Any], covers_leaf: bool, covers_authority: bool
+# --- who is trusted without an issuer
+
+
+def pinned(
+    who: Issued, *lists: x509.CertificateRevocationList, others: tuple[CA, ...] = (), **options: Any
 ) -> None:
-    for ca, about, covers in ((BELOW, ALICE, covers_leaf), (ROOT, BELOW_ISSUED, covers_authority)):
-        partial = make_list(ca, about, extra=[scope(**options)])
-        if covers:
-            with pytest.raises(CertificateRevoked):
-                check(ALICE, partial)
-        else:
-            check(ALICE, partial)
+    """Ask a verifier that trusts this certificate itself, and some authorities."""
+    trust = TrustStore([who.der, *(ca.der for ca in others)])
+    asked = PeerChain(
+        options.pop("chain", (who.der,)),
+        Role.client,
+        None,
+        options.pop("stapled", None),
+        NOW.timestamp(),
+    )
+    ChainVerifier(trust, revocation=Revocation(lists, **options)).verify(asked)
 
 
-def test_lists_in_parts() -> None:
-    """A part is about those that name its place (section 5.2.5)."""
-    points = x509.CRLDistributionPoints([x509.DistributionPoint([POINT], None, None, None)])
-    dora = BELOW.issue("dora", extra=[(points, False)])
-    hers = make_list(BELOW, dora, ALICE, extra=[scope(full_name=[POINT])])
-    other = make_list(BELOW, dora, ALICE, extra=[scope(full_name=[ANOTHER_POINT])])
-    check(dora, other)
-    check(ALICE, hers)
+def test_a_pinned_certificate_is_looked_up_too() -> None:
+    """Whoever signed it may revoke it: another anchor, or whom the peer or we know."""
+    erin = ROOT.issue("erin")
+    revoked, empty = make_list(ROOT, erin), make_list(ROOT, DIRECT)
+    known: list[dict[str, Any]] = [
+        {"others": (ROOT,)},
+        {"issuers": [ROOT.certificate]},
+        {"chain": (erin.der, ROOT.der)},
+    ]
+    for how in known:
+        pinned(erin, empty, require=EVERYTHING, **how)
+        with pytest.raises(CertificateRevoked):
+            pinned(erin, revoked, **how)
+    namesake = CA("Root")
+    pinned(erin, make_list(namesake, erin), others=(namesake,))
+    for how in ({}, {"others": (namesake,)}):
+        with pytest.raises(CertificateUnknown):
+            pinned(erin, empty, require=Require.LEAF, **how)
     with pytest.raises(CertificateRevoked):
-        check(dora, other, hers)
+        pinned(erin, stapled=make_response(ROOT, erin, "revoked"), others=(ROOT,))
+    good = make_response(ROOT, erin)
+    pinned(erin, stapled=good, others=(ROOT,), require=EVERYTHING)
 
 
-@pytest.mark.parametrize(
-    ("extra", "why"),
-    [
-        (scope(indirect_crl=True), "is indirect"),
-        (scope(only_some_reasons=frozenset([x509.ReasonFlags.key_compromise])), "some reasons"),
-        ((x509.DeltaCRLIndicator(1), True), "critical extension that is not supported"),
-    ],
-)
-def test_lists_that_say_too_little(extra: tuple[x509.ExtensionType, bool], why: str) -> None:
-    with pytest.raises(UsageError, match=f"the revocation list of 'CN=Below' .*{why}"):
-        Revocation([make_list(BELOW, extra=[extra])])
+def test_one_that_signed_itself_may_revoke_itself() -> None:
+    alone = CA("alone", usage=key_usage("digital_signature", "key_cert_sign", "crl_sign"))
+    pinned(alone)
+    pinned(alone, make_list(alone), require=EVERYTHING)
+    with pytest.raises(CertificateRevoked):
+        pinned(alone, make_list(alone, alone))
+    with pytest.raises(CertificateUnknown, match="no revocation list of its issuer"):
+        pinned(alone, require=EVERYTHING)
+
+
+def test_the_anchor_of_a_longer_path_is_not_looked_up() -> None:
+    check(DIRECT, make_list(ROOT, ROOT), require=EVERYTHING)
+
+
+# --- who hears of lists that cannot be used
+
+
+def reports(**options: Any) -> tuple[Revocation, list[str]]:
+    told: list[str] = []
+    revocation = Revocation(**options, on_unusable=lambda unusable: told.append(str(unusable)))
+    return revocation, told
+
+
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "expired": (BAD_LISTS["expired"][0], "it has expired"),
+    "of tomorrow": (BAD_LISTS["of tomorrow"][0], "it is of tomorrow"),
+    "forged": ({"signed_by": new_key()}, "no authority of its issuer's name .* has signed it"),
+}
+
+
+@pytest.mark.parametrize("bad", UNUSABLE)
+def test_what_shows_in_a_verification_is_told_once(bad: str) -> None:
+    options, why = UNUSABLE[bad]
+    for require in Require:
+        revocation, told = reports(lists=[make_list(BELOW, BOB, **options)], require=require)
+        assert told == []
+        verifier = ROOT.verifier(revocation=revocation)
+        for _ in range(2):
+            with contextlib.suppress(CertificateUnknown):
+                verifier.verify(peer(ALICE))
+        assert len(told) == 1
+        assert re.fullmatch(
+            rf"the revocation list of 'CN=Below' of [0-9: -]+ cannot be used: {why}", told[0]
+        )
+
+
+def test_what_shows_at_once_is_told_at_once() -> None:
+    critical = make_list(BELOW, ALICE, extra=[UNKNOWN])
+    revocation, told = reports(lists=[critical, make_list(ROOT)])
+    assert told == [
+        f"the revocation list of 'CN=Below' of {critical.last_update_utc:%Y-%m-%d %H:%M} cannot "
+        "be used: it has a critical extension that is not supported: 1.2.3.4"
+    ]
+    revocation.replace([critical])
+    revocation.add([make_list(ROOT)])
+    assert len(told) == 2  # it was loaded anew
+    ROOT.verifier(revocation=revocation).verify(peer(ALICE))
+    assert len(told) == 2
+
+
+def test_what_the_callback_raises_goes_to_the_caller() -> None:
+    def strict(unusable: UnusableList) -> None:
+        raise RuntimeError(unusable.defect.name)
+
+    critical = make_list(BELOW, ALICE, extra=[UNKNOWN])
+    with pytest.raises(RuntimeError, match="CRITICAL_EXTENSION"):
+        Revocation([critical], on_unusable=strict)
+    revocation = Revocation([make_list(BELOW, ALICE)], on_unusable=strict)
+    for change in (revocation.replace, revocation.add):
+        with pytest.raises(RuntimeError):
+            change([critical])
+        with pytest.raises(CertificateRevoked):  # as before
+            ROOT.verifier(revocation=revocation).verify(peer(ALICE))
+
+
+def test_without_a_callback_it_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    Revocation([make_list(CA("evil\nname"), extra=[UNKNOWN])])
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("postshake.pki", "WARNING")
+    assert "the revocation list of 'CN=evil\\nname'" in record.getMessage()
+    assert record.getMessage().isprintable()
+
+
+def test_a_namesake_s_good_list_is_not_complained_of() -> None:
+    """Of two authorities of one name each signs for its own: nothing is wrong with that."""
+    other = CA("Root")
+    revocation, told = reports(lists=[make_list(other, BOB), make_list(ROOT, BOB)])
+    verifier = ChainVerifier(ROOT.trust(other), revocation=revocation)
+    for who in (DIRECT, other.issue("of the other")):
+        verifier.verify(peer(who))
+    assert told == []
+
+
+# --- files
 
 
 def test_files(tmp_path: Path) -> None:
@@ -230,10 +313,59 @@ def test_a_stapled_response_is_believed() -> None:
         check(ALICE, stapled=response("revoked", reason=x509.ReasonFlags.ca_compromise))
 
 
-def test_it_comes_before_a_list() -> None:
-    check(ALICE, make_list(BELOW, ALICE), stapled=response("good"))
+@pytest.mark.parametrize("require", Require)
+def test_neither_hides_that_the_other_revokes(require: Require) -> None:
+    chain = make_list(ROOT)
     with pytest.raises(CertificateRevoked):
-        check(ALICE, make_list(BELOW), stapled=response("revoked"))
+        check(ALICE, make_list(BELOW, ALICE), chain, stapled=response("good"), require=require)
+    with pytest.raises(CertificateRevoked):
+        check(ALICE, make_list(BELOW), chain, stapled=response("revoked"), require=require)
+    check(ALICE, make_list(BELOW), chain, stapled=response("good"), require=require)
+
+
+def test_one_of_them_may_say_that_it_is_good() -> None:
+    useless = make_list(BELOW, signed_by=new_key())
+    check(ALICE, useless, stapled=response("good"), require=Require.LEAF)
+    check(ALICE, make_list(BELOW), stapled=response(**OUTDATED), require=Require.LEAF)
+
+
+def test_however_it_names_the_issuer() -> None:
+    """By the name as the certificate has it, or as the issuer has it itself."""
+    other = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, "BELOW", _type=_ASN1Type.PrintableString)]
+    )
+    key = hashlib.sha1(
+        BELOW.certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    ).digest()
+    for spelled, is_named in (
+        (BELOW.certificate.subject, True),
+        (other, True),
+        (ROOT.certificate.subject, False),
+    ):
+        who = renamed(ALICE, other)
+        builder = ocsp.OCSPResponseBuilder().add_response_by_hash(
+            hashlib.sha1(spelled.public_bytes()).digest(),
+            key,
+            ALICE.certificate.serial_number,
+            hashes.SHA1(),
+            ocsp.OCSPCertStatus.REVOKED,
+            NOW - DAY,
+            NOW + DAY,
+            SINCE,
+            None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, BELOW.certificate)
+        data = builder.sign(BELOW.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
+        found = read_response(data, who, BELOW.certificate, NOW)
+        assert (found is not None) is is_named
+
+
+def renamed(issued: Issued, issuer: x509.Name) -> x509.Certificate:
+    """The certificate with its issuer's name spelled otherwise."""
+    old = issued.certificate
+    builder = x509.CertificateBuilder(issuer, old.subject, old.public_key(), old.serial_number)
+    builder = builder.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+    return builder.sign(BELOW.private_key, hashes.SHA256())
 
 
 def test_a_responder_may_sign_it() -> None:

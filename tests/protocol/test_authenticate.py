@@ -346,6 +346,12 @@ def test_an_identity_needs_three_proofs() -> None:
     assert identity.proven_at == 12.5
     assert identity.certificate_request_context == b"context"
     assert replace(identity, chain=()).chain == ()
-    for missing in (None, True, signed):
-        with pytest.raises(AssertionError):
-            identify(signed, missing, verified, 0)
+    for missing in (None, True, object()):
+        for proofs in (
+            (missing, FinishedProof(), verified),
+            (signed, missing, verified),
+            (signed, FinishedProof(), missing),
+            (signed, verified, FinishedProof()),
+        ):
+            with pytest.raises(InternalError, match="no identity without its three proofs"):
+                identify(proofs[0], proofs[1], proofs[2], 0)

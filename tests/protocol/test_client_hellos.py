@@ -219,7 +219,7 @@ HELLOS = [
         "a long one announced",
         raw(lambda m, raw: b"\x02\xff\xff\xff"),
         MessageTooLarge,
-        "expected at most 131072 bytes, got a length of 16777215",
+        "expected at most 65536 bytes, got a length of 16777215",
     ),
     Case(
         "EncryptedExtensions in the same record",

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.constants import NamedGroup
-from postshake.protocol.negotiate import choose_alpn, choose_first, choose_group, common_suites
+from postshake.protocol.negotiate import (
+    POST_QUANTUM,
+    choose_alpn,
+    choose_first,
+    choose_group,
+    common_suites,
+)
 
 X, P, Q = NamedGroup.x25519, NamedGroup.secp256r1, NamedGroup.secp384r1
 HYBRID = NamedGroup.X25519MLKEM768
@@ -81,3 +87,9 @@ def test_the_application_protocol(
 def test_the_suites_in_common(client_first: bool, common: list[int]) -> None:
     ours, theirs = [0x1303, 0x1302, 0x1301], [0x0A0A, 0x1301, 0x1303]
     assert common_suites(ours, theirs, client_first=client_first) == common
+
+
+def test_every_hybrid_counts_as_post_quantum():
+    """Also one that is added later: TLS 1.2 must not offer it (draft-ietf-tls-ecdhe-mlkem, 3)."""
+    hybrids = {group for group in NamedGroup if "MLKEM" in group.name}
+    assert hybrids == POST_QUANTUM

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from postshake.pki.identity import Identity
 from postshake.protocol.plaintext import Plaintext
+from tests.memory import measured
 
 
 def put(plaintext: Plaintext, data: bytes) -> None:
@@ -98,3 +99,31 @@ def test_against_a_list_of_bytes_each_with_its_identity(steps: list[Any]) -> Non
         assert plaintext.read_position == read
         assert len(plaintext) == len(model) - read
         assert plaintext.identity == now
+
+
+def test_the_memory_of_small_pieces_is_counted() -> None:
+    """What `size` says is what they take, within a fifth; their bytes are a small part of it."""
+    for length in (1, 2, 20, 1000):
+        plaintext = Plaintext()
+        pieces = [bytearray(length) for _ in range(2000)]
+        with measured() as memory:
+            for piece in pieces:
+                put(plaintext, bytes(piece))
+        assert memory.held <= 1.2 * plaintext.size
+        assert plaintext.size <= 2000 * (length + 64)
+        plaintext.read(500 * length)
+        assert plaintext.size <= 1500 * (length + 64)
+        plaintext.read()
+        assert plaintext.size == 0
+
+
+def test_what_was_read_is_not_kept() -> None:
+    plaintext = Plaintext()
+    with measured() as memory:
+        for _ in range(100):
+            put(plaintext, bytes(bytearray(10_000)))
+        for _ in range(49):
+            plaintext.read(10_000)
+    assert memory.held < 530_000
+    assert plaintext.size < 530_000
+    assert len(plaintext.read()) == 510_000

@@ -8,6 +8,7 @@ import pytest
 
 from postshake import ExternalPsk, PskKind, ReauthUnavailable
 from postshake.config import ClientAuth, ClientConfig
+from postshake.connection import Connection
 from postshake.constants import AlertDescription as Alert
 from postshake.constants import CipherSuite, NamedGroup
 from postshake.crypto.prf12 import psk_pre_master_secret
@@ -17,14 +18,21 @@ from postshake.errors import (
     BadRecordMac,
     IllegalParameter,
     NegotiationError,
+    TLSError,
     UnexpectedMessage,
     UsageError,
 )
-from postshake.session12 import SessionCache12
+from postshake.protocol.offer12 import offered_suites
+from postshake.psk import import_psk
+from postshake.questions import ChoosePsk
+from postshake.session12 import Session12, SessionCache12
 from postshake.wire.extensions import PreSharedKeyClientHello
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import ClientHello, ServerHello
 from postshake.wire.tls12 import Certificate12, CertificateRequest12
+from tests.pair import client_config, counting_random, the_ca
+from tests.sealer import Sealer
+from tests.tampering import give
 from tests.tls12 import BOTH, SIGNED_SUITES, lie, pair12, record, swap
 
 KEY = ExternalPsk(b"sensor7", bytes(range(32)))
@@ -53,7 +61,7 @@ def settled(pair):
         assert end.established.psk_identity == KEY.identity
         assert end.established.suite.code in PSK_SUITES
         assert end.peer_identity is None
-        assert end.session12 is None
+    assert ends[0].session12.psk_identity == KEY.identity
     return ends
 
 
@@ -179,12 +187,113 @@ def test_a_server_that_wants_certificates_asks_for_none_here():
     settled(pair12("alice", client=ALONE, server=server).handshake())
 
 
-def test_such_a_session_is_not_resumed():
-    cache = SessionCache12()
-    for tickets in (False, True):
-        server = WITHOUT | {"sessions12": cache, "tickets12": tickets}
-        settled(pair12(client=ALONE, server=server).handshake())
-    assert not len(cache)
+# --- sessions
+
+
+def come_back(session, client, server):
+    pair = pair12(client=client, server=server)
+    config = replace(pair.client.connection.config, random=counting_random("another client"))
+    pair.client.connection = Connection(config, "server.example", session=session)
+    return pair
+
+
+@pytest.mark.parametrize("kind", ["ticket", "session ID"])
+def test_a_session_is_resumed_for_as_long_as_both_have_the_key(kind):
+    lookup = Lookup(KEY)
+    server = {"credentials": (), "psk_lookup": lookup, "ticket_keys": Sealer()}
+    if kind == "session ID":
+        server |= {"sessions12": SessionCache12(), "tickets12": False}
+    session = settled(pair12(client=ALONE, server=server).handshake())[0].session12
+    assert Session12.decode(session.encode()) == session
+    for _ in range(2):
+        pair = come_back(session, ALONE, server).handshake()
+        for end in (pair.client.connection, pair.server.connection):
+            assert end.established.resumed
+            assert end.established.psk is None
+            assert end.established.psk_identity == KEY.identity
+            assert end.peer_identity is None
+        session = pair.client.connection.session12
+    # a client that lost the key, or has another, offers nothing
+    for psks in ((OTHER,), ()):
+        both = {"psks": psks, "verifier": the_ca().verifier()}
+        pair = come_back(session, both, {"psks": (OTHER,), "ticket_keys": server["ticket_keys"]})
+        assert not pair.handshake().client.connection.established.resumed
+    # and a server from which it was withdrawn resumes nothing
+    del lookup.psks[KEY.identity]
+    pair = come_back(session, ALONE, server)
+    with pytest.raises((AlertReceived, TLSError)):
+        pair.handshake()
+    assert pair.server.connection.established is None
+
+
+def test_a_server_that_requires_certificates_takes_the_key_for_a_proof():
+    server = WITHOUT | {"client_auth": ClientAuth.REQUIRE, "ticket_keys": Sealer()}
+    server |= {"verifier": the_ca().verifier()}
+    session = settled(pair12(client=ALONE, server=server).handshake())[0].session12
+    assert come_back(session, ALONE, server).handshake().server.connection.established.resumed
+
+
+# --- the server's hint (RFC 4279 sections 2 and 5.2)
+
+
+HINTED = WITHOUT | {"psks": (KEY, OTHER), "psk_identity_hint": b"plant 8"}
+
+
+def test_a_hint_is_told_and_the_favourite_is_taken():
+    pair = pair12(client=ALONE, server=HINTED).handshake()
+    client, server = settled(pair)
+    assert client.established.psk_identity_hint == b"plant 8"
+    assert server.established.psk_identity_hint is None
+    pair = pair12(client=ALONE, server=WITHOUT).handshake()
+    assert pair.client.connection.established.psk_identity_hint is None
+
+
+def asked_by_hint(answer, client=None):
+    pair = pair12(client=client or ALONE | {"psks": (KEY, OTHER)}, server=HINTED)
+    pair.client.hold = lambda question: isinstance(question.subject, ChoosePsk)
+    pair.client.connection.start()
+    pair.move()
+    (question,) = pair.client.held_questions
+    assert question.subject == ChoosePsk((KEY, OTHER), b"plant 8")
+    give(pair.client, question, answer)
+    pair.move()
+    return pair
+
+
+def test_the_owner_chooses_by_the_hint():
+    pair = asked_by_hint(OTHER)
+    assert pair.client.error is pair.server.error is None
+    assert pair.server.connection.established.psk_identity == OTHER.identity
+
+
+@pytest.mark.parametrize("answer", [None, b"sensor8"])
+def test_no_key_for_the_hint_ends_it(answer):
+    pair = asked_by_hint(answer)
+    assert isinstance(pair.client.error, NegotiationError)
+    assert pair.server.error.received == Alert.handshake_failure
+
+
+def test_a_hint_has_a_length():
+    with pytest.raises(UsageError, match="psk_identity_hint has more than"):
+        pair12(client=ALONE, server=WITHOUT | {"psk_identity_hint": bytes(65536)})
+
+
+# --- imported keys are for TLS 1.3 alone (RFC 9258)
+
+
+def test_an_imported_key_is_of_no_use_here():
+    imported = import_psk(KEY.identity, KEY.key)
+    both = {"psks": imported, "verifier": None, "versions": BOTH}
+    client = client_config(**both)
+    assert not set(PSK_SUITES) & set(offered_suites(client))
+    # nor for a client that names it all the same
+    stolen = replace(imported[0], is_imported=False)
+    pair = pair12(
+        client={"psks": (stolen,), "verifier": None}, server=WITHOUT | {"psks": (KEY, *imported)}
+    )
+    with pytest.raises((AlertReceived, TLSError)):
+        pair.handshake()
+    assert pair.server.connection.established is None
 
 
 def test_a_group_that_was_not_offered():

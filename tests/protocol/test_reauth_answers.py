@@ -690,8 +690,8 @@ def test_a_scheme_that_only_another_request_offered_is_refused() -> None:
     lenient = CertificateRequest(strict, pair.client.of(ReauthRequested)[0].request.extensions)
     client = pair.client.connection._engine.after.reauth_client
     assert client is not None
-    _, transcript = client._pending[strict]
-    client._pending[strict] = lenient, transcript  # the client believes what it likes
+    _, transcript, size = client._pending[strict]
+    client._pending[strict] = lenient, transcript, size  # the client believes what it likes
     pair.give(strict, alice)
     assert_refused(
         pair,

@@ -418,15 +418,36 @@ def test_only_so_many_requests_may_come_in_a_while() -> None:
 def test_a_request_that_is_too_long_is_refused_before_it_is_held() -> None:
     limits = Limits(handshake_message=1000)
     pair = ConnectionPair(client_config("alice", limits=limits), roomy_server())
-    pair.client.connection._engine.reassembly._limit = 10_000  # for the handshake
+    reassembly = pair.client.connection._engine.reassembly
+    reassembly._limit = reassembly._hello_limit = 10_000  # for the handshake
     pair.handshake()
-    pair.client.connection._engine.reassembly._limit = 1000
+    reassembly._limit = 1000
     pair.server.connection.request_auth(AuthRequest(authorities=(bytes(2000),)))
     first = pair.server.connection.data_to_send()
     assert len(first) > 2000
     pair.client.receive(first)
     assert_refused(
         pair, MessageTooLarge, "expected at most 1000 bytes, got a length of", by=Role.client
+    )
+
+
+def test_the_bytes_of_requests_that_wait_have_a_limit() -> None:
+    """Few requests may be large: each is held until it is answered."""
+    limits = Limits(pending_requests_size=10_000)
+    pair = ConnectionPair(client_config("alice", limits=limits), roomy_server()).handshake()
+    long = AuthRequest(authorities=(bytes(3000),))
+    for _ in range(3):
+        context = pair.server.connection.request_auth(long)
+        pair.move()
+    assert pair.client.error is None
+    pair.give(context, None)  # there is room again
+    pair.server.connection.request_auth(long)
+    pair.move()
+    assert pair.client.error is None
+    pair.server.connection.request_auth(long)
+    pair.move()
+    assert_refused(
+        pair, TooMuch, "expected at most 10000 bytes of unanswered ones, got 12", by=Role.client
     )
 
 

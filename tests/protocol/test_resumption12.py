@@ -398,6 +398,27 @@ def test_another_master_secret_does_not_resume(kind: str) -> None:
     assert pair.server.connection.established is None
 
 
+def test_a_client_may_want_no_tickets() -> None:
+    """The server names sessions by IDs then, if it keeps any (RFC 5077 section 3.4)."""
+    cache = SessionCache12()
+    without = {"tickets12": False}
+    pair = pair12(client=without, server={"ticket_keys": Sealer()} | {"sessions12": cache})
+    session = pair.handshake().client.connection.session12
+    assert session is not None
+    assert (session.ticket, len(session.session_id)) == (b"", 32)
+    assert len(cache) == 1
+    again = {"client": without, "server": {"sessions12": cache}}
+    assert resumed(come_back(session, **again).handshake())
+    with_ticket = pair12(server={"ticket_keys": Sealer()}).handshake().client.connection.session12
+    assert with_ticket is not None
+    assert with_ticket.ticket
+    hello = come_back(with_ticket, **again)
+    hello.client.connection.start()
+    sent = hello.client.connection.data_to_send()
+    assert with_ticket.ticket not in sent
+    assert not resumed(come_back(with_ticket, **again).handshake())
+
+
 def test_a_server_may_change_its_mind_about_tickets() -> None:
     class Huge(Sealer):
         def seal(self, plaintext: bytes, now: float, random: Any) -> bytes:

@@ -209,7 +209,7 @@ REFUSALS: list[Any] = [
      NegotiationError, Alert.handshake_failure, "no group for TLS 1.2 in common"),
     ("a protocol that we do not speak",
      hello(lambda m: plus(m, ApplicationLayerProtocolNegotiation((b"h3",)))),
-     NoApplicationProtocol, Alert.no_application_protocol, "got (b'h3',)"),
+     NoApplicationProtocol, Alert.no_application_protocol, "got b'h3'"),
     # Certificate and ClientKeyExchange
     ("no certificate at all", swap(Certificate12, drop),
      UnexpectedMessage, Alert.unexpected_message, "expected Certificate, got ClientKeyExchange"),

@@ -529,7 +529,7 @@ def test_no_application_protocol_in_common() -> None:
         pair.server,
         pair.client,
         NoApplicationProtocol,
-        r"expected one of \(b'http/1.1',\), got \(b'h2',\)",
+        r"expected one of \(b'http/1.1',\), got b'h2'",
     )
 
 

@@ -240,9 +240,9 @@ HELLOS = [
     ),
     Case(
         "a long one announced",
-        raw(lambda m, raw: b"\x01\x02\x00\x01"),
+        raw(lambda m, raw: b"\x01\x01\x00\x01"),
         MessageTooLarge,
-        "message of type 1: expected at most 131072 bytes, got a length of 131073",
+        "message of type 1: expected at most 65536 bytes, got a length of 65537",
     ),
     Case(
         "another message in the same record",

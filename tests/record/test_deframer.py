@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from postshake.errors import DecodeError, RecordOverflow, UnexpectedMessage
 from postshake.record.deframer import Deframer
+from tests.memory import measured
 from tests.record.records import cut, plain
 
 bodies = st.binary(max_size=30) | st.integers(1000, 5000).map(bytes)
@@ -90,6 +91,48 @@ def test_byte_by_byte_keeps_pieces_until_the_record_is_whole() -> None:
     assert lengths == {1, 5}
     deframer.feed(record[-1:])
     assert drain(deframer) == [record]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 700, 5000])
+def test_what_a_part_of_a_record_takes_is_little_more_than_the_part(size: int) -> None:
+    """However it comes: no object of its own for each piece."""
+    record = plain(22, bytes(16_000))
+    part = record[:-1]
+    pieces = [bytearray(part[at : at + size]) for at in range(0, len(part), size)]
+    deframer = Deframer()
+    with measured() as memory:
+        for piece in pieces:
+            deframer.feed(bytes(piece))
+            assert deframer.next_fragment() is None
+    assert memory.held < 1.3 * len(record) + 1000
+
+
+def test_large_pieces_and_small_ones_keep_their_order() -> None:
+    """A large one is kept as it came, small ones behind it grow a buffer."""
+    stream = bytes(range(256)) * 200
+    record = plain(23, stream[:16_000]) + plain(23, stream[16_000:32_000])
+    deframer = Deframer()
+    start = 0
+    for size in [1, 1, 3000, 5, 5, 2048, 2047, 1, 9000, 1, 1]:
+        deframer.feed(record[start : start + size])
+        start += size
+    assert deframer.buffered == start
+    assert drain(deframer) == [record[:16_005]]
+    deframer.feed(record[start:])
+    assert drain(deframer) == [record[16_005:]]
+    assert deframer.buffered == 0
+
+
+def test_of_a_piece_whose_records_were_taken_only_the_rest_is_kept() -> None:
+    stream = plain(23, bytes(16_000)) * 8
+    deframer = Deframer()
+    with measured() as memory:
+        deframer.feed(bytes(bytearray(stream + stream[:7])))
+        assert len(drain(deframer)) == 8
+    assert memory.held < 2000
+    assert deframer.buffered == 7
+    deframer.feed(stream[7:16_005])
+    assert drain(deframer) == [stream[:16_005]]
 
 
 def test_nothing_is_kept_when_all_is_read() -> None:

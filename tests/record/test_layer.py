@@ -323,7 +323,7 @@ def test_after_a_failure_the_error_is_repeated_and_nothing_opens() -> None:
     receiver.feed(stream_of(sender, [(DATA, b"good")]))
     with pytest.raises(BadRecordMac) as second:
         receiver.next_record()
-    assert second.value is first.value
+    assert repr(second.value) == repr(first.value)
     assert receiver.buffered == 0
     receiver.write_with(AES, secret_for(AES, 8), Epoch.application)
     receiver.send(ALERT, b"\x02\x14")  # the alert still goes out

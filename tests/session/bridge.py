@@ -8,13 +8,18 @@ are Python functions over memory.
 from __future__ import annotations
 
 import ctypes as C
-import ctypes.util
 import errno
 import functools
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Gnutls", "available"]
+import pytest
+
+from tests.requirements import require
+
+__all__ = ["Gnutls", "needs_libgnutls"]
+
+needs_libgnutls = pytest.mark.needs("libgnutls")
 
 _PUSH = C.CFUNCTYPE(C.c_ssize_t, C.c_void_p, C.c_void_p, C.c_size_t)
 _PULL = C.CFUNCTYPE(C.c_ssize_t, C.c_void_p, C.c_void_p, C.c_size_t)
@@ -45,7 +50,7 @@ class Datum(C.Structure):
 
 @functools.cache
 def _library() -> Any:
-    library = C.CDLL(ctypes.util.find_library("gnutls") or "libgnutls.so.30")
+    library = C.CDLL(require("libgnutls"))
     library.gnutls_strerror_name.restype = C.c_char_p
     library.gnutls_strerror.restype = C.c_char_p
     library.gnutls_record_recv.restype = C.c_ssize_t
@@ -60,14 +65,6 @@ def _library() -> Any:
     library.gnutls_record_recv_early_data.restype = C.c_ssize_t
     library.gnutls_record_get_max_early_data_size.restype = C.c_size_t
     return library
-
-
-def available() -> bool:
-    """Whether libgnutls is there."""
-    try:
-        return bool(_library())
-    except OSError:
-        return False
 
 
 class Handle:

@@ -8,7 +8,6 @@ a `Pipe` each way, which can be blocked, and remembers what was written.
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from postshake.events import Direction, TraceEntry
 from postshake.protocol.link import Flight, Link
 from postshake.session import constants as c
 from tests.certs import CA, Issued
-from tests.session.bridge import Gnutls, available
+from tests.session.bridge import Gnutls, needs_libgnutls
 
 __all__ = [
     "AGAIN",
@@ -416,18 +415,11 @@ def pairings(*kinds: str) -> pytest.MarkDecorator:
         [
             pytest.param(
                 kind,
-                marks=[]
-                if kind == "ours-ours"
-                else [pytest.mark.interop, pytest.mark.skipif(_lacks(), reason="no libgnutls")],
+                marks=[] if kind == "ours-ours" else [pytest.mark.interop, needs_libgnutls],
             )
             for kind in kinds
         ],
     )
-
-
-def _lacks() -> bool:
-    """Whether libgnutls is missing and may be: in CI it may not."""
-    return not available() and not os.environ.get("POSTSHAKE_REQUIRE_PEERS")
 
 
 def records(data: bytes) -> list[bytes]:

@@ -10,6 +10,17 @@ from postshake.session import CertificateCredentials, SessionError, codes
 from tests.certs import CA, peer
 from tests.revoking import make_list
 from tests.session.ends import authority, certificate
+from tests.vectors.rfc9881 import (
+    BOTH,
+    CERTIFICATE,
+    ENCRYPTED,
+    PASSWORD,
+    PKCS12,
+    expanded_key,
+    form,
+    pem,
+    tlv,
+)
 
 
 @pytest.fixture
@@ -108,3 +119,26 @@ def test_revocation_lists(tmp_path):
     assert caught.value.code == codes.E_FILE_ERROR
     with pytest.raises(SessionError):
         credentials.set_x509_crl_mem("no list")
+
+
+def test_ml_dsa_keys_as_openssl_writes_them(tmp_path):
+    """With the seed and the expanded key (RFC 9881 section 6); the latter alone is an error."""
+    credentials = CertificateCredentials()
+    cert, key = pem("CERTIFICATE", CERTIFICATE), pem("PRIVATE KEY", BOTH["ML-DSA-44"])
+    encrypted = pem("ENCRYPTED PRIVATE KEY", ENCRYPTED["scrypt"])
+    for name, data in (
+        ("a.crt", cert),
+        ("a.key", key),
+        ("b.key", encrypted),
+        ("a.p12", PKCS12["OpenSSL"]),
+    ):
+        (tmp_path / name).write_bytes(data)
+    assert credentials.set_x509_key_file(tmp_path / "a.crt", tmp_path / "a.key") == 0
+    assert credentials.set_x509_key_file(tmp_path / "a.crt", tmp_path / "b.key", PASSWORD) == 1
+    assert credentials.set_x509_key_mem(cert, key) == 2
+    assert credentials.set_x509_simple_pkcs12_file(tmp_path / "a.p12", PASSWORD) == 3
+    assert {chain.chain for chain in credentials.chains} == {(CERTIFICATE,)}
+    alone = pem("PRIVATE KEY", form("ML-DSA-44", tlv(0x04, expanded_key("ML-DSA-44"))))
+    with pytest.raises(SessionError, match="expandedKey alone") as caught:
+        credentials.set_x509_key_mem(cert, alone)
+    assert caught.value.code == codes.E_UNKNOWN_PK_ALGORITHM

@@ -8,7 +8,8 @@ from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion, Signat
 from postshake.crypto.groups import supported_groups
 from postshake.session import SessionError, codes
 from postshake.session.priority import LEVELS, OPTIONS, parse_priorities
-from tests.session.bridge import Gnutls, available
+from tests.interop.versions import libgnutls_takes_srp
+from tests.session.bridge import Gnutls, needs_libgnutls
 from tests.session.ends import Pair, Setup
 
 AES128 = CipherSuite.TLS_AES_128_GCM_SHA256
@@ -123,14 +124,16 @@ STRINGS = [
 ]
 
 
-@pytest.mark.skipif(not available(), reason="no libgnutls")
+@needs_libgnutls
 @pytest.mark.parametrize("text", STRINGS)
 def test_libgnutls_takes_the_same_strings(text):
     real = Gnutls()
     handle = real.gnutls_session_t()
     assert real.gnutls_init(handle, 2) == 0
-    assert real.gnutls_priority_set_direct(handle, text) == 0
-    parse_priorities(text)
+    taken = "SRP" not in text or libgnutls_takes_srp()
+    code = real.gnutls_priority_set_direct(handle, text)
+    assert code == (0 if taken else codes.E_INVALID_REQUEST)
+    parse_priorities(text)  # we pass over SRP, as over all that we do not speak
 
 
 def test_a_session_negotiates_by_its_string():
@@ -155,3 +158,25 @@ def test_tls_1_2_needs_a_key_exchange():
     assert parse_priorities(none).usable_versions == (ProtocolVersion.TLS13,)
     with pytest.raises(SessionError, match="no protocol version"):
         parse_priorities(f"{none}:-VERS-TLS1.3")
+
+
+GROUP_WORDS = {
+    "SECP256R1": NamedGroup.secp256r1,
+    "SECP384R1": NamedGroup.secp384r1,
+    "SECP521R1": NamedGroup.secp521r1,
+    "X25519": NamedGroup.x25519,
+    "X448": NamedGroup.x448,
+    "X25519-MLKEM768": NamedGroup.X25519MLKEM768,
+    "SECP256R1-MLKEM768": NamedGroup.SecP256r1MLKEM768,
+    "SECP384R1-MLKEM1024": NamedGroup.SecP384r1MLKEM1024,
+}
+"""As GnuTLS calls them, in builds that have them (lib/algorithms/groups.c)."""
+
+
+def test_every_group_that_we_have_has_a_word():
+    assert set(supported_groups()) <= set(GROUP_WORDS.values())
+    for word, group in GROUP_WORDS.items():
+        if group in supported_groups():
+            for kind in ("GROUP", "CURVE"):
+                found = parse_priorities(f"NORMAL:-{kind}-ALL:+{kind}-{word}")
+                assert found.groups == [group]

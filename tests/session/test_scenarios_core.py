@@ -32,6 +32,7 @@ from tests.session.ends import (
     pairings,
     tamper,
 )
+from tests.waiting import PATIENCE
 
 ALICE = ("alice",)
 POST_HANDSHAKE_AUTH_EXTENSION = 49
@@ -245,7 +246,7 @@ def test_020_a_splitting_transport_and_a_retrieve_function_that_declines(kind, s
 
 def test_021_an_echo_server_reauthenticates_an_openssl_client_on_command(tmp_path):
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
+    ours.settimeout(PATIENCE)
     done = []
 
     def serve():
@@ -285,7 +286,7 @@ def test_021_an_echo_server_reauthenticates_an_openssl_client_on_command(tmp_pat
         stream.sendall(b"HELLO\n")
         assert stream.recv(100) == b"HELLO\n"
         stream.unwrap()
-    thread.join(10)
+    thread.join(PATIENCE)
     ours.close()
     assert [chain and chain[0] for chain in done] == [certificate("alice").der] * 2
 

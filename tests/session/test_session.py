@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -27,9 +28,13 @@ from postshake.session import (
     codes,
 )
 from postshake.session import constants as c
+from postshake.session.transport import Transport
 from postshake.wire.extensions import UnknownExtension
+from tests.pair import Clock
 from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
+from tests.waiting import PATIENCE
 
+TIMEOUT = 10
 TRUSTED = [authority().certificate]
 
 
@@ -96,7 +101,8 @@ def failed(code, function, *arguments):
 def sockets():
     pair = socket.socketpair()
     for sock in pair:
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE)
+        sock.settimeout(TIMEOUT)
     yield pair
     for sock in pair:
         sock.close()
@@ -116,7 +122,7 @@ def in_thread(function):
     thread.start()
 
     def finish():
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         for error in caught:
             raise error
@@ -200,7 +206,7 @@ def test_time_limits(sockets):
     server = server_session()
     server.transport_set(ours)
     failed(codes.E_TIMEDOUT, server.handshake)
-    ours.settimeout(5)
+    ours.settimeout(PATIENCE)
     server.handshake_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.handshake)
     server.handshake_set_timeout(0)
@@ -211,17 +217,121 @@ def test_time_limits(sockets):
     finish()
     server.record_set_timeout(50)
     failed(codes.E_TIMEDOUT, server.record_recv)
-    assert ours.gettimeout() == 5
+    assert ours.gettimeout() == PATIENCE
     client.record_send(b"late")
     assert server.record_recv() == b"late"
     server.certificate_server_set_request(c.CERT_REQUIRE)
     ours.settimeout(0.05)
     failed(codes.E_TIMEDOUT, server.reauth)  # the transport's own limit holds for it too
-    ours.settimeout(5)
+    ours.settimeout(PATIENCE)
     with pytest.raises(ReauthRequest):
         client.record_recv()
     client.reauth()
     server.reauth()
+
+
+def test_a_handshake_has_one_time_limit_however_the_peer_trickles(sockets):
+    """As in GnuTLS: of the whole handshake, not of each wait."""
+    ours, theirs = sockets
+    server = server_session()
+    server.transport_set(ours)
+    server.handshake_set_timeout(300)
+    client = client_session("alice")
+    pushed = []
+    client.transport_set_functions(lambda data: pushed.append(bytes(data)) or len(data), again)
+    failed(codes.E_AGAIN, client.handshake)
+    over = threading.Event()
+
+    def trickle():
+        for byte in b"".join(pushed)[:-1]:
+            if over.wait(0.02):
+                return
+            theirs.send(bytes((byte,)))
+
+    finish = in_thread(trickle)
+    before = time.monotonic()
+    failed(codes.E_TIMEDOUT, server.handshake)
+    assert time.monotonic() - before > 0.25
+    assert not over.is_set()
+    over.set()
+    finish()
+    failed(codes.E_TIMEDOUT, server.handshake)  # nor does calling it again give more time
+    assert ours.gettimeout() == TIMEOUT
+
+
+def again(size):
+    raise BlockingIOError
+
+
+def test_the_time_limit_holds_for_functions_and_calls_that_do_not_block():
+    clock = Clock()
+    server = Session(c.SERVER, config=Config(clock=clock))
+    server.credentials_set(server_session()._certificates)
+    server.transport_set_functions(len, again)
+    server.handshake_set_timeout(c.DEFAULT_HANDSHAKE_TIMEOUT)
+    failed(codes.E_AGAIN, server.handshake)
+    clock.now += 39
+    failed(codes.E_AGAIN, server.handshake)
+    clock.now += 2
+    failed(codes.E_TIMEDOUT, server.handshake)
+    server.handshake_set_timeout(c.INDEFINITE_TIMEOUT)
+    failed(codes.E_AGAIN, server.handshake)
+    clock.now += 10**6
+    failed(codes.E_AGAIN, server.handshake)
+
+
+def test_record_recv_has_one_time_limit_however_the_peer_trickles(sockets):
+    ours, theirs = sockets
+    client, server = client_session(), server_session()
+    client.transport_set(theirs)
+    server.transport_set(ours)
+    finish = in_thread(client.handshake)
+    server.handshake()
+    finish()
+    kept = []
+    client.transport_set_functions(lambda data: kept.append(bytes(data)) or len(data), again)
+    client.record_send(b"slowly")
+    record = b"".join(kept)
+    server.record_set_timeout(200)
+    over = threading.Event()
+
+    def trickle():
+        for byte in record[:-1]:
+            if over.wait(0.02):
+                return
+            theirs.send(bytes((byte,)))
+
+    finish = in_thread(trickle)
+    failed(codes.E_TIMEDOUT, server.record_recv)
+    over.set()
+    finish()
+    assert ours.gettimeout() == TIMEOUT
+
+
+def test_much_that_waits_to_be_pushed_is_pushed_in_order():
+    """Each piece is kept as it was queued: to join them again and again would be quadratic."""
+    taken = bytearray()
+    stuck = True
+
+    def push(data):
+        if stuck:
+            raise BlockingIOError
+        size = min(3, len(data))
+        taken.extend(data[:size])
+        return size
+
+    transport = Transport()
+    transport.set_functions(push, again)
+    for number in range(1000):
+        transport.queue(b"%03d " % number)
+    transport.queue(b"")
+    with pytest.raises(Again):
+        transport.flush()
+    assert transport.pending
+    stuck = False
+    transport.flush()
+    assert taken == b"".join(b"%03d " % number for number in range(1000))
+    assert not transport.pending
 
 
 def test_a_transport_that_breaks(sockets):

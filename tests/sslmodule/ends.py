@@ -16,6 +16,7 @@ import pytest
 
 import postshake.ssl as ours
 from tests.certs import CA
+from tests.waiting import PATIENCE
 
 __all__ = [
     "MODULES",
@@ -25,6 +26,7 @@ __all__ = [
     "client_context",
     "files",
     "ours",
+    "over_sockets",
     "server_context",
     "standard",
     "talk",
@@ -181,6 +183,23 @@ class Memory:
 
 
 @contextlib.contextmanager
+def over_sockets(server: Any, client: Any) -> Iterator[tuple[Any, Any]]:
+    """Two SSLSockets of these contexts, server and client, that have shaken hands."""
+    one, other = socket.socketpair()
+    for sock in (one, other):
+        sock.settimeout(30)
+    made: list[Any] = []
+    thread = threading.Thread(
+        target=lambda: made.append(server.wrap_socket(other, server_side=True)), daemon=True
+    )
+    thread.start()
+    with client.wrap_socket(one, server_hostname="localhost") as tls:
+        thread.join(30)
+        with made[0] as peer:
+            yield peer, tls
+
+
+@contextlib.contextmanager
 def talk(server: Callable[[socket.socket], Any]) -> Iterator[tuple[socket.socket, list[Any]]]:
     """Run a server on one end of a connection, in a thread; give the other end.
 
@@ -191,7 +210,7 @@ def talk(server: Callable[[socket.socket], Any]) -> Iterator[tuple[socket.socket
 
     def run() -> None:
         sock, _ = listener.accept()
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE)
         try:
             outcome.append(server(sock))
         except Exception as error:
@@ -201,11 +220,11 @@ def talk(server: Callable[[socket.socket], Any]) -> Iterator[tuple[socket.socket
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    sock = socket.create_connection(listener.getsockname(), timeout=20)
+    sock = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
     try:
         yield sock, outcome
     finally:
         sock.close()
-        thread.join(20)
+        thread.join(PATIENCE)
         listener.close()
         assert not thread.is_alive()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import permutations, product
 from typing import Any
 
+from tests.sslmodule import versions as of
 from tests.sslmodule.scripts import Script
 
 __all__ = ["SCRIPTS"]
@@ -181,6 +182,63 @@ def ciphers() -> Iterator[Script]:
             yield Script(
                 f"curve-{curve}-{version}", {"curve": curve}, {"versions": RANGES[version]}
             )
+
+
+def levels() -> Iterator[Script]:
+    """Security levels, which `set_ciphers` takes in passing."""
+    for level, kind, version in product((1, 3, 4, 5), ("good", "rsa", "p384"), BOTH):
+        settings = {"ciphers": f"DEFAULT:@SECLEVEL={level}"}
+        versions = {"versions": RANGES[version]}
+        for end in ("server", "client"):
+            yield Script(
+                f"level-{level}-{end}-{kind}-{version}",
+                {"shows": kind} | (settings if end == "server" else {}),
+                versions | (settings if end == "client" else {}),
+                ("shake",),
+            )
+        yield Script(
+            f"level-{level}-alice-{kind}-{version}",
+            {"verify": "REQUIRED"} | settings,
+            versions | {"shows": {"good": "alice"}.get(kind, "alice rsa")},
+            ("shake",),
+        )
+
+
+def algorithms() -> Iterator[Script]:
+    """What Python 3.15 can choose: groups, signature algorithms, suites of TLS 1.3."""
+    if not of.CHOOSES_ALGORITHMS:
+        return
+    steps = ("shake", "algorithms")
+    groups = ("P-256", "p-384:X25519", "X448", "secp521r1", "X25519MLKEM768", "nonsense", "DEFAULT")
+    for server, client in product(groups, groups):
+        if server == "DEFAULT" and ":" in client:  # which of two is taken is for the server
+            continue
+        yield Script(
+            f"algorithms-groups-{server}-{client}",
+            {"groups": server},
+            {"groups": client, "versions": RANGES["1.3"]},
+            steps,
+        )
+    suites = (
+        "TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256", "", "x",
+    )  # fmt: skip
+    for server, client in product(suites, suites):
+        yield Script(
+            f"algorithms-suites-{server}-{client}",
+            {"suites": server},
+            {"suites": client},
+            (*steps, "cipher"),
+        )
+    schemes = ("rsa_pss_rsae_sha256", "PSS+SHA384:RSA+SHA384", "ed25519", "nonsense", "")
+    for which, server, client, version in product(
+        ("server schemes", "client schemes"), schemes, schemes, BOTH
+    ):
+        yield Script(
+            f"algorithms-{which}-{server}-{client}-{version}".replace(" ", "_"),
+            {"shows": "rsa", "verify": "OPTIONAL", which: server},
+            {"shows": "alice rsa", "versions": RANGES[version], which: client},
+            (*steps, "c:write 1", "s:read 1", "algorithms"),
+        )
 
 
 # each after a handshake, with either end in the part of "c"
@@ -366,8 +424,8 @@ def mixtures(count: int = 250) -> Iterator[Script]:
 SCRIPTS: list[Script] = [
     script
     for make in (
-        versions, server_certificates, client_certificates, names, alpn, sni, ciphers, closings,
-        reading, sessions, later, mixtures,
+        versions, server_certificates, client_certificates, names, alpn, sni, ciphers, levels,
+        algorithms, closings, reading, sessions, later, mixtures,
     )
     for script in make()
 ]  # fmt: skip

@@ -138,6 +138,14 @@ def context_for(
         context.set_alpn_protocols(list(settings["alpn"]))
     if "ciphers" in settings:
         context.set_ciphers(settings["ciphers"])
+    for setting, method in {
+        "groups": "set_groups",
+        "suites": "set_ciphersuites",
+        "server schemes": "set_server_sigalgs",
+        "client schemes": "set_client_sigalgs",
+    }.items():
+        if setting in settings:
+            getattr(context, method)(settings[setting])
     if "curve" in settings:
         context.set_ecdh_curve(settings["curve"])
     if "tickets" in settings:
@@ -305,6 +313,13 @@ class _Stage:
 
     def all_cipher(self) -> list[str]:
         return [f"{end} {told(_made(self.ends[end].cipher))}" for end in "cs"]
+
+    def all_algorithms(self) -> list[str]:
+        return [
+            f"{end} {name} {told(_made(getattr(self.ends[end], name)))}"
+            for end in "cs"
+            for name in ([] if self.over[end] else ["group", "server_sigalg", "client_sigalg"])
+        ]
 
     def all_binding(self) -> list[str]:
         both = [_made(self.ends[end].get_channel_binding) for end in "cs"]

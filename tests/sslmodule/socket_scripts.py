@@ -19,10 +19,9 @@ from itertools import product
 from typing import Any
 
 from tests.sslmodule.scripts import Script, context_for, told
+from tests.waiting import PATIENCE
 
 __all__ = ["SOCKET_SCRIPTS", "play_sockets"]
-
-PATIENCE = 5.0  # seconds for a step; nothing here takes as long
 
 
 def play_sockets(script: Script, server: Any, client: Any) -> list[str]:
@@ -53,7 +52,7 @@ class _Pair:
                         verb, *numbers = words.split()
                         call = partial(getattr(self, f"do_{verb}"), end, *map(float, numbers))
                         running.append((step, threads[end].submit(_outcome, call)))
-                    outcomes += [f"{step}: {thread.result(30)}" for step, thread in running]
+                    outcomes += [f"{step}: {thread.result(PATIENCE)}" for step, thread in running]
         finally:
             for sock in (*self.ends.values(), *self.raw.values()):
                 sock.close()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.sslmodule.ends import client_context, ours, server_context
 from tests.tokens import PIN, needs_softhsm, token
+from tests.waiting import PATIENCE
 
 
 class Steps(http.server.BaseHTTPRequestHandler):
@@ -90,7 +91,7 @@ def test_requests(service):
     with requests.Session() as session:
         session.mount("https://", Adapter())
         for path, expected in STEPS:
-            assert session.get(url + path, timeout=20).text == expected
+            assert session.get(url + path, timeout=PATIENCE).text == expected
     assert len(connections) == 1
 
 

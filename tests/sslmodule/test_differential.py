@@ -7,7 +7,6 @@ ours alone, and by each with the other.
 from __future__ import annotations
 
 import logging
-import sys
 from itertools import zip_longest
 from pathlib import Path
 
@@ -74,9 +73,10 @@ def places(script: Script):
 
 @pytest.mark.parametrize("row", DIFFERENCES, ids=lambda row: row.title.replace(" ", "-"))
 def test_a_difference_is_real_and_documented(row):
-    script = BY_NAME[row.example]
-    found = [find_difference(script.name, *place) for place in places(script)]
-    assert row in found or sys.version_info >= row.before
+    if row.here is not False:
+        script = BY_NAME[row.example]
+        found = [find_difference(script.name, *place) for place in places(script)]
+        assert row in found or row.here is None
     assert f"\n### {row.title}\n" in DOCUMENT.read_text(encoding="utf-8")
 
 

@@ -21,6 +21,7 @@ from tests.sslmodule.ends import (
     server_context,
     talk,
 )
+from tests.waiting import PATIENCE
 
 alice = Credential.from_files(*files("alice", purpose="client"))
 ASKING = {"asks_later": True}
@@ -52,8 +53,14 @@ def test_a_blocking_socket(client):
             again = tls.reauth([authority().certificate], within=10)
             assert again == tls.identity
             assert tls.read_identity is None  # it was sent before
+            assert tls.read_position == 0
             assert tls.recv(100) == b"hello"
             assert tls.read_identity == again
+            assert tls.read_position == 5
+            assert [tls.identity_at(each) for each in (0, 4)] == [None, None]
+            assert tls.identity_at(5) is tls.identity_at(10**9) is tls.identity
+            with pytest.raises(ValueError, match="position"):
+                tls.identity_at(-1)
             return identity.common_name
 
     with talk(serve) as (sock, outcome):
@@ -90,12 +97,12 @@ def test_a_timeout_of_the_socket_then_the_answer():
             with pytest.raises(TimeoutError, match="timed out"):
                 tls.reauth()
             go_on.set()
-            tls.settimeout(10)
+            tls.settimeout(PATIENCE)
             return tls.reauth().common_name  # the same request
 
     with talk(serve) as (sock, outcome):
         tls = client_context(ours).wrap_socket(sock, server_hostname="localhost")
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
         assert tls.recv(10) == b""
         tls.close()
     assert outcome == ["alice"]
@@ -115,7 +122,7 @@ def test_a_deadline_missed_and_then_another_try():
 
     with talk(serve) as (sock, outcome):
         tls = client_context(ours).wrap_socket(sock, server_hostname="localhost")
-        assert expired.wait(10)
+        assert expired.wait(PATIENCE)
         assert tls.recv(10) == b""
         tls.close()
     assert outcome == ["alice"]
@@ -152,7 +159,7 @@ def test_an_upload_in_flight():
             tls.sendall(bytes(1_000_000))
             sent.append(1_000_000)
         tls.sendall(bytes(1_000_000) + b"end")
-        reader.join(10)
+        reader.join(PATIENCE)
         tls.close()
     ((before, after),) = outcome
     assert thanks == [b"thanks"]
@@ -396,7 +403,7 @@ def streams(client, serve):
             writer.close()
             listener.close()
 
-    return asyncio.run(asyncio.wait_for(main(), 30))
+    return asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 @CLIENTS

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.sslmodule.ends import ROLES, client_context, ours, server_context, standard
+from tests.waiting import MOMENT, PATIENCE, wait_until
 
 BODY = bytes(range(256)) * 4096
 
@@ -59,10 +59,12 @@ def uvicorn_server(context: Any, loop: str) -> Iterator[int]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    wait_for(port)
-    yield port
-    server.should_exit = True
-    thread.join(20)
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -106,10 +108,12 @@ def hypercorn_server(context: Any, worker: str) -> Iterator[int]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    wait_for(port)
-    yield port
-    stop.set()
-    thread.join(20)
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -132,17 +136,20 @@ def cheroot_server(context: Any, _: str) -> Iterator[int]:
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
-    yield server.bind_addr[1]
-    server.stop()
-    thread.join(20)
+    try:
+        yield server.bind_addr[1]
+    finally:
+        server.stop()
+        thread.join(PATIENCE)
 
 
 def wait_for(port: int) -> None:
-    for _ in range(400):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.025)
-    raise AssertionError("the server did not start")
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), MOMENT):
+            return True
+        return False
+
+    wait_until(listens, f"a server on {port}")
 
 
 KINDS = {
@@ -181,7 +188,7 @@ def test_a_web_server(kind, server, client):
 def on_uvloop(main: Any) -> Any:
     uvloop = pytest.importorskip("uvloop")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asyncio.wait_for(main, 30))
+        return runner.run(asyncio.wait_for(main, PATIENCE))
 
 
 @ROLES

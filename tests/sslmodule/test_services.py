@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from tests.interop.program import free_port
 from tests.sslmodule.ends import ROLES, client_context, ours, server_context
+from tests.waiting import PATIENCE
 
 # --- http.server and http.client
 
@@ -122,7 +124,7 @@ async def echo(reader, writer):
 def test_asyncio_streams(server, client):
     async def main():
         listener = await asyncio.start_server(
-            echo, "127.0.0.1", 0, ssl=server_context(server), ssl_handshake_timeout=10
+            echo, "127.0.0.1", 0, ssl=server_context(server), ssl_handshake_timeout=PATIENCE
         )
         port = listener.sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection(
@@ -144,7 +146,7 @@ def test_asyncio_streams(server, client):
         listener.close()
         await listener.wait_closed()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 @ROLES
@@ -171,7 +173,7 @@ def test_asyncio_start_tls(server, client):
         writer.close()
         listener.close()
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 # --- mail
@@ -199,11 +201,12 @@ def test_smtp_with_starttls(server, client):
         tls_context=context,
         require_starttls=True,
         server_hostname="localhost",
+        ready_timeout=PATIENCE,
     )
     controller.port = free_port()
     controller.start()
     try:
-        with smtplib.SMTP("localhost", controller.port, timeout=20) as smtp:
+        with smtplib.SMTP("localhost", controller.port, timeout=PATIENCE) as smtp:
             code, _ = smtp.starttls(context=client_context(client))
             assert code == 220
             message = EmailMessage()
@@ -215,14 +218,6 @@ def test_smtp_with_starttls(server, client):
     ((secured, content),) = inbox.messages
     assert secured
     assert content.count(b"hello") == 5000
-
-
-def free_port():
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Imap(socketserver.StreamRequestHandler):
@@ -253,7 +248,7 @@ def test_imap_with_starttls(server, client):
     handler = type("Secured", (Imap,), {"context": server_context(server)})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as service:
         threading.Thread(target=service.serve_forever, daemon=True).start()
-        with imaplib.IMAP4("localhost", service.server_address[1], timeout=20) as imap:
+        with imaplib.IMAP4("localhost", service.server_address[1], timeout=PATIENCE) as imap:
             assert imap.starttls(ssl_context=client_context(client))[0] == "OK"
             assert imap.noop()[0] == "OK"
         service.shutdown()
@@ -293,7 +288,7 @@ def test_trio(server, client):
             nursery.cancel_scope.cancel()
 
     async def limited():
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             await main()
 
     trio.run(limited)

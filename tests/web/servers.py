@@ -14,9 +14,11 @@ import pytest
 
 from postshake.web import hypercorn_config, server_context, uvicorn_ssl
 from tests.sslmodule.ends import ca_file, files
+from tests.waiting import PATIENCE
 
 __all__ = ["SERVERS", "serving", "serving_with"]
 
+# with + behind it, and who speaks websockets there: uvicorn-h11+wsproto
 SERVERS = pytest.mark.parametrize(
     "server", ["uvicorn-h11", "uvicorn-httptools", "uvicorn-uvloop", "hypercorn"]
 )
@@ -45,14 +47,16 @@ def serving_with(server: str, app: Any, context: Any) -> Iterator[int]:
 def _uvicorn(server: str, app: Any, context: Any, listener: socket.socket) -> Iterator[None]:
     import uvicorn
 
-    kind = server.partition("-")[2]
+    kind, _, websockets = server.partition("-")[2].partition("+")
     config = uvicorn.Config(
         app,
         ssl_context_factory=uvicorn_ssl(context),
         http="httptools" if kind == "httptools" else "h11",
         loop="uvloop" if kind == "uvloop" else "asyncio",
+        ws=websockets or "auto",
         log_level="error",
         lifespan="off",
+        timeout_keep_alive=int(PATIENCE),
     )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
@@ -60,10 +64,12 @@ def _uvicorn(server: str, app: Any, context: Any, listener: socket.socket) -> It
     while not running.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    yield
-    running.should_exit = True
-    thread.join(20)
-    listener.close()
+    try:
+        yield
+    finally:
+        running.should_exit = True
+        thread.join(PATIENCE)
+        listener.close()
     assert not thread.is_alive()
 
 
@@ -74,6 +80,7 @@ def _hypercorn(server: str, app: Any, context: Any, listener: socket.socket) -> 
     config = hypercorn_config(
         context, bind=[f"fd://{listener.detach()}"], errorlog=None, accesslog=None
     )
+    config.keep_alive_timeout = PATIENCE
     stop = threading.Event()
 
     async def until_stopped() -> None:
@@ -85,7 +92,9 @@ def _hypercorn(server: str, app: Any, context: Any, listener: socket.socket) -> 
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    yield
-    stop.set()
-    thread.join(20)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
     assert not thread.is_alive()

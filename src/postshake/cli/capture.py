@@ -15,7 +15,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..constants import AlertDescription, HandshakeType, Role, name_of
-from ..errors import UsageError
+from ..errors import (
+    UsageError,
+    present,
+)
 from ..recording import LONGEST, MAX_LINES, Recording
 from .common import waiting
 
@@ -56,8 +59,7 @@ def read_capture(path: str, keylog: str | None, stream: int) -> Recording:
         reader = _Reader()
         whole = True
         try:
-            assert process.stdout is not None
-            for _, element in ElementTree.iterparse(process.stdout):
+            for _, element in ElementTree.iterparse(present(process.stdout, "output")):
                 if element.tag == "packet":
                     reader.packet(element)
                     element.clear()

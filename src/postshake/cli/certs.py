@@ -22,11 +22,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ..errors import UsageError
 from ..pki.credential import Credential
 from ..pki.trust import TrustStore
+from ..private_file import open_private
 from ..values import dataclass
 
 __all__ = ["Authority", "Certified", "Folder", "private_file"]
 
 LIFETIME = timedelta(days=90)
+LIST_LIFETIME = timedelta(days=7)
 _CLOCK_SKEW = timedelta(hours=1)
 
 
@@ -94,6 +96,51 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         basic = x509.BasicConstraints(ca=False, path_length=None)
         return Certified(self._sign(subject, key, basic, _usage(ca=False), *extensions), key)
+
+    def revoke(
+        self,
+        *certificates: x509.Certificate,
+        before: x509.CertificateRevocationList | None = None,
+    ) -> x509.CertificateRevocationList:
+        """Make a revocation list: whom an earlier one has, and these.
+
+        Raises:
+            ValueError: a certificate or the earlier list is not of this authority.
+        """
+        if before is not None and before.issuer != self._name:
+            raise ValueError("the list that is there is another authority's")
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._name)
+            .last_update(now - _CLOCK_SKEW)
+            .next_update(now + LIST_LIFETIME)
+        )
+        number = 0
+        revoked = {entry.serial_number: entry for entry in before or ()}
+        if before is not None:
+            number = before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        for certificate in certificates:
+            if certificate.issuer != self._name:
+                raise ValueError(
+                    f"{certificate.subject.rfc4514_string()} is not of "
+                    f"{self._name.rfc4514_string()}, so it is not ours to revoke"
+                )
+            entry = (
+                x509.RevokedCertificateBuilder()
+                .serial_number(certificate.serial_number)
+                .revocation_date(now - _CLOCK_SKEW)
+                .build()
+            )
+            revoked.setdefault(certificate.serial_number, entry)
+        for entry in revoked.values():
+            builder = builder.add_revoked_certificate(entry)
+        for extension in (
+            x509.CRLNumber(number + 1),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
+        ):
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self.key, hashes.SHA256())
 
     def _sign(
         self,
@@ -174,8 +221,8 @@ def _write(paths: tuple[Path, Path], made: Certified) -> None:
 
 def private_file(path: Path, data: bytes) -> None:
     """Write a file that nobody else may read."""
-    path.touch(mode=0o600)
-    path.write_bytes(data)
+    with open_private(path, "wb") as file:
+        file.write(data)
 
 
 def _general_name(host: str) -> x509.GeneralName:

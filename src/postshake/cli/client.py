@@ -18,13 +18,14 @@ from typing import TextIO
 
 from ..config import ClientConfig
 from ..constants import Role
+from ..crypto.groups import supported_groups
 from ..drive.sync import Stream
 from ..errors import UnknownCA, UsageError
 from ..events import Event, TraceEntry
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
-from .common import endpoint, key_log, seconds, waiting
+from .common import endpoint, groups, key_log, seconds, waiting
 from .ladder import Ladder
 from .sessions import SessionRefused, Sessions
 from .starttls import PORTS, PROTOCOLS, start_tls
@@ -104,6 +105,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=2.0,
         help="silence after which to close when the input has ended (default 2)",
+    )
+    parser.add_argument(
+        "--groups",
+        metavar="NAME[,NAME]",
+        type=groups,
+        default=supported_groups(),
+        help="groups for the key exchange, favourites first (all, X25519MLKEM768 first)",
     )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--quiet", action="store_true", help="nothing on standard error but errors")
@@ -213,6 +221,7 @@ def _config(options: argparse.Namespace, recording: Recording) -> ClientConfig:
         credentials=_credentials(options),
         verifier=ChainVerifier(trust),
         alpn_protocols=tuple(name.encode() for name in options.alpn.split(",") if name),
+        groups=options.groups,
         keylog=key_log(options.keylog) if options.keylog else None,
         trace=_tracers(options, recording),
     )

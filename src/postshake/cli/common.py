@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from ..constants import ProtocolVersion
+from ..constants import NamedGroup, ProtocolVersion
+from ..crypto.groups import supported_groups
 from ..errors import UsageError
 from ..events import Established
+from ..private_file import open_private
 
-__all__ = ["RECORDED", "endpoint", "key_log", "positive", "seconds", "summary", "waiting"]
+__all__ = [
+    "RECORDED",
+    "endpoint",
+    "groups",
+    "key_log",
+    "positive",
+    "seconds",
+    "summary",
+    "waiting",
+]
 
 RECORDED = 2000  # lines of a connection that are kept to be shown
 
@@ -57,6 +67,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def groups(text: str) -> tuple[NamedGroup, ...]:
+    """Read names of key exchange groups, favourites first, with commas between them.
+
+    Raises:
+        ArgumentTypeError: a name is none of a group that we have.
+    """
+    known = {group.name.lower(): group for group in supported_groups()}
+    try:
+        return tuple(known[name.strip().lower()] for name in text.split(","))
+    except KeyError as error:
+        names = ", ".join(group.name for group in known.values())
+        raise argparse.ArgumentTypeError(f"expected some of {names}, got {error}") from None
+
+
 def key_log(path: str) -> Callable[[str], None]:
     """Append to an SSLKEYLOGFILE; what it holds opens the whole conversation.
 
@@ -66,19 +90,14 @@ def key_log(path: str) -> Callable[[str], None]:
     lock = threading.Lock()
 
     def write(line: str) -> None:
-        with lock, open(path, "a", encoding="ascii", opener=_private) as file:
+        with lock, open_private(path, "a", encoding="ascii") as file:
             file.write(line + "\n")
 
     try:
-        with open(path, "a", opener=_private):
-            pass
+        open_private(path, "a").close()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
     return write
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def summary(established: Established) -> str:

@@ -17,8 +17,11 @@ from typing import TextIO
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..constants import Role
 from ..drive.sync import Stream
-from ..errors import PostshakeError
-from ..events import Outcome, ReauthCompleted, TraceEntry
+from ..errors import (
+    InternalError,
+    PostshakeError,
+)
+from ..events import Direction, Outcome, ReauthCompleted, TraceEntry
 from ..pki.identity import Identity
 from ..pki.trust import ChainVerifier
 from ..recording import Recording
@@ -29,7 +32,7 @@ from .picture import save_page
 
 __all__ = ["add_arguments", "demo"]
 
-TIMEOUT = 10.0  # seconds; nothing here takes one
+TIMEOUT = 60.0  # seconds; nothing here takes one, but the machine may have other things to do
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ STEPS = (
 )
 
 
+SCENE_OF_REQUEST = tuple(number for number, step in enumerate(STEPS) for _ in step.pages)
+"""By the number of a request: the scene that it belongs to."""
+
+
 @dataclass
 class Scene:
     """What the server saw in one step."""
@@ -93,7 +100,9 @@ class Server:
     """
 
     def __init__(self, authority: Authority, payroll: Authority) -> None:
-        self.scenes: list[Scene] = [Scene()]
+        self.scenes: list[Scene] = []
+        self._now_playing = 0  # the scene of the latest entry; `_run` may be one behind
+        self._requests = 0
         self.outcomes: list[ReauthCompleted] = []
         self.error: Exception | None = None
         self.recording = Recording(Role.server)
@@ -113,8 +122,22 @@ class Server:
         self._thread.start()
 
     def _trace(self, entry: TraceEntry) -> None:
-        self.scenes[-1].entries.append(entry)
+        # What the client says begins a scene, and not when it arrives: its first request may
+        # come together with its Finished, and is traced before the handshake's call returns.
+        if entry.direction is Direction.received:
+            if entry.what == "application data":
+                if self._requests < len(SCENE_OF_REQUEST):  # else the answers will be wrong
+                    self._now_playing = SCENE_OF_REQUEST[self._requests]
+                self._requests += 1
+            elif entry.what == "Alert close_notify":
+                self._now_playing = len(STEPS) - 1
+        self._scene(self._now_playing).entries.append(entry)
         self.recording.trace(entry)
+
+    def _scene(self, number: int) -> Scene:
+        while len(self.scenes) <= number:
+            self.scenes.append(Scene())
+        return self.scenes[number]
 
     def join(self) -> None:
         """Wait for the server to end, and raise what ended it early."""
@@ -129,13 +152,14 @@ class Server:
             sock.settimeout(TIMEOUT)
             with Stream(sock, self._config, on_event=self.recording.event) as stream:
                 stream.handshake()
-                self._next_scene(stream)
-                for step in STEPS[1:]:
+                self._end_scene(0, stream)
+                for number, step in enumerate(STEPS):
                     for _ in step.pages:
                         self._answer(stream)
                     if step.pages:
-                        self._next_scene(stream)
-                assert stream.receive() == b"", "the client says goodbye first"
+                        self._end_scene(number, stream)
+                if stream.receive() != b"":
+                    raise InternalError("the client says goodbye first")
         except Exception as error:
             self.error = error
 
@@ -176,17 +200,16 @@ class Server:
 
     def _annotate(self, what: str, detail: str) -> None:
         """Say more about the latest message of this kind than TLS knows."""
-        entries = self.scenes[-1].entries
-        for index in reversed(range(len(entries))):
-            if entries[index].what == what:
-                entries[index] = replace(entries[index], detail=detail)
-                return
+        for scene in reversed(self.scenes):
+            for index in reversed(range(len(scene.entries))):
+                if scene.entries[index].what == what:
+                    scene.entries[index] = replace(scene.entries[index], detail=detail)
+                    return
 
-    def _next_scene(self, stream: Stream) -> None:
-        scene = self.scenes[-1]
+    def _end_scene(self, number: int, stream: Stream) -> None:
+        scene = self._scene(number)
         scene.since, scene.knows = stream.connection.identity_history[-1]
         scene.received = stream.connection.read_position
-        self.scenes.append(Scene())
 
 
 def play_client(authority: Authority, port: int) -> list[str]:

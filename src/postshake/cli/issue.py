@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -24,14 +25,20 @@ from .certs import Authority, Certified, private_file
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 
+T = TypeVar("T")
+
 EPILOG = """\
 The folder gets ca.crt and ca.key, and for each name its .crt and .key; for clients a .p12
 as well, which browsers import. Files that are there already stay, so that further names can
 be added to an authority later. These certificates are for trying out: keys lie there unencrypted.
 
+A revocation list, ca.crl, is made when it is asked for, and is good for a week; it is the only
+file that is written again, with everybody who was in it before.
+
 examples:
   postshake certs tls --server localhost --server 127.0.0.1 --client alice --client bob
   postshake certs tls --client carol --password-file p12.password
+  postshake certs tls --revoke bob
 
 """
 
@@ -54,6 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a certificate for a client of this name; repeatable",
+    )
+    parser.add_argument(
+        "--revoke",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="put the certificate of this client into the revocation list; repeatable",
+    )
+    parser.add_argument(
+        "--crl", action="store_true", help="make the revocation list, or a fresh one, all the same"
     )
     parser.add_argument(
         "--password-file",
@@ -116,7 +133,36 @@ def _make(folder: Path, options: argparse.Namespace, password: bytes) -> list[di
             ),
         )
         made.append(_told(issued.certificate, (*paths, bundle)))
+    if options.revoke or options.crl:
+        made.append(_revoke(folder, authority, options.revoke))
     return made
+
+
+def _revoke(folder: Path, authority: Authority, names: list[str]) -> dict[str, Any]:
+    path = folder / "ca.crl"
+    certificates = []
+    for name in names:
+        certificate = folder / f"{_file_name(name)}.crt"
+        certificates.append(_read(certificate, x509.load_pem_x509_certificate))
+    before = _read(path, x509.load_pem_x509_crl) if path.exists() else None
+    try:
+        made = authority.revoke(*certificates, before=before)
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise UsageError(f"{path}: {error}") from error
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    return {
+        "subject": f"revoked: {len(made)}",
+        "fingerprint": made.fingerprint(hashes.SHA256()).hex(),
+        "not_after": (made.next_update_utc or datetime.now(UTC)).isoformat(),
+        "files": [str(path)],
+    }
+
+
+def _read(path: Path, load: Callable[[bytes], T]) -> T:
+    try:
+        return load(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _authority(folder: Path, name: str, made: list[dict[str, Any]]) -> Authority:

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from ..constants import Role
 from ..events import Direction, TraceEntry
+from ..text import clip, printable
 
 __all__ = ["Ladder", "Paint", "clip", "printable"]
 
@@ -116,19 +117,3 @@ class Ladder:
         if self._detail and entry.detail:
             text += f"  {clip(entry.detail, self._detail, self._ascii)}"
         return text
-
-
-def printable(text: str) -> str:
-    """Escape what could steer a terminal or break a line: it may be a stranger's."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def clip(text: str, size: int, ascii_only: bool = False) -> str:
-    """Make text printable and at most this long."""
-    text = printable(text)
-    if ascii_only:
-        text = text.replace("…", "...").encode("ascii", "backslashreplace").decode()
-    if len(text) <= size:
-        return text
-    end = "..." if ascii_only else "…"
-    return text[: size - len(end)] + end

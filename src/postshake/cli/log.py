@@ -7,11 +7,15 @@ import json
 import sys
 from datetime import datetime
 
+from ..text import clip
+
 __all__ = ["Log"]
 
 
 class Log:
     """Writes one line for each thing; threads do not mix theirs.
+
+    A line has no control characters, whoever's words it repeats, and an end.
 
     Args:
         as_json: each line is an object with ``time``, ``message`` and, where it is about one,
@@ -23,6 +27,7 @@ class Log:
 
     def __call__(self, text: str, connection: int | None = None) -> None:
         """Write a line."""
+        text = clip(text)
         now = datetime.now().astimezone()
         if self._as_json:
             line = {"time": now.isoformat(timespec="milliseconds"), "message": text}

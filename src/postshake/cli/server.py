@@ -13,12 +13,14 @@ import selectors
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import monotonic
 
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
+from ..crypto.groups import supported_groups
 from ..drive.sync import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
@@ -26,8 +28,9 @@ from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording import Recording
 from ..values import dataclass
+from ..web.path_guard import PathGuard
 from .certs import Folder
-from .common import RECORDED, key_log, positive, seconds, summary
+from .common import RECORDED, groups, key_log, positive, seconds, summary
 from .files import Site
 from .log import Log
 from .visit import Visit
@@ -35,7 +38,8 @@ from .visit import Visit
 __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 
 AUTO = "postshake-certs"  # in the folder where one is
-TIMEOUT = 30.0  # seconds for a handshake, a request, a response
+TIMEOUT = 30.0  # seconds for a handshake, and for each piece of a response
+PAUSE = 0.2  # seconds to wait when there are no descriptors or threads left
 IDLE = 60.0  # seconds between requests
 PARTING = 2.0  # seconds that connections have to end by themselves
 
@@ -53,6 +57,11 @@ examples:
 """
 
 Talk = Callable[[Visit], None]
+
+# no descriptor of its own, unlike epoll: it must work when there are none left
+_Selector: Callable[[], selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +124,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="show each client its own connection, drawn, under this path (off)",
     )
+    parser.add_argument(
+        "--groups",
+        metavar="NAME[,NAME]",
+        type=groups,
+        default=supported_groups(),
+        help="groups for the key exchange, favourites first (all, X25519MLKEM768 first)",
+    )
     parser.add_argument("--keylog", metavar="FILE", help="append an SSLKEYLOGFILE for Wireshark")
     parser.add_argument("--json", action="store_true", help="log as JSON lines")
 
@@ -124,12 +140,16 @@ def run(options: argparse.Namespace) -> int:
     log = Log(as_json=options.json)
     files = _files(options)
     protected = tuple("/" + prefix.strip("/") for prefix in options.protect or ["/protected"])
+    try:
+        PathGuard(dict.fromkeys(protected, True))
+    except ValueError as error:
+        raise UsageError(f"--protect: {error}") from error
     if options.what is not None and _is_application(options.what):
         return _serve_application(options, files, protected, log)
     site = Site(options.what) if options.what is not None else None
     if site is not None and options.echo:
         raise UsageError("--echo serves no files")
-    config, trust = _config(options, files)
+    config, trust = _config(options, files, _revocation(options, log))
     request = AuthRequest(
         authorities=trust.names(), within=options.within, required=not options.optional
     )
@@ -178,7 +198,7 @@ def _serve_application(
                 within=options.within,
                 keylog=options.keylog,
                 connections=options.connections,
-                revocation=Revocation.from_files(*options.crl),
+                revocation=_revocation(options, log),
                 debug=_debug_path(options),
             )
     log("stopped")
@@ -216,12 +236,19 @@ def _files(options: argparse.Namespace) -> Files:
     return Files(str(folder.server[0]), str(folder.server[1]), str(folder.ca))
 
 
-def _config(options: argparse.Namespace, files: Files) -> tuple[ServerConfig, TrustStore]:
+def _revocation(options: argparse.Namespace, log: Log) -> Revocation:
+    return Revocation.from_files(*options.crl, on_unusable=lambda unusable: log(str(unusable)))
+
+
+def _config(
+    options: argparse.Namespace, files: Files, revocation: Revocation
+) -> tuple[ServerConfig, TrustStore]:
     trust = TrustStore.from_files(files.ca)
     config = ServerConfig(
         credentials=(Credential.from_files(files.certificate, files.key),),
-        verifier=ChainVerifier(trust, revocation=Revocation.from_files(*options.crl)),
+        verifier=ChainVerifier(trust, revocation=revocation),
         alpn_protocols=() if options.echo else (b"http/1.1",),
+        groups=options.groups,
         keylog=key_log(options.keylog) if options.keylog else None,
     )
     return config, trust
@@ -288,12 +315,19 @@ class Server:
             sock = self._accept()
             if sock is None:
                 return
-            sock.settimeout(max(TIMEOUT, (self._request.within or 0.0) + PARTING))
+            sock.settimeout(TIMEOUT)
             thread = threading.Thread(
                 target=self._visit, args=(sock, number), name=f"connection {number}", daemon=True
             )
             self._threads[thread] = sock
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are as many as the system allows
+                self._log(f"cannot serve: {error}", number)
+                self._threads.pop(thread, None)
+                sock.close()
+                self._free.release()
+                _wait_for(self._stopping, timeout=PAUSE)
 
     def stop(self) -> None:
         """Make everybody stop; safe to call from anywhere, more than once."""
@@ -306,8 +340,13 @@ class Server:
     def _accept(self) -> socket.socket | None:
         """Wait for a connection; None when it is time to stop."""
         while _wait_for(self._listener, self._stopping) is self._listener:
-            with contextlib.suppress(BlockingIOError, ConnectionError):  # it gave up meanwhile
+            try:
                 return self._listener.accept()[0]
+            except (BlockingIOError, ConnectionError):  # it gave up meanwhile
+                continue
+            except OSError as error:  # out of descriptors, most likely
+                self._log(f"cannot accept connections: {error}")
+                _wait_for(self._stopping, timeout=PAUSE)
         return None
 
     def _visit(self, sock: socket.socket, number: int) -> None:
@@ -328,7 +367,7 @@ class Server:
             config, hear = self._config, None
             if recording is not None:
                 config, hear = replace(config, trace=recording.trace), recording.event
-            with Stream(sock, config, on_event=hear) as stream:
+            with Stream(sock, config, on_event=hear, handshake_time=TIMEOUT) as stream:
                 established = stream.handshake()
                 offered = "offered" if established.post_handshake_auth else "not offered"
                 log(f"handshake: {summary(established)}, reauth {offered}")
@@ -337,6 +376,9 @@ class Server:
             log("gone without goodbye")
         except (PostshakeError, OSError) as error:
             log(f"failed: {type(error).__name__}: {error}")
+        except Exception as error:  # a mistake of ours ends this connection and no other
+            log(f"failed, by a mistake here: {type(error).__name__}: {error}")
+            traceback.print_exc()
         else:
             log("closed")
         finally:
@@ -360,7 +402,7 @@ def _wait_for(
     *candidates: Stream | socket.socket, timeout: float | None = None
 ) -> Stream | socket.socket | None:
     """Return the last of these that has something to read; None for none in time."""
-    with selectors.DefaultSelector() as selector:
+    with _Selector() as selector:
         for candidate in candidates:
             selector.register(candidate, selectors.EVENT_READ)
         ready = {key.fileobj for key, _ in selector.select(timeout)}

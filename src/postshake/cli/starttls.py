@@ -8,9 +8,9 @@ before TLS, are an attack or a mistake: they end the connection (CVE-2011-0411 a
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from collections.abc import Callable
+from time import monotonic
 from xml.sax.saxutils import quoteattr
 
 from ..errors import PostshakeError
@@ -21,6 +21,7 @@ __all__ = ["PORTS", "PROTOCOLS", "StartTLSError", "start_tls"]
 MOST = 64 * 1024  # bytes that a server may say before TLS
 LONGEST = 4096  # bytes of a line
 SHOWN = 80
+TIME = 60.0  # seconds for all of it, however steadily the server talks
 
 LDAP_OID = b"1.3.6.1.4.1.1466.20037"  # RFC 4511, 4.14.1
 # LDAPMessage { messageID 1, extendedReq [APPLICATION 23] { requestName [0] } }
@@ -51,23 +52,28 @@ def start_tls(sock: socket.socket, protocol: str, name: str) -> None:
 
 
 class _Talk:
-    """Reads no more than has to be read, and not without end."""
+    """Reads no more than has to be read, and not without end.
+
+    Each byte is looked at once, however few come at a time.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._buffer = bytearray()
         self._room = MOST
+        self._until = monotonic() + TIME
 
     def say(self, data: bytes) -> None:
         self._sock.sendall(data)
 
     def line(self) -> str:
         """Read a line, without its end."""
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > LONGEST:
-                raise StartTLSError(f"the server sent a line of more than {LONGEST} bytes")
-            self._read()
-        return self._take(end + 1).decode("utf-8", "backslashreplace").rstrip("\r\n")
+        line = self._through(b"\n", LONGEST)
+        return line.decode("utf-8", "backslashreplace").rstrip("\r\n")
+
+    def tag(self) -> bytes:
+        """Read up to the next ``>``, with it: text, and the tag that follows it."""
+        return self._through(b">", MOST)
 
     def exactly(self, size: int) -> bytes:
         """Read so many bytes."""
@@ -76,12 +82,6 @@ class _Talk:
         while len(self._buffer) < size:
             self._read()
         return self._take(size)
-
-    def until(self, pattern: bytes) -> bytes:
-        """Read up to where a pattern ends, with it."""
-        while (found := re.search(pattern, self._buffer)) is None:
-            self._read()
-        return self._take(found.end())
 
     def address(self) -> str:
         """Say who we are without asking anybody: our address (RFC 5321, 4.1.3)."""
@@ -96,14 +96,34 @@ class _Talk:
         if self._buffer.strip():
             raise StartTLSError("the server sent more in the clear, behind its consent to TLS")
 
+    def _through(self, end: bytes, longest: int) -> bytes:
+        """Read up to where this byte is, with it."""
+        searched = 0
+        while (found := self._buffer.find(end, searched)) < 0:
+            searched = len(self._buffer)
+            if searched > longest:
+                raise StartTLSError(f"the server sent a line of more than {longest} bytes")
+            self._read()
+        return self._take(found + 1)
+
     def _read(self) -> None:
-        data = self._sock.recv(4096)
+        data = self._receive()
         if not data:
             raise StartTLSError("the server hung up before TLS")
         self._room -= len(data)
         if self._room < 0:
             raise StartTLSError(f"the server said more than {MOST} bytes before TLS")
         self._buffer += data
+
+    def _receive(self) -> bytes:
+        timeout, left = self._sock.gettimeout(), self._until - monotonic()
+        if left <= 0:
+            raise TimeoutError(f"the server takes more than {TIME:g} seconds for STARTTLS")
+        self._sock.settimeout(left if timeout is None else min(left, timeout))
+        try:
+            return self._sock.recv(4096)
+        finally:
+            self._sock.settimeout(timeout)
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])
@@ -197,13 +217,30 @@ def _xmpp(talk: _Talk, name: str) -> None:
         f"<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
         f"xmlns:stream='http://etherx.jabber.org/streams' to={quoteattr(name)}>".encode()
     )
-    features = talk.until(rb"</stream:features\s*>|<stream:features\s*/>|<stream:error\b")
-    if XMPP_TLS.encode() not in features:
+    offered = False
+    name, tag = "", b""
+    while name not in ("/stream:features", "stream:error"):
+        name, tag = _tag(talk)
+        offered = offered or XMPP_TLS.encode() in tag
+        if name == "stream:features" and tag.endswith(b"/>"):
+            break
+    if not offered:
         raise StartTLSError("the server does not offer STARTTLS")
     talk.say(f"<starttls xmlns='{XMPP_TLS}'/>".encode())
-    said = talk.until(rb"<proceed\b[^>]*(/>|>\s*</proceed\s*>)|<failure\b|<stream:error\b")
-    if b"<proceed" not in said:
-        raise _refused(said.decode("utf-8", "backslashreplace"))
+    while name not in ("proceed", "failure", "stream:error"):
+        name, tag = _tag(talk)
+    if name != "proceed":
+        raise _refused(tag.decode("utf-8", "backslashreplace"))
+    if not tag.endswith(b"/>") and _tag(talk)[0] != "/proceed":
+        raise StartTLSError("the server's consent to TLS has something in it")
+
+
+def _tag(talk: _Talk) -> tuple[str, bytes]:
+    """Read a tag; return its name, ``/name`` if it ends an element, and the whole."""
+    read = talk.tag()
+    tag = read[read.rfind(b"<") :]
+    name = tag[1:-1].rstrip(b"/").split(None, 1)
+    return (name[0].decode("utf-8", "backslashreplace") if name else ""), tag
 
 
 PROTOCOLS: dict[str, Callable[[_Talk, str], None]] = {

@@ -39,7 +39,7 @@ class Teller:
         if self._as_json:
             line = json.dumps({"event": event, **(facts or {"message": text})})
         else:
-            line = f"postshake: {text}"
+            line = f"postshake: {clip(text)}"
         print(line, file=sys.stderr, flush=True)
 
     def connected(self, host: str, port: int, established: Established) -> None:

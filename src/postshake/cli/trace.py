@@ -12,6 +12,7 @@ from ..recording import Recording
 from .capture import read_capture
 from .ladder import Ladder, Paint, printable
 from .picture import save_page
+from .svg import add_svg_arguments, save_drawing
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 
@@ -21,6 +22,7 @@ of yours. From a capture, tshark reads the messages; without a key log it sees o
 
 examples:
   postshake trace connection.jsonl --html connection.html
+  postshake trace connection.jsonl --svg connection.svg --theme dark
   postshake trace --pcap capture.pcapng --keylog keys.log
 
 """
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fields", action="store_true", help="show each message's fields too")
     parser.add_argument("--html", metavar="FILE", help="draw it as a page instead")
+    add_svg_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON lines instead")
 
 
@@ -49,9 +52,12 @@ def run(options: argparse.Namespace) -> int:
         recording = Recording.load(options.recording)
     if options.html is not None:
         save_page(options.html, recording, f"A connection: {options.pcap or options.recording}")
+    if options.svg is not None:
+        title = f"A connection: {options.pcap or options.recording}"
+        save_drawing(options.svg, recording, title, options.theme)
     if options.json:
         sys.stdout.write(recording.dump())
-    elif options.html is None:
+    elif options.html is None and options.svg is None:
         show(recording, sys.stdout, fields=options.fields)
     return 0
 

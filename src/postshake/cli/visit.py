@@ -8,15 +8,22 @@ the answer has been sent.
 from __future__ import annotations
 
 from collections.abc import Callable
-from posixpath import normpath
-from urllib.parse import quote, unquote
+from time import monotonic
+from urllib.parse import quote
 
 from ..config import AuthRequest
+from ..drive.answers import judge_identity
 from ..drive.sync import Stream
-from ..errors import DataWaiting, ReauthUnavailable
-from ..events import Outcome
+from ..errors import (
+    DataWaiting,
+    ReauthUnavailable,
+)
+from ..events import Outcome, ReauthCompleted
+from ..pki.identity import Identity
+from ..questions import Refused
 from ..recording import Recording
 from ..values import dataclass, field
+from ..web.path_guard import AmbiguousPath, PathGuard, decode_path
 from .files import INDEX, Found, Site
 from .ladder import clip, printable
 from .picture import picture
@@ -25,8 +32,15 @@ __all__ = ["Visit"]
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 1024 * 1024
+MAX_DIGITS = 20  # of its length
 MAX_LINE = 64 * 1024
-PIECE = 64 * 1024
+PIECE = 64 * 1024  # of a response: the client must take each within the stream's timeout
+
+HEAD_TIME = 30.0  # seconds for a request's head, or a line, from its first byte on
+BODY_TIME = 30.0  # seconds for a request's body
+BODY_RATE = 8 * 1024  # for so many bytes of which there is one second more
+
+PARTING = 2.0  # seconds that a client has beyond its deadline, for the way
 
 REAUTH = b"**REAUTH**"
 REAUTH_DONE = b"Successfully executed command\n"  # both as gnutls-serv has them
@@ -38,10 +52,15 @@ _REASONS = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     411: "Length Required",
     413: "Content Too Large",
     431: "Request Header Fields Too Large",
 }
+
+
+class RequestTooSlow(TimeoutError):
+    """The client did not send all of its request in time."""
 
 
 @dataclass
@@ -64,16 +83,34 @@ class Visit:
     recording: Recording | None = None
     site: Site | None = None
     """Files that are served, instead of pages of our own."""
+    clock: Callable[[], float] = monotonic
+    """Seconds: what deadlines are held against."""
     _buffer: bytearray = field(default_factory=bytearray)
+    _who: Identity | None = None  # sent what is answered, or was asked because of it
+    _until: float = 0.0  # when what is read now must be there
 
     # --- who are you?
 
+    def _begin(self) -> None:
+        """Begin with what comes next: it is from who the client was when its first byte came.
+
+        It may have come with what was answered before, in front of a proof.
+        """
+        connection = self.stream.connection
+        position = connection.read_position - len(self._buffer)
+        history = reversed(connection.identity_history)
+        self._who = next(identity for start, identity in history if start <= position)
+
     def ask(self) -> str | None:
         """Ask the client who it is, unless we know; return why it may not enter."""
-        if self.stream.peer_identity is not None:
-            return None
+        known = self._who
+        if known is not None and known is self.stream.peer_identity:
+            verdict = judge_identity(known, self.stream.connection.config)
+            if not isinstance(verdict, Refused):
+                return None
+            self.log(f"{printable(known.subject)} is not accepted any more: {verdict.error}")
         try:
-            completed = self.stream.reauth(self.request)
+            completed = self._reauth()
         except ReauthUnavailable as error:
             self.log(f"reauth impossible: {error}")
             return f"You cannot be asked for one: {error}."
@@ -85,22 +122,34 @@ class Visit:
         who = f" {printable(identity.subject)}" if identity is not None else ""
         self.log(f"reauth {outcome.value}{who}{why}")
         if outcome is Outcome.AUTHENTICATED:
+            self._who = identity
             return None
         if outcome is Outcome.DECLINED:
             return None if not self.request.required else "You were asked for one, and declined."
         return f"Yours was {outcome.value}{why}."
 
+    def _reauth(self) -> ReauthCompleted:
+        """Ask, and wait for as long as the request says, not for as long as for data."""
+        stream, before = self.stream, self.stream.timeout
+        if before is not None and self.request.within is not None:
+            stream.timeout = max(before, self.request.within + PARTING)
+        try:
+            return stream.reauth(self.request)
+        finally:
+            stream.timeout = before
+
     @property
     def name(self) -> str:
-        """Whom we know the client as."""
-        identity = self.stream.peer_identity
-        return printable(identity.subject) if identity is not None else "nobody"
+        """Whom we know the client as that sent what is answered."""
+        return printable(self._who.subject) if self._who is not None else "nobody"
 
     # --- lines
 
     def echo(self) -> None:
         """Send each line back; ``**REAUTH**`` asks for a certificate first."""
         while self._buffer or self.idle():
+            self._begin()
+            self._give(HEAD_TIME)
             line = self._read_line(MAX_LINE)
             if line is None:
                 return
@@ -119,11 +168,19 @@ class Visit:
             protected: these paths.
             debug: where a client sees its own connection, drawn; None for nowhere.
         """
+        guard = PathGuard(dict.fromkeys(protected, True))
         while self._buffer or self.idle():
-            if not self._page(protected, debug):
+            self._begin()
+            self._give(HEAD_TIME)
+            try:
+                keep = self._page(guard, debug)
+            except RequestTooSlow as error:
+                self.log(f"{error} 408")
+                keep = self._respond(408, "This request takes too long.\n")
+            if not keep:
                 return
 
-    def _page(self, protected: tuple[str, ...], debug: str | None) -> bool:
+    def _page(self, guard: PathGuard[bool], debug: str | None) -> bool:
         """Answer one request; return whether another may follow."""
         head = self._read_head()
         if head is None:
@@ -136,65 +193,79 @@ class Visit:
             return self._respond(411, "Say how long the body is.\n")
         if not (text_length.isascii() and text_length.isdigit()):
             return self._respond(400, "This Content-Length cannot be read.\n")
-        if int(text_length) > MAX_BODY:
+        if len(text_length) > MAX_DIGITS or int(text_length) > MAX_BODY:
             return self._respond(413, f"At most {MAX_BODY} bytes.\n")
         if fields.get("expect", "").lower() == "100-continue":
             self.stream.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         # all of the body comes before the question: behind the answer it would be
         # from somebody else
+        self._give(BODY_TIME + int(text_length) / BODY_RATE)
         if self._read_exactly(int(text_length)) is None:
             return False
         connection = fields.get("connection", "").lower()
         keep = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
-        path = _normal(target)
-        if path == debug and self.recording is not None and method == "GET":
-            self.log(f"GET {clip(path, 100)} 200")
-            return self._respond(
-                200, picture(self.recording, "Your connection"), keep=keep, page=True
-            )
-        if self.site is not None and method in ("GET", "HEAD"):
-            slash = target.partition("?")[0].endswith("/")
-            return self._file(method, path, slash, protected, keep)
-        status, text = self._answer(method, path, protected)
+        try:
+            path = decode_path(target.encode("latin-1"))
+            protected = bool(guard.find(path))
+            is_drawn = path.rstrip("/") == debug and self.recording is not None and method == "GET"
+            if self.site is not None and method in ("GET", "HEAD") and not is_drawn:
+                slash = target.partition("?")[0].endswith("/")
+                return self._file(self.site, method, path, slash, guard, keep)
+        except AmbiguousPath as error:
+            self.log(f"{clip(method, 16)} {clip(target, 100)} 400")
+            return self._respond(400, f"{error}.\n", keep=keep, body=method != "HEAD")
+        status, text = self._answer(method, protected, guard, is_drawn)
         self.log(f"{clip(method, 16)} {clip(path, 100)} {status}")
-        return self._respond(status, text, keep=keep, body=method != "HEAD")
+        drawn = is_drawn and status == 200
+        return self._respond(status, text, keep=keep, body=method != "HEAD", page=drawn)
 
-    def _answer(self, method: str, path: str, protected: tuple[str, ...]) -> tuple[int, str]:
+    def _answer(
+        self, method: str, protected: bool, guard: PathGuard[bool], is_drawn: bool
+    ) -> tuple[int, str]:
         if method not in ("GET", "HEAD", "POST"):
             return 405, "GET, HEAD or POST.\n"
-        if self.site is not None:
+        if self.site is not None and not is_drawn:
             return 405, "GET or HEAD.\n"
-        if not _below(path, protected):
-            public = f"This page is public. To me you are {self.name}.\n"
-            return 200, public + "".join(f"Not public: {prefix}\n" for prefix in protected)
-        refusal = self.ask()
+        refusal = self.ask() if protected else None
         if refusal is not None:
             return 403, f"This page needs a client certificate. {refusal}\n"
-        return 200, f"This page is protected. To me you are {self.name}.\n"
+        if is_drawn and self.recording is not None:
+            return 200, picture(self.recording, "Your connection")
+        if protected:
+            return 200, f"This page is protected. To me you are {self.name}.\n"
+        public = f"This page is public. To me you are {self.name}.\n"
+        return 200, public + "".join(f"Not public: {prefix}\n" for prefix in guard.prefixes)
 
     def _file(
-        self, method: str, path: str, slash: bool, protected: tuple[str, ...], keep: bool
+        self,
+        site: Site,
+        method: str,
+        path: str,
+        slash: bool,
+        guard: PathGuard[bool],
+        keep: bool,
     ) -> bool:
-        """Answer with a file, when the client may have it."""
-        assert self.site is not None
-        place = self.site.place(path)
-        # a link, or a file system that knows no capitals, may lead to what is protected
-        names = [path.casefold(), self.site.url(place).casefold() if place is not None else "/"]
-        refusal = None
-        if any(_below(name, tuple(each.casefold() for each in protected)) for name in names):
-            refusal = self.ask()
+        """Answer with a file, when the client may have it.
+
+        What is served decides, not what it is called: a link may lead to what is
+        protected, and so may the index of a folder.
+        """
+        place = site.place(path)
+        redirects = place is not None and place.is_dir() and not slash and path != "/"
+        served = place
+        if place is not None and place.is_dir():
+            index = site.place(site.url(place) + f"/{INDEX}")
+            served = index if index is not None and index.parent == place else None
+        names = [path, *(site.url(each) for each in (place, served) if each is not None)]
+        refusal = self.ask() if any(guard.find(name) for name in names) else None
         status, text, more = 200, "", ""
         found: Found | None = None
         if refusal is not None:
             status, text = 403, f"This page needs a client certificate. {refusal}\n"
-        elif place is not None and place.is_dir() and not slash and path != "/":
+        elif redirects:
             status, more = 301, f"Location: {quote(path)}/\r\n"
-        elif place is not None:
-            if place.is_dir():
-                # whoever may see the folder may not yet see where its index leads
-                index = self.site.place(self.site.url(place) + f"/{INDEX}")
-                place = index if index is not None and index.parent == place else None
-            found = self.site.open(place) if place is not None else None
+        elif served is not None:
+            found = site.open(served)
         if found is None and status == 200:
             status, text = 404, "There is no such file.\n"
         self.log(f"{method} {clip(path, 100)} {status}")
@@ -272,8 +343,27 @@ class Visit:
                 return None
         return self._take(size)
 
+    def _give(self, seconds: float) -> None:
+        """Give the client so much time for what is read from here on."""
+        self._until = self.clock() + seconds
+
     def _read_more(self) -> bool:
-        data = self.stream.receive()
+        """Read what comes; whether it was anything.
+
+        Raises:
+            RequestTooSlow: the time is up, however steadily it comes.
+        """
+        stream, before = self.stream, self.stream.timeout
+        left = self._until - self.clock()
+        stream.timeout = left if before is None else min(before, left)
+        try:
+            if left <= 0:
+                raise TimeoutError
+            data = stream.receive()
+        except TimeoutError as error:
+            raise RequestTooSlow("the client is too slow") from error
+        finally:
+            stream.timeout = before
         self._buffer += data
         return bool(data)
 
@@ -281,21 +371,6 @@ class Visit:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
-
-
-def _normal(target: str) -> str:
-    """Reduce a request's target to its path, in one way of writing it."""
-    path = target.partition("?")[0]
-    if not target.startswith("/"):  # with scheme and authority (RFC 9112 section 3.2.2)
-        _, authority, rest = path.partition("#")[0].partition("://")
-        path = rest.partition("/")[2] if authority else path.partition("#")[0]
-    return normpath("/" + unquote(path).lstrip("/"))
-
-
-def _below(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(
-        prefix == "/" or path == prefix or path.startswith(prefix + "/") for prefix in prefixes
-    )
 
 
 def _head(status: int, content_type: str, size: int, keep: bool, more: str) -> bytes:

@@ -28,6 +28,8 @@ try:  # newer than the oldest cryptography we work with
     from cryptography.hazmat.primitives.asymmetric.mlkem import (
         MLKEM768PrivateKey,
         MLKEM768PublicKey,
+        MLKEM1024PrivateKey,
+        MLKEM1024PublicKey,
     )
 
     MLKEM768PrivateKey.from_seed_bytes(bytes(64))
@@ -233,33 +235,36 @@ _MOST_CANDIDATES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _MlKem768:
-    """ML-KEM-768 (FIPS 203), half of a hybrid; the peer's blame names the whole."""
+class _MlKem:
+    """ML-KEM (FIPS 203), half of a hybrid; the peer's blame names the whole."""
 
     group: NamedGroup
-    client_length: int = 1184
-    server_length: int = 1088
+    name: str
+    client_length: int
+    server_length: int
+    private_key: type[MLKEM768PrivateKey] | type[MLKEM1024PrivateKey]
+    public_key: type[MLKEM768PublicKey] | type[MLKEM1024PublicKey]
 
-    def generate(self, random: Random) -> _MlKem768Share:
-        private = MLKEM768PrivateKey.from_seed_bytes(random(64))
-        return _MlKem768Share(self, private.public_key().public_bytes_raw(), private)
+    def generate(self, random: Random) -> _MlKemShare:
+        private = self.private_key.from_seed_bytes(random(64))
+        return _MlKemShare(self, private.public_key().public_bytes_raw(), private)
 
     def answer(self, peer_public: bytes, random: Random) -> tuple[bytes, bytes]:
         try:
-            peer = MLKEM768PublicKey.from_public_bytes(peer_public)
+            peer = self.public_key.from_public_bytes(peer_public)
         except ValueError:  # FIPS 203 section 7.2: a coefficient is out of range
             raise IllegalParameter(
-                f"the peer's share for {self.group.name} holds no ML-KEM-768 key"
+                f"the peer's share for {self.group.name} holds no {self.name} key"
             ) from None
         secret, ciphertext = peer.encapsulate()
         return ciphertext, secret
 
 
 @dataclass(frozen=True, slots=True)
-class _MlKem768Share:
-    how: _MlKem768 = field(repr=False)
+class _MlKemShare:
+    how: _MlKem = field(repr=False)
     public: bytes
-    private: MLKEM768PrivateKey = field(repr=False)
+    private: MLKEM768PrivateKey | MLKEM1024PrivateKey = field(repr=False)
 
     @property
     def group(self) -> NamedGroup:
@@ -268,6 +273,14 @@ class _MlKem768Share:
     def complete(self, peer_public: bytes) -> bytes:
         _check_length(self.group, self.how.server_length, peer_public)
         return self.private.decapsulate(peer_public)
+
+
+def _ml_kem_768(group: NamedGroup) -> _MlKem:
+    return _MlKem(group, "ML-KEM-768", 1184, 1088, MLKEM768PrivateKey, MLKEM768PublicKey)
+
+
+def _ml_kem_1024(group: NamedGroup) -> _MlKem:
+    return _MlKem(group, "ML-KEM-1024", 1568, 1568, MLKEM1024PrivateKey, MLKEM1024PublicKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,11 +343,13 @@ def _groups() -> dict[int, _Group]:
     groups: dict[int, _Group] = {}
     if _HAS_MLKEM:
         hybrid = NamedGroup.X25519MLKEM768
-        groups[hybrid] = _Hybrid(hybrid, _MlKem768(hybrid), x25519)
+        groups[hybrid] = _Hybrid(hybrid, _ml_kem_768(hybrid), x25519)
     groups |= {group.group: group for group in (x25519, p256, p384, p521, x448)}
     if _HAS_MLKEM:
         hybrid = NamedGroup.SecP256r1MLKEM768
-        groups[hybrid] = _Hybrid(hybrid, p256, _MlKem768(hybrid))
+        groups[hybrid] = _Hybrid(hybrid, p256, _ml_kem_768(hybrid))
+        hybrid = NamedGroup.SecP384r1MLKEM1024
+        groups[hybrid] = _Hybrid(hybrid, p384, _ml_kem_1024(hybrid))
     return groups
 
 

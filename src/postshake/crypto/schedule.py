@@ -88,9 +88,16 @@ class EarlySecret(_Stage):
     def __init__(self, hash_name: str, psk: bytes | None = None) -> None:
         super().__init__(hash_name, b"", psk)
 
-    def binder_key(self, *, external: bool) -> bytes:
-        """Derive what proves that we hold the PSK: an external or a resumed one (§4.2.11.2)."""
+    def binder_key(self, *, external: bool, imported: bool = False) -> bytes:
+        """Derive what proves that we hold the PSK (§4.2.11.2, RFC 9258 section 4.2).
+
+        Args:
+            external: whether it is an external one, and not a resumed session's.
+            imported: whether it is an external one that was imported.
+        """
         label = b"ext binder" if external else b"res binder"
+        if imported:
+            label = b"imp binder"
         return self._derive(label, _NOTHING_HASHED[self.hash_name])
 
     def client_early_traffic_secret(self, digest: bytes) -> bytes:

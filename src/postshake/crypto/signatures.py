@@ -6,7 +6,9 @@ curve. So a scheme fits a key or it does not; ``fits`` answers, from one row eac
 RSA is the odd one. ``rsa_pss_rsae_*`` is for keys whose certificate says
 rsaEncryption, ``rsa_pss_pss_*`` for those that say RSASSA-PSS, and ``cryptography``
 loads both as the same class. The certificate knows which
-(``certificate.public_key_algorithm_oid``); callers say so with ``pss_key``.
+(``certificate.public_key_algorithm_oid``); callers say so with ``pss_key``. A key that
+says RSASSA-PSS may also say with which hash and mask, and with how long a salt (RFC
+4055); then nothing else fits it.
 
 PKCS #1 v1.5 signs certificates, never a handshake: it has no row here.
 """
@@ -14,7 +16,7 @@ PKCS #1 v1.5 signs certificates, never a handshake: it has no row here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -34,7 +36,44 @@ except (ImportError, UnsupportedAlgorithm):  # too old, or over a library withou
 else:
     _HAS_MLDSA = True
 
-__all__ = ["certificate_schemes", "fits", "handshake_schemes", "schemes_for", "sign", "verify"]
+__all__ = [
+    "PssKey",
+    "PssParameters",
+    "certificate_schemes",
+    "fits",
+    "handshake_schemes",
+    "schemes_for",
+    "sign",
+    "verify",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PssParameters:
+    """What an RSASSA-PSS key is restricted to (RFC 4055 section 3.1)."""
+
+    hash_name: str
+    """As ``cryptography`` calls it, or its object identifier."""
+    mask_hash_name: str
+    """MGF1's, likewise; or the object identifier of another mask generation function."""
+    minimum_salt_length: int
+    """Octets."""
+
+    def allow(self, hash_name: str, mask_hash_name: str, salt_length: int) -> bool:
+        """Tell whether the key may make such signatures (RFC 4055 section 3.3).
+
+        §4.2.3 wants identical parameters; a longer salt is what a key's own RFC allows
+        and other implementations take.
+        """
+        return (hash_name, mask_hash_name) == (
+            self.hash_name,
+            self.mask_hash_name,
+        ) and salt_length >= self.minimum_salt_length
+
+
+PssKey: TypeAlias = bool | PssParameters
+"""Whether a certificate says RSASSA-PSS rather than rsaEncryption, and with which parameters,
+if it names any."""
 
 
 def handshake_schemes() -> tuple[SignatureScheme, ...]:
@@ -52,26 +91,26 @@ def certificate_schemes() -> tuple[SignatureScheme, ...]:
     )
 
 
-def fits(scheme: int, public_key: PublicKeyTypes, *, pss_key: bool = False) -> bool:
+def fits(scheme: int, public_key: PublicKeyTypes, *, pss_key: PssKey = False) -> bool:
     """Tell whether a key may sign a TLS 1.3 handshake by a scheme (§4.2.3).
 
     Args:
         scheme: a code point; an unknown one fits nothing.
         public_key: the key of the certificate.
-        pss_key: the certificate says RSASSA-PSS rather than rsaEncryption.
+        pss_key: whether the certificate says RSASSA-PSS rather than rsaEncryption.
     """
     row = _SCHEMES.get(scheme)
-    return row is not None and row.for_pss_key is pss_key and row.fits(public_key)
+    return row is not None and row.takes(pss_key) and row.fits(public_key)
 
 
 def schemes_for(
-    public_key: PublicKeyTypes, *, pss_key: bool = False
+    public_key: PublicKeyTypes, *, pss_key: PssKey = False
 ) -> tuple[SignatureScheme, ...]:
     """List the schemes that fit a key, preferred first; none for a key that cannot sign."""
     return tuple(
         SignatureScheme(code)
         for code, row in _SCHEMES.items()
-        if row.for_pss_key is pss_key and row.fits(public_key)
+        if row.takes(pss_key) and row.fits(public_key)
     )
 
 
@@ -124,7 +163,15 @@ class _Scheme:
     fits: Callable[[Any], bool]
     sign: Callable[[Any, bytes], bytes]
     verify: Callable[[Any, bytes, bytes], None]
-    for_pss_key: bool = False
+    pss_hash: hashes.HashAlgorithm | None = None
+    """Of a scheme for RSASSA-PSS keys, for the mask as well; the salt is as long."""
+
+    def takes(self, pss_key: PssKey) -> bool:
+        """Whether it is for keys of RSASSA-PSS, or not, as the key is; and for its parameters."""
+        if self.pss_hash is None or not pss_key:
+            return self.pss_hash is None and not pss_key
+        name = self.pss_hash.name
+        return pss_key is True or pss_key.allow(name, name, self.pss_hash.digest_size)
 
 
 _EC_KEYS = (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)
@@ -164,7 +211,7 @@ def _rsa_pss(hash_algorithm: hashes.HashAlgorithm, *, for_pss_key: bool) -> _Sch
     def verify(key: rsa.RSAPublicKey, signature: bytes, data: bytes) -> None:
         key.verify(signature, data, pss, hash_algorithm)
 
-    return _Scheme(fits, sign, verify, for_pss_key)
+    return _Scheme(fits, sign, verify, hash_algorithm if for_pss_key else None)
 
 
 def _pure(public: type, private: type) -> _Scheme:

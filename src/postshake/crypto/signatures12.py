@@ -70,13 +70,13 @@ def common_schemes(ours13: tuple[int, ...], ours12: tuple[int, ...]) -> tuple[in
     return tuple([scheme for scheme in offered if scheme not in refused])
 
 
-def fits12(scheme: int, public_key: PublicKeyTypes, *, pss_key: bool = False) -> bool:
+def fits12(scheme: int, public_key: PublicKeyTypes, *, pss_key: signatures.PssKey = False) -> bool:
     """Tell whether a key may sign a TLS 1.2 handshake by a scheme.
 
     Args:
         scheme: a code point; an unknown one fits nothing.
         public_key: the key of the certificate.
-        pss_key: the certificate says RSASSA-PSS rather than rsaEncryption.
+        pss_key: whether the certificate says RSASSA-PSS rather than rsaEncryption.
     """
     if scheme in _ECDSA:
         return (
@@ -88,7 +88,7 @@ def fits12(scheme: int, public_key: PublicKeyTypes, *, pss_key: bool = False) ->
 
 
 def schemes12_for(
-    public_key: PublicKeyTypes, *, pss_key: bool = False
+    public_key: PublicKeyTypes, *, pss_key: signatures.PssKey = False
 ) -> tuple[SignatureScheme, ...]:
     """List the schemes that fit a key in TLS 1.2, preferred first."""
     return tuple(scheme for scheme in _SCHEMES if fits12(scheme, public_key, pss_key=pss_key))

@@ -25,8 +25,12 @@ waiting for comes to the next one. Of a cancelled `send` whole records have left
 of a record that is half sent leaves with the next call; a question whose answer was cancelled
 is asked again by the next task that comes by. A cancelled `reauth` withdraws its request.
 
-*Time* is anyio's: put ``anyio.fail_after`` around what shall not take longer. The deadlines of
-requests count while somebody waits for the peer.
+*Time* is anyio's: put ``anyio.fail_after`` around what shall not take longer. The handshake has
+a deadline of its own. The deadlines of requests count while somebody waits for the peer.
+
+*A transport that fails* raises what anyio's streams raise: BrokenResourceError, and
+ClosedResourceError once the stream is closed. When nothing can be sent any more, what the peer
+sent is still received: it may say why.
 """
 
 from __future__ import annotations
@@ -62,6 +66,7 @@ __all__ = ["TLSStream"]
 
 MAX_UNREAD = 1024 * 1024
 PIECE = 64 * 1024  # of what is sent: sealed and sent in turn, so that answers need not wait
+HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
@@ -80,8 +85,11 @@ class TLSStream(Carrier, ByteStream):
             it raises, or the key cannot sign, the request is declined, and the call that
             met it raises UsageError; the connection goes on.
         on_event: called with every event, in order; it must not call the stream.
-        max_unread: how many bytes are kept for `receive` while only `reauth` waits.
+        max_unread: how many bytes of memory what waits for `receive` may take while
+            only `reauth` waits; small records take more than their data.
         session: client only: what an earlier connection left, see `Connection.session`.
+        handshake_time: seconds that the handshake may take in all, from the first call
+            that waits for it; None for any time.
     """
 
     def __init__(
@@ -94,11 +102,14 @@ class TLSStream(Carrier, ByteStream):
         on_event: Callable[[Event], None] | None = None,
         max_unread: int = MAX_UNREAD,
         session: Ticket | Session12 | None = None,
+        handshake_time: float | None = HANDSHAKE_TIME,
     ) -> None:
         connection = Connection(config, server_name, session=session)
         super().__init__(transport, connection, answer, on_event)
         self._max_unread = max_unread
         self._shaken = False
+        self._handshake_time = handshake_time
+        self._handshake_until: float | None = None  # on anyio's clock
 
     def __repr__(self) -> str:
         return f"<TLSStream {self.connection!r}{' closed' if self._closed else ''}>"
@@ -152,24 +163,38 @@ class TLSStream(Carrier, ByteStream):
     async def handshake(self) -> Established:
         """Shake hands; again, it only returns what was settled.
 
-        Cancelled, it can be called again and goes on.
+        Cancelled, it can be called again and goes on. The other calls begin with it.
 
         Raises:
             TLSError: it failed; the alert has been sent.
             TruncationError: the peer hung up.
+            TimeoutError: it takes longer than ``handshake_time``.
+            BrokenResourceError: the transport failed.
         """
-        connection = self.connection
-        if self._shaken:
-            self._check()
-            return _settled(connection)
         self._check()
+        if not self._shaken:
+            if self._handshake_time is None:
+                await self._shake()
+            else:
+                now = anyio.current_time()
+                if self._handshake_until is None:
+                    self._handshake_until = now + self._handshake_time
+                with anyio.fail_after(max(0.0, self._handshake_until - now)):
+                    await self._shake()
+        return _settled(self.connection)
+
+    async def _shake(self) -> None:
+        connection = self.connection
         await self._advance(connection.start)
         while connection.established is None:
             self._check()
-            await self._move(lambda: connection.established is not None)
+            last_words = None if self._send_error is None else LINGER
+            with anyio.move_on_after(last_words) as waiting:
+                await self._move(lambda: connection.established is not None)
+            if waiting.cancelled_caught:
+                self._check_sending()
         await self._flush()  # our Finished
         self._shaken = True
-        return _settled(connection)
 
     async def send(self, item: bytes | bytearray | memoryview) -> None:
         """Send application data, all of it.
@@ -179,6 +204,7 @@ class TLSStream(Carrier, ByteStream):
 
         Raises:
             TLSError: the connection failed.
+            BrokenResourceError: the transport did.
             UsageError: we said that we send no more.
         """
         await self.handshake()
@@ -202,6 +228,7 @@ class TLSStream(Carrier, ByteStream):
             EndOfStream: the peer said that it will send no more.
             TLSError: the connection failed. What came before was returned first.
             TruncationError: the stream ended without a goodbye.
+            BrokenResourceError: the transport failed, as when the peer resets it.
         """
         return (await self.receive_with_identity(max_bytes))[0]
 
@@ -256,11 +283,13 @@ class TLSStream(Carrier, ByteStream):
                 is withdrawn.
             TLSError: its answer broke the protocol.
             TruncationError: it hung up.
+            BrokenResourceError: the transport failed.
         """
         await self.handshake()
         context = self.connection.request_auth(request)
         try:
             await self._send_now()
+            self._check_sending()
             return conclude(await self._wait_for(context), request or AuthRequest())
         except BaseException:
             if self.connection.failure is None and context in self.connection.open_requests:
@@ -276,10 +305,11 @@ class TLSStream(Carrier, ByteStream):
             self._check()
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
-            if connection.readable > self._max_unread:
+            if connection.unread_size > self._max_unread:
                 raise DataWaiting(
                     f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} are kept: receive them meanwhile"
+                    f"and at most {self._max_unread} bytes of memory are for them: "
+                    "receive them meanwhile"
                 )
             await self._move(lambda: context in self._completed)
         return self._completed[context]
@@ -289,6 +319,7 @@ class TLSStream(Carrier, ByteStream):
         self._check()
         self.connection.key_update(request_peer)
         await self._send_now()
+        self._check_sending()
 
     # --- ending
 
@@ -304,19 +335,27 @@ class TLSStream(Carrier, ByteStream):
             return
         self._closed = True
         try:
-            with anyio.move_on_after(LINGER), contextlib.suppress(PostshakeError, OSError):
+            with anyio.move_on_after(LINGER), contextlib.suppress(*_FAILURES):
                 if self.connection.state is not State.NEW:
                     async with self._writing:
                         await self._send_rest()
                         self.connection.close()
                         await self._send_rest()
                     self.transport.shut_down()
-                    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-                        while True:
-                            await self.transport.receive()
+                    while True:
+                        await self.transport.receive()
         finally:
             await self.transport.aclose()
 
+
+_FAILURES = (
+    PostshakeError,
+    OSError,
+    anyio.EndOfStream,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+)
+"""How a connection may end while it is closed: nobody minds."""
 
 _VERSIONS = {ProtocolVersion.TLS13: "TLSv1.3", ProtocolVersion.TLS12: "TLSv1.2"}
 

@@ -11,9 +11,15 @@ from inspect import isawaitable, iscoroutine
 from types import NoneType
 from typing import Any
 
-from ..config import AuthRequest
+from ..config import AuthRequest, Config, ServerConfig
 from ..constants import Role
-from ..errors import CertificateError, CertificateRequired, UsageError
+from ..errors import (
+    CertificateError,
+    CertificateExpired,
+    CertificateRequired,
+    InternalError,
+    UsageError,
+)
 from ..events import Outcome, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential, choose_server_credential
 from ..pki.credential import Credential
@@ -22,6 +28,7 @@ from ..pki.trust import VerifiedChain
 from ..questions import (
     ChooseConfig,
     ChooseCredential,
+    ChoosePsk,
     ClaimEarlyData,
     FindPsk,
     FindTicket,
@@ -30,9 +37,17 @@ from ..questions import (
     Refused,
     Sign,
     Subject,
+    Verdict,
 )
 
-__all__ = ["choose_for", "conclude", "declining", "find_answer", "find_answer_now"]
+__all__ = [
+    "choose_for",
+    "conclude",
+    "declining",
+    "find_answer",
+    "find_answer_now",
+    "judge_identity",
+]
 
 
 def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
@@ -78,11 +93,13 @@ def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
             try:
                 return verifier.verify(peer)
             except CertificateError as error:
-                return Refused(error)
+                return Refused(error.with_traceback(None))
         case ChooseCredential(Role.server, credentials, wanted, server_name):
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
             return choose_credential(credentials, wanted)
+        case ChoosePsk(psks):
+            return psks[0]  # what a hint means is between the two ends
         case ChooseConfig():
             return None  # to keep the one that there is
         case FindTicket(database, ticket):
@@ -133,8 +150,46 @@ def conclude(completed: ReauthCompleted, request: AuthRequest) -> Identity | Non
     raise completed.error or CertificateRequired("no certificate was shown")
 
 
+def judge_identity(identity: Identity, config: Config, server_name: str | None = None) -> Verdict:
+    """Judge again, now, whom a peer has proven to be on a connection.
+
+    The certificates must not have ended on the configuration's clock, and its verifier, which
+    may have other revocation lists by now, must accept them as it would accept a new proof.
+    Who was accepted by the verifier of a single request is held against the configuration's.
+
+    Args:
+        identity: of the connection's peer.
+        config: of the connection.
+        server_name: client: the name that the server's certificate must be for; None where it
+            is not to be checked.
+
+    Returns:
+        The path that is believed, or `Refused` with what is wrong.
+
+    Raises:
+        UsageError: the verifier is a coroutine.
+        InternalError: what it returned is no verdict.
+        Exception: the verifier's own.
+    """
+    now = config.wall_clock()
+    ends = identity.valid_until
+    if now >= ends.timestamp() + 1:  # the last second belongs to it
+        return Refused(CertificateExpired(f"a certificate of the peer's was valid until {ends}"))
+    if config.verifier is None:
+        return VerifiedChain(identity.verified_chain)
+    role = Role.client if isinstance(config, ServerConfig) else Role.server
+    peer = identity.for_verifier(role, server_name, now)
+    context = identity.certificate_request_context
+    verdict = find_answer_now(JudgePeer(peer, config.verifier, context, None, identity.proven_at))
+    if isinstance(verdict, Exception):
+        raise verdict
+    if not isinstance(verdict, VerifiedChain | Refused):
+        raise InternalError(f"the verifier returned a {type(verdict).__name__}, no verdict")
+    return verdict
+
+
 async def _refusing(verdict: Awaitable[object]) -> object:
     try:
         return await verdict
     except CertificateError as error:
-        return Refused(error)
+        return Refused(error.with_traceback(None))

@@ -38,6 +38,7 @@ class Carrier(Errands):
         self.transport = transport
         self._reading, self._writing = anyio.Lock(), anyio.Lock()
         self._unsent = memoryview(b"")
+        self._send_error: Exception | None = None  # after which nothing is sent any more
         self._closed = False
 
     async def _move(self, done: Callable[[], bool]) -> None:
@@ -77,16 +78,29 @@ class Carrier(Errands):
     async def _receive(self) -> bytes:
         """Wait for bytes, and send what still waits at the same time.
 
-        One after the other, two ends that both wait to send would wait for ever.
+        One after the other, two ends that both wait to send would wait for ever. If it
+        cannot be sent, there may yet be something to receive: why not, for one.
+
+        Raises:
+            EndOfStream: no more will come.
+            BrokenResourceError, ClosedResourceError: as of anyio's streams, whatever the
+                transport raises.
         """
-        if not self._has_output:
-            return await self.transport.receive()
-        data = b""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._flush)
-            with contextlib.suppress(anyio.EndOfStream):
-                data = await self.transport.receive()
-            group.cancel_scope.cancel()
+        try:
+            if not self._has_output:
+                return await self.transport.receive()
+            data, failure = b"", None
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._flush_quietly)
+                try:
+                    data = await self.transport.receive()
+                except Exception as error:  # the group would make a group of it
+                    failure = error
+                group.cancel_scope.cancel()
+            if failure is not None:
+                raise failure
+        except OSError as error:
+            raise self._gone(error) from error
         if not data:
             raise anyio.EndOfStream
         return data
@@ -97,8 +111,7 @@ class Carrier(Errands):
             step(*arguments)
         except PostshakeError:
             self._sort()
-            with contextlib.suppress(OSError, anyio.BrokenResourceError):  # the reason matters more
-                await self._send_now()
+            await self._send_now()
             raise
         self._sort()
         if self.connection.established is None and self._questions:
@@ -113,16 +126,26 @@ class Carrier(Errands):
         return waits and not self._writing.locked()
 
     async def _send_now(self) -> None:
-        """Send what can be sent without waiting; the rest leaves with whatever call comes."""
+        """Send what can be sent without waiting; the rest leaves with whatever call comes.
+
+        If it cannot be sent, that is for those to tell who want to send: see `_check_sending`.
+        """
         if self._writing.locked():
             return
         connection = self.connection
         while self._unsent or connection.has_data_to_send:
+            if self._send_error is not None:
+                self._drop_output()
+                return
             if not self._unsent:
                 self._unsent = memoryview(connection.data_to_send())
-            sent = self.transport.send_now(self._unsent)
+            try:
+                sent = self.transport.send_now(self._unsent)
+            except Exception as error:
+                self._send_error = error
+                continue
             if sent is None:
-                await self._flush()
+                await self._flush_quietly()
                 return
             if not sent:
                 return
@@ -132,16 +155,48 @@ class Carrier(Errands):
         async with self._writing:
             await self._send_rest()
 
+    async def _flush_quietly(self) -> None:
+        """Send all that waits; what fails is kept for who wants to know."""
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self._flush()
+
     async def _send_rest(self) -> None:
-        """Send all that waits; whoever calls this has the lock for writing."""
+        """Send all that waits; whoever calls this has the lock for writing.
+
+        Raises:
+            BrokenResourceError, ClosedResourceError: it cannot be sent.
+        """
         connection = self.connection
         while True:
+            self._check_sending()
             if not self._unsent:
                 if not connection.has_data_to_send:
                     return
                 self._unsent = memoryview(connection.data_to_send())
-            sent = await self.transport.send_some(self._unsent)
-            self._unsent = self._unsent[sent:]
+            try:
+                sent = await self.transport.send_some(self._unsent)
+            except Exception as error:
+                self._send_error = error
+            else:
+                self._unsent = self._unsent[sent:]
+
+    def _check_sending(self) -> None:
+        """Raise as anyio's streams do if nothing can be sent any more."""
+        if self._send_error is not None:
+            self._drop_output()
+            raise self._gone(self._send_error) from self._send_error
+
+    def _drop_output(self) -> None:
+        """Forget what waits to be sent: nobody listens."""
+        self._unsent = memoryview(b"")
+        self.connection.data_to_send()
+
+    def _gone(self, error: Exception) -> Exception:
+        """Make anyio's error for a transport that fails."""
+        if self._closed:
+            return anyio.ClosedResourceError()
+        reason = str(error) or str(error.__cause__ or "")
+        return anyio.BrokenResourceError(f"{type(error).__name__}: {reason}".removesuffix(": "))
 
     def _check(self) -> None:
         if self.connection.failure is not None:

@@ -9,7 +9,12 @@ from typing import Any
 
 from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
-from ..errors import DataWaiting, PostshakeError, ReauthUnavailable
+from ..errors import (
+    DataWaiting,
+    PostshakeError,
+    ReauthUnavailable,
+    present,
+)
 from ..events import HandshakeCompleted, PeerClosed, ReauthCompleted, ReauthRequested
 from ..pki.credential import Credential
 from ..pki.identity import Identity
@@ -179,11 +184,11 @@ class Joint(asyncio.Transport):
         self._closer = self._loop.call_later(LINGER, self._give_up, latest)
 
     def _give_up(self, latest: float) -> None:
-        assert self._raw is not None
-        if self._raw.get_write_buffer_size() and self._loop.time() < latest:
+        raw = present(self._raw, "transport")
+        if raw.get_write_buffer_size() and self._loop.time() < latest:
             self._closer = self._loop.call_later(LINGER, self._give_up, latest)
         else:
-            self._raw.abort()
+            raw.abort()
 
     # --- upwards
 
@@ -216,7 +221,7 @@ class Joint(asyncio.Transport):
         if raw is None or self._closing or raw.is_closing():
             return
         connection = self.connection
-        full = self._paused and connection.readable > self._max_unread
+        full = self._paused and connection.unread_size > self._max_unread
         if full and self._reauths:
             if self._stall is None:
                 self._stall = self._loop.call_later(STALL, self._stalled)
@@ -234,7 +239,7 @@ class Joint(asyncio.Transport):
         self._fail_reauths(
             DataWaiting(
                 f"{self.connection.readable} bytes of the client's data came before its answer, "
-                f"at most {self._max_unread} are kept, and reading is paused"
+                f"at most {self._max_unread} bytes of memory are for them, and reading is paused"
             )
         )
 

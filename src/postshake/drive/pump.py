@@ -36,7 +36,8 @@ class Pump:
         connection: the engine.
         advance: calls its first argument, a step of the engine's, with the others, and
             settles what comes of it.
-        max_unread: how many bytes are kept unread while something is sent.
+        max_unread: how many bytes of memory what is not read may take while something is
+            sent.
     """
 
     def __init__(
@@ -91,11 +92,11 @@ class Pump:
     def flush(self, limit: float | None) -> None:
         """Send all that is due; the peer may want to be read meanwhile."""
         while not self.send_some():
-            room = self._connection.wants_data and self._connection.readable < self._max_unread
+            room = self._connection.wants_data and self._connection.unread_size < self._max_unread
             if not (room and self._receive_some()):
                 self._wait(limit, reading=room, writing=True)
         if self._send_error is not None:
-            raise self._send_error
+            raise type(self._send_error)(*self._send_error.args)
 
     def send_some(self) -> bool:
         """Send what the socket takes; return whether nothing is left.
@@ -119,7 +120,7 @@ class Pump:
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError as error:
-                self._send_error = error
+                self._send_error = type(error)(*error.args)  # without the frames it came through
                 self._hear_last_words()
             else:
                 self._unsent = self._unsent[count:]

@@ -24,6 +24,15 @@ PAUSE = 0.1  # seconds to wait when there are no descriptors left
 
 log = logging.getLogger("postshake.drive")
 
+_ENDINGS = (
+    PostshakeError,
+    OSError,
+    anyio.EndOfStream,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+)
+"""What a connection's end looks like to its handler."""
+
 Handler = Callable[[TLSStream], Awaitable[Any]]
 
 
@@ -66,15 +75,15 @@ async def serve_tls(
     port: int,
     config: ServerConfig,
     *,
-    handshake_time: float = HANDSHAKE_TIME,
+    handshake_time: float | None = HANDSHAKE_TIME,
     task_status: TaskStatus[list[tuple[Any, ...]]] = anyio.TASK_STATUS_IGNORED,
     **options: Any,
 ) -> None:
     """Serve TLS over TCP, each connection in a task of its own, until cancelled.
 
     Started with ``await group.start(serve_tls, ...)`` it gives the addresses that it listens
-    on. What a handler raises of postshake's, or of the connection's, ends that connection
-    and is logged; anything else ends the service.
+    on. What a handler raises ends its connection and is logged, nothing else: as
+    information where the connection failed, else with its traceback as an error.
 
     Args:
         handler: called with each stream when its handshake is complete; it is closed
@@ -82,13 +91,14 @@ async def serve_tls(
         host: a name or address; None for all of this machine's.
         port: 0 for a free one.
         config: the policy.
-        handshake_time: seconds that a handshake may take.
+        handshake_time: seconds that a handshake may take; None for any time.
         task_status: anyio's.
         options: what else `TLSStream` takes, such as ``max_unread``.
     """
+    options["handshake_time"] = handshake_time
     async with listen(host, port) as sockets, anyio.create_task_group() as group:
         for listener in sockets:
-            group.start_soon(_accept, listener, handler, config, handshake_time, options, group)
+            group.start_soon(_accept, listener, handler, config, options, group)
         task_status.started([each.getsockname() for each in sockets])
 
 
@@ -96,7 +106,6 @@ async def _accept(
     listener: socket.socket,
     handler: Handler,
     config: ServerConfig,
-    handshake_time: float,
     options: dict[str, Any],
     group: anyio.abc.TaskGroup,
 ) -> None:
@@ -112,20 +121,20 @@ async def _accept(
             log.error("cannot accept connections: %s", error)
             await anyio.sleep(PAUSE)
             continue
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # some systems mind when it has left meanwhile
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = TLSStream(AsyncSocket(sock), config, **options)
-        group.start_soon(_serve, stream, handler, handshake_time)
+        group.start_soon(_serve, stream, handler)
         await anyio.lowlevel.checkpoint()
 
 
-async def _serve(stream: TLSStream, handler: Handler, handshake_time: float) -> None:
-    async with _closing(stream):
-        try:
-            with anyio.fail_after(handshake_time):
-                await stream.handshake()
+async def _serve(stream: TLSStream, handler: Handler) -> None:
+    try:
+        async with _closing(stream):
+            await stream.handshake()
             await handler(stream)
-        except (PostshakeError, OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
-            log.info("a connection ended: %s: %s", type(error).__name__, error)
+    except Exception as error:  # one connection's, and no other's business
+        _report(error)
 
 
 @contextlib.asynccontextmanager
@@ -134,3 +143,23 @@ async def _closing(stream: TLSStream) -> AsyncIterator[None]:
         yield
     finally:
         await stream.aclose()
+
+
+def _report(error: Exception) -> None:
+    """Log why a connection ended; a handler with tasks of its own raises a group."""
+    rest: BaseException | None = error
+    if isinstance(error, ExceptionGroup):
+        rest = error.split(_ENDINGS)[1]
+    elif isinstance(error, _ENDINGS):
+        rest = None
+    if rest is None:
+        log.info("a connection ended: %s", _told(error))
+    else:
+        log.error("a connection's handler failed: %s", _told(error), exc_info=error)
+
+
+def _told(error: BaseException) -> str:
+    """Say what happened: the first of a group's."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

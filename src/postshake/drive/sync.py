@@ -25,7 +25,8 @@ sealed piece by piece, so that an answer need not wait for all of it.
 *Time.* A call takes at most `timeout` seconds, then raises TimeoutError, and nothing
 is lost: made again, it goes on where it was. `send` is the exception, because its
 data was taken; `flush` goes on with it. With a timeout of 0 nothing ever waits, and
-a loop of one's own can do so with `fileno` and `unsent`.
+a loop of one's own can do so with `fileno` and `unsent`. The handshake has a deadline
+besides, over all calls: a peer that sends a byte now and then gets no further.
 
 *Failure.* A connection that failed stays failed: every call raises the reason, once
 what was received before has been read. The alert has left by then if the socket
@@ -53,6 +54,7 @@ from .pump import Pump
 __all__ = ["Answerer", "Stream"]
 
 MAX_UNREAD = 1024 * 1024
+HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
@@ -70,8 +72,11 @@ class Stream(Chores):
             moving bytes raises a UsageError; the connection goes on.
         on_event: called with every event, in order, while bytes are moved. It must
             not call the stream.
-        max_unread: how many bytes are kept for `receive` while another call waits.
+        max_unread: how many bytes of memory what waits for `receive` may take while
+            another call waits; small records take more than their data.
         session: client only: what an earlier connection left, see `Connection.session`.
+        handshake_time: seconds that the handshake may take in all, from the first call
+            on; None for any time.
     """
 
     timeout: float | None
@@ -87,6 +92,7 @@ class Stream(Chores):
         on_event: Callable[[Event], None] | None = None,
         max_unread: int = MAX_UNREAD,
         session: Ticket | Session12 | None = None,
+        handshake_time: float | None = HANDSHAKE_TIME,
     ) -> None:
         super().__init__(Connection(config, server_name, session=session), answer, on_event)
         self.timeout = sock.gettimeout()
@@ -94,6 +100,8 @@ class Stream(Chores):
         self._max_unread = max_unread
         self._asked: tuple[AuthRequest | None, bytes] | None = None
         self._closed = False
+        self._handshake_time = handshake_time
+        self._handshake_until: float | None = None  # on the configuration's clock
         self._pump = Pump(sock, self.connection, self._advance, max_unread)
 
     def __enter__(self) -> Stream:
@@ -137,7 +145,8 @@ class Stream(Chores):
         Raises:
             TLSError: it failed; the alert has been sent.
             TruncationError: the peer hung up.
-            TimeoutError: it took too long; call it again to go on.
+            TimeoutError: it took too long; call it again to go on, unless ``handshake_time``
+                is over.
         """
         return self._handshake(self._limit())
 
@@ -258,10 +267,11 @@ class Stream(Chores):
                 raise UsageError("no request has this context")
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
-            if connection.readable > self._max_unread:
+            if connection.unread_size > self._max_unread:
                 raise DataWaiting(
                     f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} are kept: receive them first"
+                    f"and at most {self._max_unread} bytes of memory are for them: "
+                    "receive them first"
                 )
             self._pump.move(limit)
         return self._completed.pop(context)
@@ -332,9 +342,20 @@ class Stream(Chores):
         established = connection.established
         if established is not None:
             return established
+        limit = self._until_shaken(limit)
         self._advance(connection.start)
         while (established := connection.established) is None:
             self._check()
             self._pump.move(limit)
         self._pump.flush(limit)  # our Finished
         return established
+
+    def _until_shaken(self, limit: float | None) -> float | None:
+        """When a call that shakes hands has to end, at the latest."""
+        if self._handshake_time is None:
+            return limit
+        now = self.connection.config.clock()
+        if self._handshake_until is None:
+            self._handshake_until = now + self._handshake_time
+        deadline = monotonic() + self._handshake_until - now
+        return deadline if limit is None else min(limit, deadline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -31,11 +32,19 @@ class ThreadedSigner:
     async def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
         """Sign the data in a thread. Cancelled, it lets the thread finish for nothing."""
         work: Callable[[], Any] = partial(self._signer.sign, scheme, data)
-        try:
-            from anyio import to_thread
-        except ImportError:
+        if "anyio" not in sys.modules and _in_asyncio():  # it takes long to import
             return bytes(await asyncio.to_thread(work))
+        from anyio import to_thread
+
         return bytes(await to_thread.run_sync(work, abandon_on_cancel=True))
 
     def __repr__(self) -> str:
         return f"ThreadedSigner({self._signer!r})"
+
+
+def _in_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

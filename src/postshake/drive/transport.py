@@ -48,7 +48,8 @@ class TLSTransport(Joint):
             coroutine; the default takes the first of ``config.credentials`` that fits. If it
             fails, or the key cannot sign, the request is declined, and the event loop's
             exception handler told.
-        max_unread: how many bytes are kept while a reauth waits and reading is paused.
+        max_unread: how many bytes of memory what comes may take while a reauth waits and
+            reading is paused; small records take more than their data.
         shutdown_time: for how many seconds `close` tries to send what was written.
         options: what `postshake.Connection` takes besides, such as ``session``.
     """

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
-from ..constants import SignatureScheme, name_of
-from ..errors import DecodeError, IllegalParameter, WrongPurpose
+from ..constants import (
+    SignatureScheme,
+    names_of,
+)
+from ..errors import BadCertificate, DecodeError, IllegalParameter, WrongPurpose
+from ..text import listed
 from ..values import dataclass
 from .credential import Credential
 from .der import (
@@ -24,6 +27,7 @@ from .der import (
     object_identifiers,
 )
 from .names import matches_host
+from .unreadable import UNREADABLE
 
 __all__ = [
     "Wanted",
@@ -138,11 +142,15 @@ def check_oid_filters(
 
     Raises:
         WrongPurpose: the certificate does not pass.
+        BadCertificate: its extensions cannot be read.
         IllegalParameter: an OID stands there twice, or anyExtendedKeyUsage does.
         DecodeError: a filter cannot be read.
     """
     for oid, values in read_oid_filters(filters).items():
-        held = _held(certificate, oid)
+        try:
+            held = _held(certificate, oid)
+        except UNREADABLE as error:
+            raise BadCertificate(f"the certificate's extensions: {error}") from error
         if held is None:
             raise WrongPurpose(
                 f"the certificate lacks {_FILTERED[oid]}, which an oid_filter asks for",
@@ -152,27 +160,30 @@ def check_oid_filters(
         if missing:
             raise WrongPurpose(
                 f"the certificate's {_FILTERED[oid]} lacks "
-                f"{', '.join(sorted(map(str, missing)))}, which an oid_filter asks for",
+                f"{listed(sorted(map(str, missing)))}, which an oid_filter asks for",
                 section="4.2.5",
             )
 
 
-def leads_to(chain: Iterable[bytes], authorities: Iterable[bytes]) -> bool:
+def leads_to(chain: Sequence[bytes], authorities: Iterable[bytes]) -> bool:
     """Tell whether a verified chain was issued under one of these names (§4.2.4).
 
-    Only issuers count: a certificate that merely bears an authority's name as its
-    own subject was not issued by it.
+    The issuers that count are those whose signature was checked. A trust anchor is
+    believed for its own sake: nobody checked who issued it, so that its subject counts, and
+    its issuer's name does not. Elsewhere it is the other way round: a certificate that merely
+    bears an authority's name as its own subject was not issued by it.
 
     Args:
-        chain: a path that was verified, DER, leaf first.
+        chain: a path that was verified, DER, leaf first, the trust anchor last; one alone
+            when it is both.
         authorities: DER names.
     """
+    if not chain:
+        return False
     wanted = {normal_name(name) or name for name in authorities}
-    return any((normal_name(issuer) or issuer) in wanted for issuer in map(_issuer, chain))
-
-
-def _issuer(der: bytes) -> bytes:
-    return certificate_fields(der).issuer
+    vouched = [certificate_fields(der).issuer for der in chain[:-1]]
+    vouched.append(certificate_fields(chain[-1]).subject)
+    return any((normal_name(name) or name) in wanted for name in vouched)
 
 
 _FILTERED = {
@@ -248,7 +259,7 @@ def _has_usage(usage: x509.KeyUsage, name: str) -> bool:
 def _misfit(credential: Credential, wanted: Wanted) -> str | None:
     if choose_scheme(wanted.schemes_of(credential), wanted.signature_algorithms) is None:
         ours = ", ".join(scheme.name for scheme in wanted.schemes_of(credential))
-        theirs = ", ".join(name_of(SignatureScheme, code) for code in wanted.signature_algorithms)
+        theirs = names_of(SignatureScheme, wanted.signature_algorithms)
         return f"no signature scheme in common: ours {ours or 'none'}; wanted {theirs or 'none'}"
     usage = _held(credential.leaf, ExtensionOID.KEY_USAGE.dotted_string)
     if usage is not None and "digital_signature" not in usage:
@@ -300,7 +311,7 @@ def _signed_by(certificate: x509.Certificate) -> set[int]:
         ):
             algorithm = certificate.signature_hash_algorithm
             return _PSS_SIGNED_BY.get(algorithm.name if algorithm else "", set())
-    except (UnsupportedAlgorithm, ValueError):
+    except UNREADABLE:
         pass
     return set()
 

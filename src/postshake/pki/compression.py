@@ -13,9 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from ..constants import CertificateCompressionAlgorithm
-from ..errors import BadCertificate, UsageError
+from ..errors import (
+    BadCertificate,
+    UsageError,
+    present,
+)
 
-__all__ = ["compress", "compressors", "compressors_named", "decompress"]
+__all__ = ["can_compress", "compress", "compressors", "compressors_named", "decompress"]
 
 # What more would save, some ten bytes in a hundred, takes milliseconds with Brotli.
 _BROTLI_QUALITY = 5
@@ -30,12 +34,21 @@ def compressors() -> tuple[CertificateCompressionAlgorithm, ...]:
     least time. Zstandard with Python 3.14, or the library ``backports.zstd``. Brotli with
     the library ``Brotli`` 1.2 or newer: older ones cannot be held to a length.
     """
-    found = [CertificateCompressionAlgorithm.zlib]
-    if _zstd() is not None:
-        found.append(CertificateCompressionAlgorithm.zstd)
-    if _brotli() is not None:
-        found.append(CertificateCompressionAlgorithm.brotli)
-    return tuple(found)
+    preferred = (
+        CertificateCompressionAlgorithm.zlib,
+        CertificateCompressionAlgorithm.zstd,
+        CertificateCompressionAlgorithm.brotli,
+    )
+    return tuple(filter(can_compress, preferred))
+
+
+def can_compress(algorithm: CertificateCompressionAlgorithm) -> bool:
+    """Tell whether an algorithm can be had here; imports the library of this one alone."""
+    if algorithm == CertificateCompressionAlgorithm.zstd:
+        return _zstd() is not None
+    if algorithm == CertificateCompressionAlgorithm.brotli:
+        return _brotli() is not None
+    return algorithm == CertificateCompressionAlgorithm.zlib
 
 
 @lru_cache(maxsize=64)  # a server sends the same each time
@@ -112,8 +125,7 @@ def _zstd() -> Any:
 
 
 def _compress_brotli(data: bytes) -> bytes:
-    module = _brotli()
-    assert module is not None
+    module = present(_brotli(), "Brotli")
     shorter: bytes = module.compress(data, quality=_BROTLI_QUALITY)
     return shorter
 
@@ -130,8 +142,7 @@ def _decompress_zlib(data: bytes, limit: int) -> tuple[bytes, bool]:
 
 
 def _decompress_brotli(data: bytes, limit: int) -> tuple[bytes, bool]:
-    module = _brotli()
-    assert module is not None
+    module = present(_brotli(), "Brotli")
     stream = module.Decompressor()
     content: bytes = stream.process(data, output_buffer_limit=limit)
     return content, stream.is_finished()

@@ -7,7 +7,7 @@ a token, an agent or a key service included, and its ``sign`` may be a coroutine
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast
@@ -18,22 +18,21 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, Pub
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_der_private_key,
-    load_pem_private_key,
     pkcs12,
 )
 
 from ..constants import SignatureScheme
 from ..crypto import signatures
 from ..crypto.signatures12 import fits12, schemes12_for, sign12
-from ..errors import KeyMismatch, UsageError
+from ..errors import KeyMismatch, UnsupportedKey, UsageError
 from ..values import dataclass
-from .facts import RSASSA_PSS, describe, load_certificate, load_certificates
+from .facts import describe, load_certificate, load_certificates
+from .pkcs12 import read_pkcs12
+from .private_key import Password, ask_password, load_private_key
+from .pss import pss_key_of
+from .unreadable import UNREADABLE
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
-
-Password = bytes | str | Callable[[], bytes | str] | None
-"""A password, or who to ask for it; asked only when a key turns out to be encrypted."""
 
 
 class Signer(Protocol):
@@ -59,12 +58,13 @@ class LocalSigner:
 
     Args:
         private_key: a private key of ``cryptography``.
-        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS.
+        pss_key: whether the certificate restricts the RSA key to RSASSA-PSS, and to which
+            parameters, if to any.
     """
 
     __slots__ = ("_private_key", "_pss_key", "public_key", "schemes")
 
-    def __init__(self, private_key: PrivateKeyTypes, *, pss_key: bool = False) -> None:
+    def __init__(self, private_key: PrivateKeyTypes, *, pss_key: signatures.PssKey = False) -> None:
         self._private_key = private_key
         self._pss_key = pss_key
         self.public_key: PublicKeyTypes = private_key.public_key()
@@ -110,13 +110,8 @@ class Credential:
                 if index == 0:
                     leaf_key = certificate.public_key()
                     _ = certificate.subject, certificate.issuer, certificate.extensions
-            except (
-                ValueError,
-                TypeError,
-                UnsupportedAlgorithm,
-                x509.DuplicateExtension,
-                x509.UnsupportedGeneralNameType,
-            ) as error:
+                    pss_key_of(certificate)
+            except UNREADABLE as error:
                 raise UsageError(
                     f"certificate {index} of the chain cannot be read: {error}"
                 ) from error
@@ -139,9 +134,9 @@ class Credential:
         return (self.leaf, *map(x509.load_der_x509_certificate, self.chain[1:]))
 
     @cached_property
-    def pss_key(self) -> bool:
-        """Whether the certificate restricts its RSA key to RSASSA-PSS."""
-        return self.leaf.public_key_algorithm_oid == RSASSA_PSS
+    def pss_key(self) -> signatures.PssKey:
+        """Whether the certificate restricts its RSA key to RSASSA-PSS, and how."""
+        return pss_key_of(self.leaf)
 
     @cached_property
     def schemes(self) -> tuple[SignatureScheme, ...]:
@@ -185,9 +180,12 @@ class Credential:
         public_key = (
             signer.public_key if signer else cast(PrivateKeyTypes, private_key).public_key()
         )
-        ordered = _ordered(given, public_key)
+        try:
+            ordered = _ordered(given, public_key)
+            pss_key = pss_key_of(ordered[0])
+        except UNREADABLE as error:
+            raise UsageError(f"a certificate cannot be read: {error}") from error
         if signer is None:
-            pss_key = ordered[0].public_key_algorithm_oid == RSASSA_PSS
             signer = LocalSigner(cast(PrivateKeyTypes, private_key), pss_key=pss_key)
         return cls(
             tuple(certificate.public_bytes(Encoding.DER) for certificate in ordered),
@@ -210,7 +208,7 @@ class Credential:
         """
         return cls.from_objects(
             _load_certificates(_octets(certificates), "the certificate text"),
-            _load_key(_octets(private_key), password, "the key text"),
+            load_private_key(_octets(private_key), password, "the key text"),
         )
 
     @classmethod
@@ -228,8 +226,8 @@ class Credential:
         data = _read(cert_path)
         found = _load_certificates(data, os.fspath(cert_path))
         if key_path is None:
-            return cls.from_objects(found, _load_key(data, password, os.fspath(cert_path)))
-        key = _load_key(_read(key_path), password, os.fspath(key_path))
+            return cls.from_objects(found, load_private_key(data, password, os.fspath(cert_path)))
+        key = load_private_key(_read(key_path), password, os.fspath(key_path))
         try:
             return cls.from_objects(found, key)
         except UsageError as error:
@@ -247,10 +245,13 @@ class Credential:
         """
         where = "the PKCS #12 data" if isinstance(source, bytes) else os.fspath(source)
         data = source if isinstance(source, bytes) else _read(source)
+        secret = ask_password(password)
         try:
-            key, leaf, others = pkcs12.load_key_and_certificates(data, _ask(password))
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise UsageError(f"{where}: damaged, or the password is wrong") from error
+            key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
+        except UNREADABLE as error:
+            if _OTHER_KEY not in str(error):
+                raise UsageError(f"{where}: damaged, or the password is wrong") from error
+            return cls.from_objects(*_with_other_key(data, secret, where))
         if key is None:
             raise UsageError(f"{where}: holds no private key")
         return cls.from_objects([*([leaf] if leaf else []), *others], key)
@@ -262,13 +263,30 @@ class Credential:
         )
 
 
+_OTHER_KEY = "Could not deserialize key data"
+"""What `cryptography` says where a file's integrity was proven, and its key is of no kind
+that it reads. Should it come to say something else, such a file is called damaged."""
+
+
+def _with_other_key(
+    data: bytes, password: bytes | None, where: str
+) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+    try:
+        key, certificates = read_pkcs12(data, password or b"")
+    except ValueError as error:
+        raise UsageError(f"{where}: no private key that can be read") from error
+    except UnsupportedKey as error:
+        raise UnsupportedKey(f"{where}: {error}") from error
+    return certificates, key
+
+
 def _ordered(given: list[x509.Certificate], public_key: PublicKeyTypes) -> list[x509.Certificate]:
     """The key's certificate first, then its issuers as far as they are there, then the rest."""
     for leaf in given:
         try:
             if _same_key(leaf.public_key(), public_key):
                 break
-        except (ValueError, UnsupportedAlgorithm):
+        except UNREADABLE:
             continue
     else:
         raise KeyMismatch(f"the key is not that of the certificate {describe(given[0])}")
@@ -303,29 +321,6 @@ def _load_certificates(data: bytes, where: str) -> list[x509.Certificate]:
         return load_certificates(data)
     except ValueError as error:
         raise UsageError(f"{where}: no certificate that can be read: {error}") from error
-
-
-def _load_key(data: bytes, password: Password, where: str) -> PrivateKeyTypes:
-    load = load_pem_private_key if b"-----BEGIN" in data else load_der_private_key
-    try:
-        return load(data, None)
-    except TypeError:
-        pass  # encrypted
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(f"{where}: no private key that can be read") from error
-    secret = _ask(password)
-    if secret is None:
-        raise UsageError(f"{where}: the private key is encrypted and no password was given")
-    try:
-        return load(data, secret)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise UsageError(f"{where}: the private key is damaged, or the password wrong") from None
-
-
-def _ask(password: Password) -> bytes | None:
-    if callable(password):
-        password = password()
-    return password.encode() if isinstance(password, str) else password
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

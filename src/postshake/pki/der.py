@@ -27,6 +27,7 @@ __all__ = [
     "certificate_fields",
     "check_name_size",
     "elements",
+    "list_issuer",
     "normal_name",
     "object_identifier",
     "object_identifiers",
@@ -112,6 +113,21 @@ def certificate_fields(der: bytes) -> CertificateFields:
         der[spki : more[0] if more else algorithm],
         extensions,
     )
+
+
+def list_issuer(der: bytes) -> bytes:
+    """Cut the issuer out of a revocation list that ``cryptography`` has parsed (5.1.2).
+
+    Raises:
+        ValueError: the bytes are not a revocation list after all.
+    """
+    _, start, _ = tlv(der, 0)
+    _, inner, _ = tlv(der, start)
+    if der[inner] == 0x02:  # version, absent from version 1
+        _, _, inner = tlv(der, inner)
+    _, _, begin = tlv(der, inner)
+    _, _, end = tlv(der, begin)
+    return der[begin:end]
 
 
 def sequence(der: bytes) -> list[Element]:

@@ -13,7 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
-from ..errors import BadCertificate, CertificateError, UnsupportedCertificate, WeakKey
+from ..errors import (
+    BadCertificate,
+    CertificateError,
+    UnsupportedCertificate,
+    WeakKey,
+    require,
+)
 from ..values import dataclass
 from . import extensions as ext
 from .der import (
@@ -24,6 +30,7 @@ from .der import (
     normal_name,
     object_identifier,
 )
+from .pss import may_have_signed
 
 __all__ = [
     "RSASSA_PSS",
@@ -324,17 +331,19 @@ class Facts:
                 if oid not in _ECDSA:
                     return self._other_algorithm()
                 parameters = certificate.signature_algorithm_parameters
-                assert isinstance(parameters, ec.ECDSA)
-                key.verify(signature, signed, parameters)
+                key.verify(signature, signed, require(ec.ECDSA, parameters))
             elif isinstance(key, rsa.RSAPublicKey):
                 pss_key = issuer.certificate.public_key_algorithm_oid == RSASSA_PSS
                 if oid != Signed.RSASSA_PSS and (pss_key or oid not in _RSA):
                     return self._other_algorithm()
                 scheme = certificate.signature_algorithm_parameters
                 digest = certificate.signature_hash_algorithm
-                assert isinstance(scheme, (padding.PKCS1v15, padding.PSS))
                 if digest is None or digest.name not in _HASHES:
                     return self._other_algorithm()
+                if not isinstance(scheme, (padding.PKCS1v15, padding.PSS)):
+                    return self._other_algorithm()
+                if pss_key and not may_have_signed(issuer.certificate, certificate):
+                    return False
                 key.verify(signature, signed, scheme, digest)
             elif isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
                 ours = Signed.ED25519 if isinstance(key, ed25519.Ed25519PublicKey) else Signed.ED448
@@ -487,7 +496,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """
     try:
         return x509.load_der_x509_certificate(der)
-    except x509.InvalidVersion as error:  # not a ValueError
+    except (x509.InvalidVersion, Warning) as error:  # not a ValueError
         raise ValueError(str(error)) from error
 
 
@@ -501,7 +510,7 @@ def load_certificates(data: bytes) -> list[x509.Certificate]:
         return [load_certificate(data)]
     try:
         return x509.load_pem_x509_certificates(data)
-    except x509.InvalidVersion as error:
+    except (x509.InvalidVersion, Warning) as error:
         raise ValueError(str(error)) from error
 
 
@@ -509,7 +518,7 @@ def describe(certificate: x509.Certificate) -> str:
     """Name a certificate for a person: its subject, quoted and safe to print."""
     try:
         subject = certificate.subject.rfc4514_string()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, Warning):
         subject = ""
     if not subject:
         return f"with serial number {certificate.serial_number:x}"[:_SHOWN]

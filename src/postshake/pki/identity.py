@@ -11,10 +11,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from ..values import dataclass
+from ..constants import Role, SignatureScheme
+from ..values import dataclass, field
 from .der import certificate_fields, check_name_size, elements, object_identifier
 from .extensions import SUBJECT_ALTERNATIVE_NAME, NameKind, read_extensions, read_general_names
 from .facts import SMALL, check_sizes
+from .trust import PeerChain
 
 __all__ = ["Identity", "alternative_names"]
 
@@ -24,7 +26,9 @@ class Identity:
     """Who the peer proved to be, with which certificate, when (§4.4.2).
 
     An Identity is made only after Finished. It is replaced whole by the next
-    one and never edited.
+    one and never edited. It says what was proven and accepted *then*; a certificate may end,
+    or be revoked, while a connection lives. Whether it would be accepted now,
+    `postshake.drive.answers.judge_identity` says, which the web part asks for each request.
     """
 
     chain: tuple[bytes, ...]
@@ -35,8 +39,11 @@ class Identity:
     """When, in seconds since the epoch."""
     certificate_request_context: bytes = b""
     """The request that this answered; empty in the main handshake."""
-    ocsp_response: bytes | None = None
-    """The OCSP response that came with the chain, if one did."""
+    ocsp_response: bytes | None = field(default=None, compare=False)
+    """What was stapled to the certificate, if anything was: without it, a verifier that requires
+    to know of a certificate that it was not revoked could not judge it again."""
+    signature_scheme: SignatureScheme | None = field(default=None, compare=False)
+    """By which the peer signed; None in a session that is resumed, where nobody signs."""
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -48,7 +55,7 @@ class Identity:
         """The subject as RFC 4514 writes it; empty when there is none that can be read."""
         try:
             return self.certificate.subject.rfc4514_string()
-        except (ValueError, TypeError):  # only in what was not verified
+        except (ValueError, TypeError, Warning):  # only in what was not verified
             return ""
 
     @property
@@ -56,7 +63,7 @@ class Identity:
         """The subject's most specific common name."""
         try:
             found = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, Warning):
             return None
         return _text(found[-1].value) if found else None
 
@@ -73,7 +80,7 @@ class Identity:
         """The issuer as RFC 4514 writes it; empty when it cannot be read."""
         try:
             return self.certificate.issuer.rfc4514_string()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, Warning):
             return ""
 
     @property
@@ -95,6 +102,22 @@ class Identity:
     def not_after(self) -> datetime:
         """End of the certificate's validity, UTC."""
         return self.certificate.not_valid_after_utc
+
+    @property
+    def valid_until(self) -> datetime:
+        """When the first certificate of the verified path ends, UTC; or the peer's own."""
+        path = map(x509.load_der_x509_certificate, self.verified_chain or self.chain[:1])
+        return min(certificate.not_valid_after_utc for certificate in path)
+
+    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+        """Put it as the question whether to believe it.
+
+        Args:
+            role: which end the peer is.
+            server_name: the server that was meant; None where it is not to be checked.
+            now: the time, in seconds since the epoch.
+        """
+        return PeerChain(self.chain, role, server_name, self.ocsp_response, now)
 
     @property
     def verified(self) -> bool:
@@ -193,7 +216,7 @@ def _told(der: bytes) -> dict[str, str]:
         certificate = x509.load_der_x509_certificate(der)
         told["subject"] = certificate.subject.rfc4514_string()
         told["issuer"] = certificate.issuer.rfc4514_string()
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, Warning):
         pass  # only in what was not verified
     return told
 

@@ -7,14 +7,14 @@ from enum import Enum
 from itertools import islice
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
 from ..values import dataclass
+from .pss import may_have_signed, pss_key_of, pss_of_response
 
 __all__ = ["SKEW", "Finding", "Standing", "read_response"]
 
@@ -36,6 +36,11 @@ class Standing(Enum):
     BADLY_SIGNED = "the revocation list is not signed by its issuer"
     NOT_YET_VALID = "the revocation list is of tomorrow"
     EXPIRED = "the revocation list has expired"
+    NOT_ENTITLED = "the revocation list is signed by a key that may not sign any"
+    NOT_UNDERSTOOD = "the revocation list has a critical extension that is not supported"
+    UNREADABLE = "the revocation list cannot be read"
+    OUT_OF_SCOPE = "its issuer's revocation lists are not about it"
+    PARTLY_KNOWN = "its issuer's revocation lists do not cover every reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,11 @@ def _is_about(
     request = ocsp.OCSPRequestBuilder().add_certificate(
         certificate, issuer, single.hash_algorithm
     ).build()  # fmt: skip
-    return (single.issuer_name_hash, single.issuer_key_hash) == (
-        request.issuer_name_hash,
-        request.issuer_key_hash,
-    )
+    # the issuer's name as the certificate spells it, or else as the issuer does itself
+    own = hashes.Hash(single.hash_algorithm)
+    own.update(issuer.subject.public_bytes())
+    names = (request.issuer_name_hash, own.finalize())
+    return single.issuer_name_hash in names and single.issuer_key_hash == request.issuer_key_hash
 
 
 def _is_current(single: ocsp.OCSPSingleResponse, now: datetime) -> bool:
@@ -111,10 +117,10 @@ def _finding(single: ocsp.OCSPSingleResponse) -> Finding | None:
 
 def _is_authorized(response: ocsp.OCSPResponse, issuer: x509.Certificate, now: datetime) -> bool:
     """Whether the issuer signed it, or one whom the issuer lets (section 4.2.2.2)."""
-    if _signed(response, issuer.public_key()):
+    if _signed(response, issuer):
         return True
     return any(
-        _is_responder(each, issuer, now) and _signed(response, each.public_key())
+        _is_responder(each, issuer, now) and _signed(response, each)
         for each in response.certificates[:RESPONDERS]
     )
 
@@ -125,25 +131,36 @@ def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate, now: 
     try:
         purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         certificate.verify_directly_issued_by(issuer)
+        if not may_have_signed(issuer, certificate):
+            return False
     except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
         return False
     return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
 
 
-def _signed(response: ocsp.OCSPResponse, key: PublicKeyTypes) -> bool:
-    digest = response.signature_hash_algorithm
-    if isinstance(digest, (hashes.SHA1, hashes.MD5)):
-        return False
+def _signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
+    key = signer.public_key()
     signature, signed = response.signature, response.tbs_response_bytes
     try:
+        if response.signature_algorithm_oid == SignatureAlgorithmOID.RSASSA_PSS:
+            pss = pss_of_response(response, signer)
+            if pss is None or not isinstance(key, rsa.RSAPublicKey):
+                return False
+            key.verify(signature, signed, *pss)
+            return True
+        digest = response.signature_hash_algorithm
+        if isinstance(digest, (hashes.SHA1, hashes.MD5)):
+            return False
         if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
             key.verify(signature, signed, ec.ECDSA(digest))
         elif isinstance(key, rsa.RSAPublicKey) and digest is not None:
+            if pss_key_of(signer):
+                return False
             key.verify(signature, signed, padding.PKCS1v15(), digest)
         elif digest is None:  # Ed25519 and its kin
             key.verify(signature, signed)  # type: ignore[union-attr, call-arg]
         else:
             return False
-    except (InvalidSignature, AttributeError, TypeError):
+    except (InvalidSignature, AttributeError, TypeError, ValueError, UnsupportedAlgorithm):
         return False
     return True

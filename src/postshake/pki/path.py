@@ -96,6 +96,22 @@ class PathSearch:
         leaf.check_names()
         return path
 
+    def find_signer(self, signer: Facts, others: Sequence[bytes]) -> list[Facts]:
+        """Find a valid path from who signs revocation lists (RFC 5280 section 6.3.3 (f)).
+
+        What it may do in TLS is not asked. This may be called for one after another; the
+        bounds are for all of them together.
+
+        Raises:
+            CertificateError: there is none.
+        """
+        signer.understand(self.minimum_rsa_bits)
+        self._check_validity(signer, signer.understand(self.minimum_rsa_bits))
+        path = self._extend([signer], others)
+        if path is not None:
+            return path
+        raise self._failure(signer)
+
     def check_leaf(self, leaf: Facts) -> None:
         """Check what concerns the peer's own certificate alone (§4.4.2.2).
 

@@ -14,21 +14,19 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cached_property
-from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..errors import CertificateRevoked, CertificateUnknown, UsageError
-from .ocsp import SKEW, Finding, Standing, read_response
+from .ocsp import Finding, Standing, read_response
+from .revocation_list import Defect, ReportUnusable, UnusableList, log_unusable
+from .revocation_search import RevocationLists, RevocationSearch, Surroundings
 
 __all__ = [
-    "Finding",
+    "Defect",
     "Require",
     "Revocation",
-    "RevocationLists",
-    "Standing",
+    "UnusableList",
     "load_lists",
     "read_lists",
 ]
@@ -41,22 +39,31 @@ class Require(Enum):
     """What is not known to be revoked counts as good. Who can keep responses and new
     lists from us keeps a revoked certificate in use."""
     LEAF = "leaf"
-    """The peer's own."""
+    """The peer's own, also where it is a trust anchor itself."""
     CHAIN = "chain"
-    """All but the trust anchor."""
+    """The peer's own, and all others but the trust anchor."""
 
 
 class Revocation:
     """Who looks whether certificates of a path were revoked (RFC 5280 section 6.3, RFC 6960).
 
-    Safe to share between connections and threads.
+    A certificate that any list, or the response that came with it, shows to be revoked is
+    refused, whatever others say. What is known of none of them is for `require` to decide.
+
+    Lists for some reasons only, for parts of an authority's certificates, and of one
+    authority about another's are understood; deltas are not. Safe to share between
+    connections and threads.
 
     Args:
-        lists: certificate revocation lists; of those of one issuer the newest counts.
+        lists: certificate revocation lists.
         require: which certificates have to be known to be good.
-
-    Raises:
-        UsageError: a list is of a kind that cannot be used by itself.
+        issuers: certificates of those who sign lists, where they neither issue the
+            certificates in question nor are sent by peers; as when an authority changes its
+            key. They must lead to the trust anchor of the path (section 6.3.3).
+        on_unusable: is told, once for each defect, of lists that were loaded and cannot be
+            used: as they are loaded what shows then, and in a verification that one could
+            have served what shows then. What it raises goes to whoever loads, or verifies.
+            By default it is a warning in the log ``postshake.pki``.
     """
 
     def __init__(
@@ -64,35 +71,58 @@ class Revocation:
         lists: Iterable[x509.CertificateRevocationList] = (),
         *,
         require: Require = Require.NOTHING,
+        issuers: Iterable[x509.Certificate] = (),
+        on_unusable: ReportUnusable = log_unusable,
     ) -> None:
         self.require = require
-        self._lists = RevocationLists(lists)
+        self._issuers = tuple(issuers)
+        self._on_unusable = on_unusable
+        self._lists = self._read(lists)
 
     @classmethod
     def from_files(
-        cls, *paths: str | os.PathLike[str], require: Require = Require.NOTHING
+        cls,
+        *paths: str | os.PathLike[str],
+        require: Require = Require.NOTHING,
+        issuers: Iterable[x509.Certificate] = (),
+        on_unusable: ReportUnusable = log_unusable,
     ) -> Revocation:
         """Load lists from PEM or DER files.
 
         Raises:
             UsageError: a file cannot be read, or holds no list.
         """
-        return cls([each for path in paths for each in load_lists(path)], require=require)
+        lists = [each for path in paths for each in load_lists(path)]
+        return cls(lists, require=require, issuers=issuers, on_unusable=on_unusable)
 
     def __repr__(self) -> str:
         return f"Revocation({len(self._lists)} lists, require={self.require.name})"
 
+    def _read(self, lists: Iterable[x509.CertificateRevocationList]) -> RevocationLists:
+        return RevocationLists(lists, issuers=self._issuers, on_unusable=self._on_unusable)
+
     def replace(self, lists: Iterable[x509.CertificateRevocationList]) -> None:
         """Use these lists from now on, in the place of those there were."""
-        self._lists = RevocationLists(lists)
+        self._lists = self._read(lists)
 
-    def check(self, chain: tuple[bytes, ...], at: float, stapled: bytes | None = None) -> None:
+    def add(self, lists: Iterable[x509.CertificateRevocationList]) -> None:
+        """Use these lists, too."""
+        self._lists.add(lists)
+
+    def check(
+        self,
+        chain: tuple[bytes, ...],
+        at: float,
+        stapled: bytes | None = None,
+        around: Surroundings | None = None,
+    ) -> None:
         """Look a path up, the peer's certificate first.
 
         Args:
             chain: DER, the trust anchor last.
             at: the time, in seconds since the epoch.
             stapled: the OCSP response that came with the first certificate.
+            around: where else signers of lists may be found; None for in the path alone.
 
         Raises:
             CertificateRevoked: one of them was revoked.
@@ -101,154 +131,30 @@ class Revocation:
         lists = self._lists
         if stapled is None and not len(lists) and self.require is Require.NOTHING:
             return
-        now = datetime.fromtimestamp(at, UTC)
-        path = [x509.load_der_x509_certificate(der) for der in chain]
-        for index, (certificate, issuer) in enumerate(pairwise(path)):
-            found: Finding | None = None
-            if index == 0 and stapled is not None:
-                found = read_response(stapled, certificate, issuer, now)
-            if found is None:
-                found = lists.find(certificate, issuer, now)
-            name = certificate.subject.rfc4514_string()
+        search = RevocationSearch(lists, chain, at, around)
+        for index in range(max(len(chain) - 1, 1)):
+            found = search.find(index)
+            if index == 0 and stapled is not None and found.standing is not Standing.REVOKED:
+                found = _heard(stapled, search, at) or found
             if found.standing is Standing.REVOKED:
-                raise CertificateRevoked(f"certificate {name!r} was {found}")
+                raise CertificateRevoked(f"certificate {search.path[index]} was {found}")
             needed = self.require is Require.CHAIN or (self.require is Require.LEAF and not index)
             if needed and found.standing is not Standing.GOOD:
                 raise CertificateUnknown(
-                    f"certificate {name!r}: whether it was revoked is not known: {found}"
+                    f"certificate {search.path[index]}: "
+                    f"whether it was revoked is not known: {found}"
                 )
 
 
-class RevocationLists:
-    """Lists by issuer; of each issuer the newest.
-
-    Args:
-        lists: certificate revocation lists.
-
-    Raises:
-        UsageError: one is a delta, covers only some reasons, is indirect, or has a
-            critical extension that we do not know (RFC 5280 section 5.2).
-    """
-
-    def __init__(self, lists: Iterable[x509.CertificateRevocationList] = ()) -> None:
-        self._by_issuer: dict[bytes, list[_List]] = {}
-        for each in sorted(lists, key=lambda each: each.last_update_utc, reverse=True):
-            self._by_issuer.setdefault(each.issuer.public_bytes(), []).append(_List(each))
-
-    def __len__(self) -> int:
-        return sum(map(len, self._by_issuer.values()))
-
-    def find(
-        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
-    ) -> Finding:
-        """Look a certificate up in its issuer's newest list that is about such as it.
-
-        One that is not signed by this issuer, who may have a namesake, or is of tomorrow,
-        is passed over for an older one.
-        """
-        useless: Finding | None = None
-        for each in self._by_issuer.get(certificate.issuer.public_bytes(), ()):
-            if each.covers(certificate):
-                found = each.find(certificate, issuer, now)
-                if found.standing not in (Standing.BADLY_SIGNED, Standing.NOT_YET_VALID):
-                    return found
-                useless = useless or found
-        return useless or Finding(Standing.UNKNOWN)
-
-
-class _List:
-    """One list, in which is looked up quickly."""
-
-    def __init__(self, content: x509.CertificateRevocationList) -> None:
-        self._content = content
-        self._signed_by: bytes | None = None  # the key that was found to have signed it
-        self._scope: x509.IssuingDistributionPoint | None = None
-        for extension in content.extensions:
-            if isinstance(extension.value, x509.IssuingDistributionPoint):
-                self._scope = extension.value
-                if self._scope.indirect_crl or self._scope.only_some_reasons:
-                    raise UsageError(f"{self} is indirect, or for some reasons only")
-            elif extension.critical:  # a delta among them
-                oid = extension.oid.dotted_string
-                raise UsageError(f"{self} has a critical extension that is not supported: {oid}")
-
-    def __str__(self) -> str:
-        return f"the revocation list of {self._content.issuer.rfc4514_string()!r}"
-
-    @cached_property
-    def _revoked(self) -> dict[int, x509.RevokedCertificate]:
-        return {each.serial_number: each for each in self._content}
-
-    def covers(self, certificate: x509.Certificate) -> bool:
-        """Whether the list is about certificates of this kind (section 5.2.5)."""
-        scope = self._scope
-        if scope is None:
-            return True
-        if scope.relative_name is not None:  # a part, and nobody says which: seldom seen
-            return False
-        is_ca = _is_ca(certificate)
-        if scope.only_contains_attribute_certs or (scope.only_contains_ca_certs and not is_ca):
-            return False
-        if scope.only_contains_user_certs and is_ca:
-            return False
-        return not scope.full_name or bool(set(scope.full_name) & _distribution_points(certificate))
-
-    def find(
-        self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
-    ) -> Finding:
-        """Look a certificate up, unless the list itself will not do."""
-        content = self._content
-        if not self._is_signed_by(issuer):
-            return Finding(Standing.BADLY_SIGNED)
-        if content.last_update_utc > now + SKEW:
-            return Finding(Standing.NOT_YET_VALID)
-        outdated = content.next_update_utc is not None and content.next_update_utc < now
-        entry = self._revoked.get(certificate.serial_number)
-        if entry is not None:  # what was revoked stays so
-            since = entry.revocation_date_utc
-            return Finding(Standing.REVOKED, since, _reason(entry), outdated)
-        return Finding(Standing.EXPIRED if outdated else Standing.GOOD)
-
-    def _is_signed_by(self, issuer: x509.Certificate) -> bool:
-        der = issuer.public_bytes(Encoding.DER)
-        if self._signed_by == der:
-            return True
-        try:
-            usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-            if not usage.crl_sign:
-                return False
-        except x509.ExtensionNotFound:
-            pass
-        key = issuer.public_key()
-        try:
-            signed = self._content.is_signature_valid(key)  # type: ignore[arg-type]
-        except Exception:  # a key of another kind: TypeError, UnsupportedAlgorithm, …
-            return False
-        if signed:
-            self._signed_by = der
-        return signed
-
-
-def _is_ca(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _distribution_points(certificate: x509.Certificate) -> set[x509.GeneralName]:
-    try:
-        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except x509.ExtensionNotFound:
-        return set()
-    return {name for point in points for name in point.full_name or ()}
-
-
-def _reason(entry: x509.RevokedCertificate) -> str:
-    try:
-        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except x509.ExtensionNotFound:
-        return ""
+def _heard(stapled: bytes, search: RevocationSearch, at: float) -> Finding | None:
+    """Read what a stapled response says of the first certificate; None if nothing."""
+    now = datetime.fromtimestamp(at, UTC)
+    certificate = search.path[0].certificate
+    for issuer in search.issuers(0):
+        found = read_response(stapled, certificate, issuer.certificate, now)
+        if found is not None:
+            return found
+    return None
 
 
 def load_lists(path: str | os.PathLike[str]) -> list[x509.CertificateRevocationList]:
@@ -276,7 +182,7 @@ def read_lists(data: bytes) -> list[x509.CertificateRevocationList]:
         if b"-----BEGIN" not in data:
             return [x509.load_der_x509_crl(data)]
         found = [x509.load_pem_x509_crl(_BEGIN + part) for part in data.split(_BEGIN)[1:]]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise UsageError(f"no revocation list that can be read: {error}") from error
     if not found:
         raise UsageError("no revocation list")

@@ -139,6 +139,23 @@ class TrustStore:
         """The anchor that is exactly this certificate."""
         return self._by_der.get(der)
 
+    def ders(self) -> tuple[bytes, ...]:
+        """Give the anchors, DER."""
+        return tuple(self._by_der)
+
+    def named(self, wanted: NormalName | None) -> list[Facts]:
+        """Anchors with this subject, made comparable (RFC 5280 section 7.1)."""
+        if wanted is None:
+            return []
+        if self._by_normal_name is None:
+            index: dict[NormalName, list[Facts]] = {}
+            for raw, anchors in self._by_name.items():
+                name = normal_name(raw)
+                if name is not None:
+                    index.setdefault(name, []).extend(anchors)
+            self._by_normal_name = index
+        return self._by_normal_name.get(wanted, [])
+
     def issuers_of(self, child: Facts, *, spelled_alike: bool) -> list[Facts]:
         """Anchors that bear the name of its issuer, compared as RFC 5280 section 7.1 says.
 
@@ -149,16 +166,7 @@ class TrustStore:
         """
         if spelled_alike:
             return self._by_name.get(child.fields.issuer, [])
-        if self._by_normal_name is None:
-            index: dict[NormalName, list[Facts]] = {}
-            for raw, anchors in self._by_name.items():
-                name = normal_name(raw)
-                if name is not None:
-                    index.setdefault(name, []).extend(anchors)
-            self._by_normal_name = index
-        if child.issuer is None:
-            return []
-        found = self._by_normal_name.get(child.issuer, [])
+        found = self.named(child.issuer)
         return [each for each in found if each.fields.subject != child.fields.issuer]
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ revocation is looked at anew each time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from cryptography import x509
@@ -23,11 +23,14 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired, UsageError
 from ..values import dataclass, field
+from .distrusted import DISTRUSTED_KEYS, check_keys
 from .facts import Facts
 from .names import covers, name_mismatch, normalize_server_name
 from .path import PathSearch
 from .revocation import Revocation
+from .revocation_search import Surroundings
 from .store import TrustStore
+from .unreadable import refusing_unreadable
 
 __all__ = ["ChainVerifier", "PeerChain", "TrustStore", "VerifiedChain", "Verifier"]
 
@@ -97,6 +100,9 @@ class ChainVerifier:
         cache_size: how many verified chains are remembered, of at most 32 KiB each; 0
             for none.
         revocation: who looks whether certificates were revoked; None for nobody.
+        distrusted_keys: SHA-256 digests of the public keys (SubjectPublicKeyInfo) that no
+            certificate of a path may have, the anchor included; the default is of keys
+            that are known to be in wrong hands.
         intermediates: certificates of our own that may be missing in what a peer sends. They
             are not trusted.
         common_names: whether its common name may count as a server's name, for who asks,
@@ -106,6 +112,7 @@ class ChainVerifier:
     __slots__ = (
         "_cache",
         "_common_names",
+        "_distrusted_keys",
         "_intermediates",
         "_trust",
         "cache_size",
@@ -122,6 +129,7 @@ class ChainVerifier:
         minimum_rsa_bits: int = 2048,
         cache_size: int = 256,
         revocation: Revocation | None = None,
+        distrusted_keys: Iterable[bytes] = DISTRUSTED_KEYS,
         intermediates: TrustStore | None = None,
         common_names: bool = False,
     ) -> None:
@@ -133,6 +141,7 @@ class ChainVerifier:
         self.minimum_rsa_bits = minimum_rsa_bits
         self.cache_size = cache_size
         self.revocation = revocation
+        self._distrusted_keys = frozenset(distrusted_keys)
 
     @property
     def trust(self) -> TrustStore:
@@ -154,6 +163,7 @@ class ChainVerifier:
         self._trust = trust
         self.forget()  # of no use any more: what is remembered tells for which anchors it is
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path from the peer's certificate to an anchor (§4.4.2).
 
@@ -163,8 +173,20 @@ class ChainVerifier:
         """
         chain = self._verify_path(peer)
         if self.revocation is not None:
-            self.revocation.check(chain.certificates, peer.at, peer.ocsp_response)
+            around = self.surroundings(peer)
+            self.revocation.check(chain.certificates, peer.at, peer.ocsp_response, around)
         return chain
+
+    def surroundings(self, peer: PeerChain) -> Surroundings:
+        """Say what is known around a path of this peer's, for a look at revocation."""
+        own = self._intermediates
+        return Surroundings(
+            self._trust,
+            (*peer.certificates[1:], *(own.ders() if own is not None else ())),
+            lambda anchors: PathSearch(
+                anchors, peer.role, peer.at, self.max_depth, self.minimum_rsa_bits, own
+            ),
+        )
 
     def _verify_path(self, peer: PeerChain) -> VerifiedChain:
         trust, depth, bits = self._trust, self.max_depth, self.minimum_rsa_bits
@@ -188,6 +210,7 @@ class ChainVerifier:
             self._common_names,
         )
         path = _find_path(search, peer)
+        check_keys([facts.fields.spki for facts in path], self._distrusted_keys)
         chain = VerifiedChain(tuple([facts.der for facts in path]))
         if self.cache_size > 0 and sum(map(len, peer.certificates)) <= _LARGEST:
             contents = [facts.content for facts in path]

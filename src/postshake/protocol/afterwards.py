@@ -6,7 +6,7 @@ from typing import Any
 
 from ..config import ClientConfig, ServerConfig
 from ..constants import HandshakeType
-from ..errors import UnexpectedMessage
+from ..errors import InternalError, UnexpectedMessage
 from ..wire.handshake import struct_name
 from .desk import Desk
 from .flow import Conversation, Received
@@ -60,14 +60,15 @@ class Afterwards:
     def begin(self, outcome: HandshakeOutcome) -> None:
         """Prepare for what TLS 1.3 has after this handshake; a server sends its tickets."""
         link, desk, config = self._link, self._desk, self._link.config
-        assert isinstance(outcome.secrets, SessionSecrets)
+        secrets = outcome.secrets
+        if not isinstance(secrets, SessionSecrets):
+            raise InternalError("these are not TLS 1.3's secrets")
         shared = (outcome.established, outcome.transcript, desk)
         if isinstance(config, ClientConfig):
-            self.tickets = TicketStore(link, outcome, outcome.secrets, desk)
+            self.tickets = TicketStore(link, outcome, secrets, desk)
             self.reauth_client = ReauthClient(link, config, *shared)
-        else:
-            assert isinstance(config, ServerConfig)
-            self.issuer = TicketIssuer(link, config, outcome, outcome.secrets, desk)
+        elif isinstance(config, ServerConfig):
+            self.issuer = TicketIssuer(link, config, outcome, secrets, desk)
             self.reauth_server = ReauthServer(link, config, *shared, self.issuer)
             self.issuer.issue(config.tickets)
 

@@ -16,12 +16,11 @@ import hmac
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 from ..config import AuthRequest
 from ..constants import Role, SignatureScheme, name_of
 from ..crypto.schedule import finished_mac
-from ..crypto.signatures import fits, verify
+from ..crypto.signatures import PssKey, fits, verify
 from ..errors import (
     BadCertificate,
     BadFinished,
@@ -33,11 +32,13 @@ from ..errors import (
     TooMuch,
     UnknownCA,
     UnsupportedExtension,
+    require,
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
 from ..pki.facts import SMALL, check_sizes
 from ..pki.identity import Identity
+from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Refused, Sign, Verdict
 from ..record.limits import Limits
@@ -258,14 +259,13 @@ def check_signature(
     )
 
 
-def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, bool, PublicKeyTypes]:
+def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyTypes]:
     """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
     try:
         leaf = x509.load_der_x509_certificate(cert_data)
         if len(cert_data) > SMALL:
             check_sizes(cert_data)  # whoever is shown this peer reads what is in it
-        pss_key = leaf.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS
-        return leaf, pss_key, leaf.public_key()
+        return leaf, pss_key_of(leaf), leaf.public_key()
     except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …
         raise BadCertificate(f"Certificate: the leaf cannot be read: {error}") from error
 
@@ -303,7 +303,7 @@ def hold_to(
     """Add to a verifier's verdict what a request demands beside (§4.2.4, §4.2.5)."""
     if isinstance(verdict, Refused):
         return verdict
-    assert isinstance(verdict, VerifiedChain)
+    require(VerifiedChain, verdict)
     binding = policy.binding_authorities and wanted.authorities
     if binding and not leads_to(verdict.certificates, wanted.authorities):
         return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
@@ -321,12 +321,20 @@ def identify(
     now: float,
     context: bytes = b"",
 ) -> Identity:
-    """Make the identity that a peer has proven: key, presence and trust are in hand."""
-    assert isinstance(proof, FinishedProof)
+    """Make the identity that a peer has proven: key, presence and trust are in hand.
+
+    Raises:
+        InternalError: one of the three is not.
+    """
+    kinds = type(signed), type(proof), type(verified)
+    if kinds != (SignedChain, FinishedProof, VerifiedChain):
+        given = ", ".join(kind.__name__ for kind in kinds)
+        raise InternalError(f"no identity without its three proofs: {given}")
     return Identity(
         chain=signed.certificates,
         verified_chain=verified.certificates,
         proven_at=now,
         certificate_request_context=context,
         ocsp_response=signed.ocsp_response,
+        signature_scheme=signed.scheme,
     )

@@ -6,7 +6,11 @@ from ..config import ClientConfig
 from ..constants import ClientCertificateType, NamedGroup, Role
 from ..crypto.groups import answer_share
 from ..crypto.suites12 import Authentication
-from ..errors import DecodeError
+from ..errors import (
+    DecodeError,
+    present,
+    require,
+)
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.trust import PeerChain, VerifiedChain
@@ -25,7 +29,7 @@ from .authenticate import SignedChain, identify
 from .authenticate12 import check_chain_length, check_signature12, sign_data, with_keys_for
 from .client_hellos12 import settle
 from .client_psk12 import shake_with_psk
-from .client_talk12 import Talk, check_group, conclude, read_ticket
+from .client_talk12 import Talk, check_group, conclude, lifetime_of, read_ticket
 from .flow import Flow, Received, ask, expect, expect_one_of
 from .hellos12 import OfferedSession12, ServerChose12
 from .link import Flight, Link
@@ -76,18 +80,11 @@ def client_handshake12(
         server_name=server_name,
         peer=signed,
         proven_at=now,
-        lifetime=min((ticket.ticket_lifetime_hint if ticket else 0) or LIFETIME, MAX_LIFETIME),
+        lifetime=lifetime_of(ticket),
         session_id=hellos.server_hello.legacy_session_id_echo,
         ticket=ticket.ticket if ticket else b"",
     )
     return conclude(talk, session, group, secrets, identity, proof, credential)
-
-
-LIFETIME = 24 * 3600
-"""Seconds for which a session without a hint is tried again (RFC 5246 appendix F.1.4)."""
-
-MAX_LIFETIME = 7 * LIFETIME
-"""Whatever a server hints at: as in TLS 1.3 (§4.6.1)."""
 
 
 # --- RFC 5246 7.4.2 to 7.4.5: the server's flight
@@ -110,8 +107,7 @@ def read_key_exchange(
 ) -> Flow[tuple[ServerKeyExchange, SignedChain]]:
     """Read the server's ephemeral key, which proves that it has its certificate's (7.4.3)."""
     received, ocsp_response = yield from read_status(talk)
-    message = received.message
-    assert isinstance(message, ServerKeyExchange)
+    message = require(ServerKeyExchange, received.message)
     check_group(talk, message.params)
     client_random, server_random = talk.randoms
     signed = check_signature12(
@@ -157,13 +153,13 @@ def judge_server(
 ) -> Flow[VerifiedChain]:
     """Ask whether the server is the one that we want, before we answer it."""
     config = talk.config
-    assert config.verifier is not None  # ClientConfig sees to it
+    verifier = present(config.verifier, "verifier")  # ClientConfig sees to it
     name = talk.server_name if config.check_server_name else None
     peer = PeerChain(certificates, Role.server, name, ocsp_response, config.wall_clock())
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
-    return verdict
+        raise verdict.error.without_traceback()
+    return require(VerifiedChain, verdict)
 
 
 # --- RFC 5246 7.4.6 to 7.4.8: our answer
@@ -225,5 +221,9 @@ def resume(talk: Talk, offered: OfferedSession12) -> Flow[HandshakeOutcome]:
     send_finished(talk.link, secrets, talk.transcript)
     if ticket is not None and ticket.ticket:
         session = replace(session, ticket=ticket.ticket, session_id=b"")
-    identity = resumed_identity(session, proof, offered.verdict)
-    return conclude(talk, session, session.group, secrets, identity, proof, None)
+    verdict = offered.verdict
+    identity = resumed_identity(session, proof, verdict) if verdict is not None else None
+    known = session.psk_identity
+    return conclude(
+        talk, session, session.group, secrets, identity, proof, None, psk_identity=known
+    )

@@ -8,7 +8,9 @@ from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     DecodeError,
     IllegalParameter,
+    InternalError,
     MissingExtension,
+    require,
 )
 from ..events import Established
 from ..pki.credential import Credential
@@ -16,6 +18,7 @@ from ..pki.identity import Identity
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -198,7 +201,8 @@ def protocol_chosen(config: ClientConfig, extensions: Extensions) -> bytes | Non
     names = protocols.protocol_name_list
     if len(names) != 1 or names[0] not in config.alpn_protocols:
         raise IllegalParameter(
-            f"EncryptedExtensions: expected one of our application protocols, got {names!r}",
+            "EncryptedExtensions: expected one of our application protocols, "
+            f"got {listed(names) or 'none'}",
             section="RFC 7301, 3.1",
         )
     return names[0]
@@ -241,8 +245,7 @@ def read_certificate(
             )
         certificate = yield from expect(Certificate, into=transcript)
     else:
-        assert isinstance(received.message, Certificate)
-        certificate = received.message
+        certificate = require(Certificate, received.message)
     check_server_certificate(certificate)
     check_certificate(certificate, hellos.client_hello.extensions, config.limits)
     digest = transcript.digest()
@@ -282,13 +285,15 @@ def judge_server(
     config: ClientConfig, server_name: str | None, signed: SignedChain, proof: FinishedProof
 ) -> Flow[Identity]:
     """Ask whether the server is the one that we want; its key is proven by now."""
-    assert config.verifier is not None  # `check_selected` refuses certificates without
+    verifier = config.verifier
+    if verifier is None:  # `check_selected` refuses certificates without
+        raise InternalError("there is no verifier")
     now = config.wall_clock()
     name = server_name if config.check_server_name else None
     peer = signed.for_verifier(Role.server, name, now)
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
+        raise verdict.error.without_traceback()
     return identify(signed, proof, verdict, now)
 
 

@@ -9,7 +9,13 @@ from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.groups import KeyShare
 from ..crypto.suites import TLS13_SUITES, Suite
-from ..errors import IllegalParameter, UnexpectedMessage, UnsupportedExtension, UnsupportedVersion
+from ..errors import (
+    IllegalParameter,
+    InternalError,
+    UnexpectedMessage,
+    UnsupportedExtension,
+    UnsupportedVersion,
+)
 from ..tickets import Ticket
 from ..values import dataclass, field
 from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
@@ -76,7 +82,8 @@ def exchange_hellos(
         early_data.begin(psks[0], first, first_raw)
     received = yield from expect_one_of(ServerHello)
     hello = received.message
-    assert isinstance(hello, ServerHello)
+    if not isinstance(hello, ServerHello):
+        raise InternalError(f"expected ServerHello, got {type(hello).__name__}")
     check_legacy_version("ServerHello", hello.legacy_version)
     if chose_tls12(config, hello):
         if early:

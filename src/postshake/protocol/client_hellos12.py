@@ -6,6 +6,7 @@ from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.suites12 import TLS12_SUITES, Suite12
 from ..errors import IllegalParameter, NegotiationError, UnsupportedVersion
+from ..text import listed
 from ..values import dataclass
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -189,7 +190,8 @@ def check_protocol(config: ClientConfig, extensions: Extensions) -> bytes | None
     names = protocols.protocol_name_list
     if len(names) != 1 or names[0] not in config.alpn_protocols:
         raise IllegalParameter(
-            f"ServerHello: expected one of our application protocols, got {names!r}",
+            "ServerHello: expected one of our application protocols, "
+            f"got {listed(names) or 'none'}",
             section="RFC 7301, 3.1",
         )
     return names[0]

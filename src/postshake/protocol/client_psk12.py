@@ -9,12 +9,17 @@ from __future__ import annotations
 from ..constants import NamedGroup
 from ..crypto.groups import answer_share
 from ..crypto.prf12 import psk_pre_master_secret
+from ..errors import NegotiationError
+from ..psk import ExternalPsk
+from ..questions import ChoosePsk
 from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
 from ..wire.tls12 import ServerHelloDone
-from .client_talk12 import Talk, check_group, conclude, read_ticket
-from .flow import Flow, expect
+from .client_talk12 import Talk, check_group, conclude, lifetime_of, read_ticket
+from .flow import Flow, ask, expect
 from .link import Flight
+from .offer12 import psks_for_tls12
 from .outcome import HandshakeOutcome
+from .resumption12 import session_of
 from .secrets12 import derive_secrets, read_finished, send_finished
 
 __all__ = ["shake_with_psk"]
@@ -23,7 +28,7 @@ __all__ = ["shake_with_psk"]
 def shake_with_psk(talk: Talk) -> Flow[HandshakeOutcome]:
     """Go on from a ServerHello whose suite has pre-shared keys.
 
-    The favourite of our keys is taken: what the server's hint means is not for TLS to know.
+    Which of our keys the server's hint means is the owner's to say (RFC 4279 section 5.2).
     """
     transcript = talk.transcript
     talk.link.enter_psk12()
@@ -31,7 +36,10 @@ def shake_with_psk(talk: Talk) -> Flow[HandshakeOutcome]:
     params = exchange.params
     check_group(talk, params)
     yield from expect(ServerHelloDone, into=transcript)
-    psk = talk.config.psks[0]  # without any we would not have offered the suite
+    usable = psks_for_tls12(talk.config)  # without any we would not have offered the suite
+    psk = yield from ask(ChoosePsk(usable, exchange.psk_identity_hint))
+    if not isinstance(psk, ExternalPsk):
+        raise NegotiationError("none of our pre-shared keys fits the server's hint")
     flight = Flight(transcript)
     public, shared = answer_share(params.group, params.public, talk.config.random)
     flight.add(ClientKeyExchangePsk(psk.identity, public))
@@ -41,7 +49,28 @@ def shake_with_psk(talk: Talk) -> Flow[HandshakeOutcome]:
     talk.link.log_secret("CLIENT_RANDOM", talk.randoms[0], secrets.master_secret)
     talk.link.send(flight)
     send_finished(talk.link, secrets, transcript)
-    yield from read_ticket(talk)  # of no use: the key is there next time, too
+    ticket = yield from read_ticket(talk)
     proof = yield from read_finished(talk.link, secrets, transcript)
     group = NamedGroup(params.group)
-    return conclude(talk, None, group, secrets, None, proof, None, psk_identity=psk.identity)
+    session = session_of(
+        secrets,
+        group,
+        server_name=talk.server_name,
+        peer=None,
+        proven_at=talk.config.wall_clock(),
+        lifetime=lifetime_of(ticket),
+        session_id=talk.hellos.server_hello.legacy_session_id_echo,
+        ticket=ticket.ticket if ticket is not None else b"",
+        psk_identity=psk.identity,
+    )
+    return conclude(
+        talk,
+        session,
+        group,
+        secrets,
+        None,
+        proof,
+        None,
+        psk_identity=psk.identity,
+        psk_identity_hint=exchange.psk_identity_hint or None,
+    )

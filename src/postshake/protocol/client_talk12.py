@@ -21,7 +21,7 @@ from .offer12 import groups12
 from .outcome import HandshakeOutcome
 from .secrets12 import SessionSecrets12, Transcript12
 
-__all__ = ["Talk", "check_group", "conclude", "read_ticket"]
+__all__ = ["Talk", "check_group", "conclude", "lifetime_of", "read_ticket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,19 @@ def read_ticket(talk: Talk) -> Flow[NewSessionTicket12 | None]:
     return (yield from expect(NewSessionTicket12, into=talk.transcript))
 
 
+def lifetime_of(ticket: NewSessionTicket12 | None) -> int:
+    """Return for how many seconds a session is worth trying to resume."""
+    hint = ticket.ticket_lifetime_hint if ticket is not None else 0
+    return min(hint or LIFETIME, MAX_LIFETIME)
+
+
+LIFETIME = 24 * 3600
+"""Seconds for which a session without a hint is tried again (RFC 5246 appendix F.1.4)."""
+
+MAX_LIFETIME = 7 * LIFETIME
+"""Whatever a server hints at: as in TLS 1.3 (§4.6.1)."""
+
+
 def conclude(
     talk: Talk,
     session: Session12 | None,
@@ -67,6 +80,7 @@ def conclude(
     credential: Credential | None,
     *,
     psk_identity: bytes | None = None,
+    psk_identity_hint: bytes | None = None,
 ) -> HandshakeOutcome:
     """Gather what the handshake came to.
 
@@ -79,8 +93,10 @@ def conclude(
         proof: that its Finished was right.
         credential: what we showed.
         psk_identity: the external PSK that both ends have.
+        psk_identity_hint: what the server said of it.
     """
     named = session is not None and bool(session.ticket or session.session_id)
+    resumed = talk.settled.session is not None
     return HandshakeOutcome(
         Established(
             version=ProtocolVersion.TLS12,
@@ -91,9 +107,10 @@ def conclude(
             post_handshake_auth=False,
             our_credential=credential,
             client_random=secrets.client_random,
-            psk=PskKind.EXTERNAL if psk_identity is not None else None,
+            psk=PskKind.EXTERNAL if psk_identity is not None and not resumed else None,
             psk_identity=psk_identity,
-            resumed=talk.settled.session is not None,
+            psk_identity_hint=psk_identity_hint,
+            resumed=resumed,
             extended_master_secret=secrets.extended,
         ),
         identity,

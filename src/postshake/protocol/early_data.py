@@ -17,7 +17,12 @@ import hashlib
 from ..config import ClientConfig, ServerConfig
 from ..constants import ContentType
 from ..crypto.suites import TLS13_SUITES, Suite
-from ..errors import IllegalParameter, InternalError, UsageError
+from ..errors import (
+    IllegalParameter,
+    InternalError,
+    UsageError,
+    present,
+)
 from ..events import Direction, TraceEntry
 from ..psk import EarlyDataClaim
 from ..questions import ClaimEarlyData
@@ -108,8 +113,7 @@ class EarlyData:
         if self._config.middlebox_compatibility:  # §D.4: before our second flight
             link.send_change_cipher_spec()
         digest = hashlib.new(psk.hash_name, raw).digest()
-        assert psk.session is not None
-        suite = TLS13_SUITES[psk.session.suite]
+        suite = TLS13_SUITES[present(psk.session, "session").suite]
         link.write_with(suite, derive_secrets(link, psk, hello, digest), Epoch.early)
         self.began = True
         self._psk = psk
@@ -225,9 +229,9 @@ def admit_early_data(
 
 def begin_reading(link: Link, psk: Psk, hello: ClientHello, suite: Suite, digest: bytes) -> None:
     """Read early data from here on, as much as its ticket allowed."""
-    assert psk.session is not None
+    session = present(psk.session, "session")
     link.layer.skip_early_data = 0
-    link.early_data_left = psk.session.max_early_data_size
+    link.early_data_left = session.max_early_data_size
     link.read_with(suite, derive_secrets(link, psk, hello, digest), Epoch.early)
 
 

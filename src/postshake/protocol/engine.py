@@ -127,10 +127,10 @@ class Engine:
         self.started = True
         config = self.link.config
         if isinstance(config, ClientConfig):
-            assert self.early_data is not None
-            flow = client_handshake(
-                self.link, config, self._server_name, self._ticket, self.early_data
-            )
+            early_data = self.early_data
+            if early_data is None:
+                raise InternalError("a client has its early data from the beginning")
+            flow = client_handshake(self.link, config, self._server_name, self._ticket, early_data)
         else:
             flow = server_handshake(self.link, config)
         self._handshake = Conversation(f"{self.role.name} handshake", flow, self._establish)
@@ -309,6 +309,7 @@ class Engine:
         if description == AlertDescription.close_notify and self.outcome is not None:
             self.received_close = True
             self.data_alone = False
+            self.layer.discard_input()  # §6.1: what follows is ignored
             self.desk.emit(PeerClosed(self.desk.position))
         else:
             bear(self.link, alert, self._alert_budget)
@@ -343,10 +344,14 @@ class Engine:
             return  # what waits behind a question is looked at once that is answered
         awaited = f" while we waited for {self._reader.waiting_for}" if self._reader else ""
         self.data_alone = False
-        self.failure = TruncationError(
+        failure = TruncationError(
             f"the {self.role.peer.name}'s stream ended without close_notify{awaited}"
         )
-        raise self.failure
+        self.failure = failure.without_traceback()
+        try:
+            raise failure
+        finally:
+            del failure  # whose traceback has this frame
 
     def check_working(self) -> None:
         """Refuse to go on after a failure."""
@@ -365,17 +370,23 @@ class Engine:
 
     def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
-        if isinstance(error, TLSError):
-            self.fail(error)
-            raise error
-        failure = InternalError(f"{type(error).__name__}: {error}")
-        self.fail(failure)
-        raise failure from error
+        failure = error
+        try:
+            if isinstance(failure, TLSError):
+                self.fail(failure)
+                if failure.blames_peer:
+                    _clear_frames(failure)
+                raise failure
+            failure = InternalError(f"{type(error).__name__}: {error}")
+            self.fail(failure)
+            raise failure from error
+        finally:
+            del error, failure  # whose tracebacks have this frame: a cycle with all it leads to
 
     def fail(self, error: TLSError) -> None:
         """Break the connection and queue the alert."""
         error.peer = self.role.peer
-        self.failure = error
+        self.failure = error.without_traceback()
         self.data_alone = False
         self._drop_conversations()
         self._forget_session12()
@@ -393,7 +404,22 @@ class Engine:
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None
         self.desk.clear_questions()
+        self.layer.discard_input()
+        self.reassembly.discard()
 
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
         send_alert(self.link, description, level)
+
+
+def _clear_frames(error: TLSError) -> None:
+    """Let go of what the functions had at hand that found the peer's fault.
+
+    The error is kept as the connection's failure, and its traceback would keep their
+    variables: the peer's message, which may be large, and secrets.
+    """
+    traceback = error.__traceback__
+    while traceback is not None:
+        with suppress(RuntimeError):  # it still runs
+            traceback.tb_frame.clear()
+        traceback = traceback.tb_next

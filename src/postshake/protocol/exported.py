@@ -156,7 +156,13 @@ def write_authenticator(keys: Keys, claim: Claim, credential: Credential | None)
 
 
 def read_authenticator(
-    keys: Keys, claim: Claim, data: bytes, prover: Role, config: Config, verifier: Verifier
+    keys: Keys,
+    claim: Claim,
+    data: bytes,
+    prover: Role,
+    config: Config,
+    verifier: Verifier,
+    server_name: str | None,
 ) -> Flow[Proven | None]:
     """Read the answer to a request (section 5.2); None if it declines.
 
@@ -167,6 +173,8 @@ def read_authenticator(
         prover: whose it is.
         config: limits and clocks.
         verifier: who judges the chain.
+        server_name: whom a server's certificate must be for; None for a client's, and where
+            it is not to be checked.
 
     Raises:
         DecodeError, IllegalParameter, UnexpectedMessage, …: it is no authenticator.
@@ -198,7 +206,7 @@ def read_authenticator(
     transcript.add(messages[1][2])
     proof = _check_finished(keys, transcript, messages[2])
     now = config.wall_clock()
-    peer = signed.for_verifier(prover, None, now)
+    peer = signed.for_verifier(prover, server_name, now)
     verdict = yield from ask(JudgePeer(peer, verifier, context, None))
     return Proven(signed, proof, verdict, now)
 

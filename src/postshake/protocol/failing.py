@@ -40,4 +40,7 @@ class Failing:
     ) -> None:
         if isinstance(error, Exception):
             if self._harmless is None or not isinstance(error, self._harmless):
-                self._break_by(error)
+                try:
+                    self._break_by(error)
+                finally:
+                    del error, traceback  # which have this frame

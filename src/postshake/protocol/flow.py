@@ -79,8 +79,10 @@ def expect(kind: type[M], *, into: Transcript | None = None) -> Flow[M]:
     received: Received = yield Expect((kind,))
     if into is not None:
         into.add(received.raw)
-    assert isinstance(received.message, kind)  # the step has checked it
-    return received.message
+    message = received.message
+    if not isinstance(message, kind):  # the step has checked it
+        raise InternalError(f"expected {kind.__name__}, got {type(message).__name__}")
+    return message
 
 
 def expect_one_of(*kinds: type[object]) -> Flow[Received]:

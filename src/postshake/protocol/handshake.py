@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ..config import ClientConfig, ServerConfig
-from ..errors import InternalError
+from ..errors import (
+    InternalError,
+    require,
+)
 from ..questions import ChooseConfig
 from ..tickets import Ticket
 from ..wire.extensions import ApplicationLayerProtocolNegotiation, ServerName
@@ -53,10 +56,13 @@ def client_handshake(
 def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
     """Shake hands as a server, with the configuration that is chosen for the client."""
     received = yield from expect_one_of(ClientHello)
-    assert isinstance(received.message, ClientHello)
     if config.choose_config:
-        config = yield from choose_config(link, config, received.message)
-    hellos = yield from server_hellos.exchange_hellos(link, config, received)
+        hello = require(ClientHello, received.message)
+        config = yield from choose_config(link, config, hello)
+        del hello
+    flow = server_hellos.exchange_hellos(link, config, received)
+    del received  # it may be large, and when a second comes is for the client to say
+    hellos = yield from flow
     if isinstance(hellos, ClientOffered12):
         return (yield from server_handshake12(link, config, hellos))
     return (yield from server_handshake13(link, config, hellos))

@@ -16,7 +16,8 @@ class OfferedSession12:
     """A session that a client offers to resume, and what its server's chain is worth today."""
 
     session: Session12
-    verdict: VerifiedChain
+    verdict: VerifiedChain | None
+    """None where an external PSK vouches for the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class ServerChose12:
     """The session that we offered to resume."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClientOffered12:
     """A server's view: TLS 1.2 is the best that both ends have (§4.2.1)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..constants import KeyUpdateRequest
+from ..errors import require
 from ..events import PeerKeyUpdated
 from ..record.limits import RateLimit
 from ..wire.later import KeyUpdate
@@ -42,8 +43,7 @@ class KeyUpdates:
             UnexpectedMessage: the record goes on after the message (§5.1).
             TooMuch: a flood.
         """
-        message = received.message
-        assert isinstance(message, KeyUpdate)
+        message = require(KeyUpdate, received.message)
         self._rate.hit()
         self._link.reassembly.check_aligned()
         self._link.layer.update_read()

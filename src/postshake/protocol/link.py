@@ -9,7 +9,10 @@ from ..config import ClientConfig, ServerConfig
 from ..constants import CertificateCompressionAlgorithm, ContentType, HandshakeType, Role
 from ..crypto.suites import Suite
 from ..crypto.suites12 import Suite12
-from ..errors import InternalError
+from ..errors import (
+    InternalError,
+    present,
+)
 from ..events import Direction, TraceEntry
 from ..record.deframer import MAX_PLAINTEXT
 from ..record.layer import RecordLayer
@@ -215,17 +218,17 @@ class Link:
 
     def trace_record(self, direction: Direction, what: str, size: int) -> None:
         """Show what is no handshake message to the trace; call it only where there is one."""
-        assert self.config.trace is not None
+        trace = present(self.config.trace, "trace")
         epoch = trace_epoch(self.protection(direction))
-        self.config.trace(TraceEntry(direction, what, size, epoch))
+        trace(TraceEntry(direction, what, size, epoch))
 
     def trace(self, direction: Direction, message: Handshake, raw: bytes) -> None:
         """Show a message to the trace; call it only where there is one."""
-        assert self.config.trace is not None
+        trace = present(self.config.trace, "trace")
         context = getattr(message, "certificate_request_context", b"")
         compressed = raw[0] == HandshakeType.compressed_certificate
         name = "CompressedCertificate" if compressed else type(message).__name__
-        self.config.trace(
+        trace(
             TraceEntry(
                 direction,
                 name,

@@ -10,8 +10,23 @@ from collections.abc import Collection, Sequence
 
 from ..constants import NamedGroup
 from ..errors import UnsupportedVersion
+from ..wire.extensions import (
+    Extension,
+    Extensions,
+    PostHandshakeAuth,
+    PskKeyExchangeModes,
+    SessionTicket,
+)
+from ..wire.hello import ClientHello
 
-__all__ = ["check_legacy_version", "choose_alpn", "choose_first", "choose_group", "common_suites"]
+__all__ = [
+    "check_legacy_version",
+    "choose_alpn",
+    "choose_first",
+    "choose_group",
+    "common_suites",
+    "kept_for_later",
+]
 
 
 def choose_first(ours: Sequence[int], theirs: Collection[int]) -> int | None:
@@ -22,7 +37,8 @@ def choose_first(ours: Sequence[int], theirs: Collection[int]) -> int | None:
 def common_suites(ours: Sequence[int], theirs: Sequence[int], *, client_first: bool) -> list[int]:
     """Return the cipher suites in common, to be preferred first (§4.1.1)."""
     first, others = (theirs, ours) if client_first else (ours, theirs)
-    return [code for code in first if code in others]
+    # each once, however often the peer says it
+    return list(dict.fromkeys([code for code in first if code in others]))
 
 
 def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[int]) -> int | None:
@@ -45,13 +61,36 @@ def choose_group(ours: Sequence[int], theirs: Sequence[int], shared: Collection[
 
 SSL30 = 0x0300
 
-POST_QUANTUM = frozenset({NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768})
+POST_QUANTUM = frozenset(
+    {NamedGroup.SecP256r1MLKEM768, NamedGroup.X25519MLKEM768, NamedGroup.SecP384r1MLKEM1024}
+)
 """Groups that a future quantum computer does not break."""
 
 
 def choose_alpn(ours: Sequence[bytes], theirs: Collection[bytes]) -> bytes | None:
     """Return the first of our application protocols that they have too."""
     return next((protocol for protocol in ours if protocol in theirs), None)
+
+
+ASKED_LATER = (PostHandshakeAuth, PskKeyExchangeModes, SessionTicket)
+
+
+def kept_for_later(hello: ClientHello) -> ClientHello:
+    """Return what of a ClientHello a server still asks for when its flight has left.
+
+    Read, a hello may take twenty times its length in memory, and what then comes, or does
+    not come, is for the client to say.
+    """
+    kept: list[Extension] = []
+    for item in hello.extensions.items:
+        if type(item) in ASKED_LATER:
+            kept.append(item)
+    return ClientHello(
+        random=hello.random,
+        legacy_session_id=hello.legacy_session_id,
+        cipher_suites=(),
+        extensions=Extensions(tuple(kept)),
+    )
 
 
 def check_legacy_version(message: str, legacy_version: int) -> None:

@@ -6,6 +6,7 @@ from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
 from ..crypto.signatures12 import common_schemes
 from ..crypto.suites12 import TLS12_SUITES, Authentication
+from ..psk import ExternalPsk
 from ..session12 import Session12
 from ..values import replace
 from ..wire.extensions import (
@@ -26,6 +27,7 @@ __all__ = [
     "offered_schemes",
     "offered_suites",
     "offered_suites12",
+    "psks_for_tls12",
     "tls12_extensions",
     "without_tls13",
 ]
@@ -68,13 +70,20 @@ def offered_suites(config: ClientConfig) -> tuple[int, ...]:
 def offered_suites12(config: ClientConfig) -> tuple[CipherSuite, ...]:
     """Return those of TLS 1.2 whose way of vouching for a server means something to us."""
     usable = {
-        Authentication.PSK: bool(config.psks and config.psk_modes),
+        Authentication.PSK: bool(psks_for_tls12(config)),
         Authentication.ECDSA: config.verifier is not None,
         Authentication.RSA: config.verifier is not None,
     }
     return tuple(
         code for code in config.cipher_suites12 if usable[TLS12_SUITES[code].authentication]
     )
+
+
+def psks_for_tls12(config: ClientConfig) -> tuple[ExternalPsk, ...]:
+    """Return the external PSKs that are meant for TLS 1.2, too: not imported ones (RFC 9258)."""
+    if not config.psk_modes:
+        return ()
+    return tuple([psk for psk in config.psks if not psk.is_imported])
 
 
 def offered_schemes(config: ClientConfig) -> tuple[int, ...]:
@@ -100,12 +109,14 @@ def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Ex
     """
     if ProtocolVersion.TLS12 not in config.versions:
         return []
-    return [
+    extensions: list[Extension] = [
         ExtendedMasterSecret(),
         RenegotiationInfo(b""),  # instead of the SCSV (RFC 5746 section 3.4)
         EcPointFormats((UNCOMPRESSED,)),
-        SessionTicket(session.ticket if session is not None else b""),
     ]
+    if config.tickets12:
+        extensions.append(SessionTicket(session.ticket if session is not None else b""))
+    return extensions
 
 
 def without_tls13(hello: ClientHello) -> ClientHello:

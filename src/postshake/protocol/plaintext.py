@@ -11,6 +11,9 @@ from ..pki.identity import Identity
 
 __all__ = ["Plaintext"]
 
+OVERHEAD = 64
+"""Bytes that a record's content takes besides itself: as an object, and its place here."""
+
 
 class Plaintext:
     """Received application data that has not been read yet."""
@@ -73,6 +76,12 @@ class Plaintext:
         return self.position - self.read_position
 
     @property
+    def size(self) -> int:
+        """How many bytes of memory what can be read takes, about."""
+        waiting = len(self.chunks) - self._first
+        return self.position - self.read_position + OVERHEAD * waiting
+
+    @property
     def left_of_record(self) -> int:
         """How many bytes of the oldest record can be read."""
         return len(self.chunks[self._first]) - self._offset if self.chunks else 0
@@ -113,6 +122,9 @@ class Plaintext:
         if 2 * first >= len(chunks):  # as many were read: each is moved once at most
             del chunks[:first]
             first = 0
+        else:
+            for index in range(self._first, first):
+                chunks[index] = b""  # its place is given back later, its bytes now
         self._first = first
         data = taken[0] if len(taken) == 1 else b"".join(taken)
         self.read_position += len(data)

@@ -26,7 +26,9 @@ from ..config import Config
 from ..constants import PskKeyExchangeMode, Role
 from ..crypto.schedule import EarlySecret, HandshakeSecret, finished_mac
 from ..crypto.suites import Suite
-from ..errors import InternalError
+from ..errors import (
+    InternalError,
+)
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..psk import ExternalPsk, PskKind
@@ -58,10 +60,13 @@ class Psk:
     mode: PskKeyExchangeMode = PskKeyExchangeMode.psk_dhe_ke
     """Whether a key exchange goes with it (§4.2.9)."""
 
+    is_imported: bool = False
+    """Whether it was imported for this use (RFC 9258)."""
+
     @classmethod
     def external(cls, psk: ExternalPsk) -> Psk:
         """Use a key from outside of TLS."""
-        return cls(psk.identity, psk.key, psk.hash_name)
+        return cls(psk.identity, psk.key, psk.hash_name, is_imported=psk.is_imported)
 
     @classmethod
     def resuming(cls, ticket: bytes, session: TicketState) -> Psk:
@@ -87,7 +92,8 @@ def handshake_secret(psk: Psk | None, suite: Suite, shared: bytes | None) -> Han
     """Go on from the PSK, if there is one, with the key exchange's result (§7.1)."""
     if psk is not None:
         return psk.early_secret().with_shared_secret(shared)
-    assert shared is not None  # without a PSK there is a key exchange
+    if shared is None:  # without a PSK there is a key exchange
+        raise InternalError("there is neither a PSK nor a shared secret")
     return HandshakeSecret.without_psk(suite.hash_name, shared)
 
 
@@ -105,7 +111,9 @@ def make_binder(psk: Psk, truncated_hello: bytes, before: Transcript | None) -> 
         transcript = before.fork()
         transcript.add(truncated_hello)
         digest = transcript.digest()
-    binder_key = psk.early_secret().binder_key(external=psk.session is None)
+    binder_key = psk.early_secret().binder_key(
+        external=psk.session is None, imported=psk.is_imported
+    )
     return finished_mac(psk.hash_name, binder_key, digest)
 
 
@@ -139,7 +147,8 @@ def recall(psk: Psk, proof: FinishedProof) -> Identity | None:
     Its key was proven then; Finished proves that the peer has the session's key, and
     the chain was judged again today.
     """
-    assert isinstance(proof, FinishedProof)
+    if type(proof) is not FinishedProof:
+        raise InternalError(f"no identity without Finished: {type(proof).__name__}")
     if psk.session is None or psk.verdict is None:
         return None
     return Identity(

@@ -6,7 +6,13 @@ How one answer is written stands in `reauth`; here is which requests are open.
 from __future__ import annotations
 
 from ..config import ClientConfig
-from ..errors import IllegalParameter, TooMuch, UnexpectedMessage, UsageError
+from ..errors import (
+    IllegalParameter,
+    InternalError,
+    TooMuch,
+    UnexpectedMessage,
+    UsageError,
+)
 from ..events import Established, ReauthAnswered, ReauthRequested
 from ..pki.choose import read_oid_filters
 from ..pki.credential import Credential
@@ -32,6 +38,7 @@ class ReauthClient:
         "_established",
         "_link",
         "_pending",
+        "_pending_size",
         "_rate",
         "_transcript",
     )
@@ -49,7 +56,8 @@ class ReauthClient:
         self._established = established
         self._transcript = transcript
         self._desk = desk
-        self._pending: dict[bytes, tuple[CertificateRequest, Transcript]] = {}
+        self._pending: dict[bytes, tuple[CertificateRequest, Transcript, int]] = {}
+        self._pending_size = 0  # bytes of their messages
         # those of them that wait for a signature; an empty set takes thrice as much memory
         self._answering: dict[bytes, None] = {}
         limits = config.limits
@@ -65,7 +73,8 @@ class ReauthClient:
     def take_request(self, received: Received) -> None:
         """Note a CertificateRequest, and tell the owner (§4.6.2)."""
         request = received.message
-        assert isinstance(request, CertificateRequest)
+        if not isinstance(request, CertificateRequest):
+            raise InternalError(f"expected CertificateRequest, got {type(request).__name__}")
         if not self._config.post_handshake_auth:
             raise UnexpectedMessage(
                 "CertificateRequest, and we did not offer post_handshake_auth", section="4.6.2"
@@ -91,11 +100,19 @@ class ReauthClient:
             raise TooMuch(
                 f"CertificateRequest: {len(self._pending)} are unanswered, which is the limit"
             )
+        size = len(received.raw)
+        most = self._config.limits.pending_requests_size
+        if self._pending_size + size > most:
+            raise TooMuch(
+                f"CertificateRequest: expected at most {most} bytes of unanswered ones, "
+                f"got {self._pending_size + size}"
+            )
         wanted = wanted_by(request)
         read_oid_filters(wanted.oid_filters)
         transcript = self._transcript.fork()
         transcript.add(received.raw)
-        self._pending[context] = request, transcript
+        self._pending[context] = request, transcript, size
+        self._pending_size += size
         self._desk.emit(
             ReauthRequested(
                 self._desk.position,
@@ -117,7 +134,7 @@ class ReauthClient:
         entry = self._pending.get(context)
         if entry is None or context in self._answering:
             raise UsageError("this context names no request that is open")
-        request, transcript = entry
+        request, transcript, size = entry
         self._answering[context] = None
 
         def send(result: tuple[Flight, Credential | None]) -> None:
@@ -125,6 +142,7 @@ class ReauthClient:
                 return  # the signature came after our close_notify (§6.1)
             flight, used = result
             del self._pending[context]
+            self._pending_size -= size
             self._answering.pop(context, None)
             self._link.send(flight)
             self._desk.emit(ReauthAnswered(self._desk.position, context, used))

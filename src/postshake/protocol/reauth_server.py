@@ -144,7 +144,8 @@ class ReauthServer:
             The conversation, which now reads until its Finished.
         """
         certificate = received.message
-        assert isinstance(certificate, Certificate)
+        if not isinstance(certificate, Certificate):
+            raise InternalError(f"expected Certificate, got {type(certificate).__name__}")
         if not self._spent:
             raise UnexpectedMessage("Certificate, and nobody asked for one", section="4.6.2")
         context = certificate.certificate_request_context
@@ -155,9 +156,11 @@ class ReauthServer:
                 section="4.4.2",
             )
         request.answered = True
-        assert request.conversation is not None
-        request.conversation.take(received)
-        return request.conversation
+        conversation = request.conversation
+        if conversation is None:
+            raise InternalError("the request has no conversation")
+        conversation.take(received)
+        return conversation
 
     def _settle(self, request: OpenRequest, answer: Answer) -> None:
         """Draw the conclusion from a complete answer."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from ..crypto.schedule import resumption_psk
-from ..errors import IllegalParameter
+from ..errors import (
+    IllegalParameter,
+    InternalError,
+)
 from ..events import TicketReceived
 from ..record.limits import Budget
 from ..tickets import MAX_LIFETIME, Ticket
@@ -39,7 +42,8 @@ class TicketStore:
     def take(self, received: Received) -> None:
         """Keep a ticket, and tell the owner; a lifetime of 0 means to drop it."""
         message = received.message
-        assert isinstance(message, NewSessionTicket)
+        if not isinstance(message, NewSessionTicket):
+            raise InternalError(f"expected NewSessionTicket, got {type(message).__name__}")
         self._budget.spend()
         if message.ticket_lifetime > MAX_LIFETIME:
             raise IllegalParameter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientAuth, ClientConfig, Config, ServerConfig
 from ..constants import NamedGroup, ProtocolVersion, Role
-from ..errors import InternalError, NegotiationError, UsageError
+from ..errors import InternalError, NegotiationError, UsageError, present
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused, Verdict
@@ -13,6 +13,7 @@ from ..wire.extensions import ExtendedMasterSecret, ServerName, SessionTicket
 from .authenticate import FinishedProof, SignedChain
 from .flow import Flow, ask
 from .hellos12 import ClientOffered12, OfferedSession12
+from .psk_server import find_external
 from .secrets12 import SessionSecrets12
 
 __all__ = [
@@ -37,6 +38,7 @@ def session_of(
     lifetime: int,
     session_id: bytes,
     ticket: bytes = b"",
+    psk_identity: bytes | None = None,
 ) -> Session12:
     """Note what a full handshake came to."""
     return Session12(
@@ -50,6 +52,7 @@ def session_of(
         lifetime=lifetime,
         session_id=session_id,
         ticket=ticket,
+        psk_identity=psk_identity,
     )
 
 
@@ -59,7 +62,8 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
     The key was proven then; that the peer is the same is proven by its Finished, and
     that it is still trusted by today's verdict.
     """
-    assert isinstance(proof, FinishedProof)
+    if type(proof) is not FinishedProof or type(verified) is not VerifiedChain:
+        raise InternalError("no identity without Finished and a verdict")
     return Identity(
         chain=session.peer_chain,
         verified_chain=verified.certificates,
@@ -71,8 +75,10 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
 # --- the server's side
 
 
-def find_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | None:
+def find_session(config: ServerConfig, hellos: ClientOffered12) -> Flow[Session12 | None]:
     """Return the session that the client names, if it may be resumed.
+
+    One that began with an external PSK may for as long as that is known.
 
     Raises:
         NegotiationError: it may, but the client forgot extended_master_secret.
@@ -85,16 +91,24 @@ def find_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | N
         or session.suite.code not in config.cipher_suites12
         or session.suite.code not in hello.cipher_suites
         or session.server_name != _server_name(hellos)  # RFC 6066 section 3
-        or (config.auth12 is ClientAuth.REQUIRE and not session.peer_chain)
+        or (config.auth12 is ClientAuth.REQUIRE and _proves_nothing(session))
         or (session.peer_chain and config.verifier is None)
     ):
         return None
+    if session.psk_identity is not None:
+        known = yield from find_external(config, session.psk_identity)
+        if known is None:
+            return None
     if hello.extensions.get(ExtendedMasterSecret) is None:
         raise NegotiationError(
             "ClientHello: expected extended_master_secret, as in the session to resume",
             section="RFC 7627, 5.3",
         )
     return session
+
+
+def _proves_nothing(session: Session12) -> bool:
+    return not session.peer_chain and session.psk_identity is None
 
 
 def _named_session(config: ServerConfig, hellos: ClientOffered12) -> Session12 | None:
@@ -126,10 +140,13 @@ def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain 
 def _verdict_of_today(
     config: Config, session: Session12, peer: Role, server_name: str | None
 ) -> Flow[Verdict]:
-    assert config.verifier is not None  # whoever asks sees to it
+    verifier = present(config.verifier, "verifier")  # whoever asks sees to it
     now = config.wall_clock()
     chain = PeerChain(session.peer_chain, peer, server_name, session.ocsp_response, now)
-    return (yield from ask(JudgePeer(chain, config.verifier, b"", None, session.proven_at)))
+    verdict = yield from ask(JudgePeer(chain, verifier, b"", None, session.proven_at))
+    if not isinstance(verdict, (VerifiedChain, Refused)):  # else the identity would be lost
+        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
+    return verdict
 
 
 # --- the client's side
@@ -148,15 +165,19 @@ def offered_session(
         or ProtocolVersion.TLS12 not in config.versions
         or session.suite.code not in config.cipher_suites12
         or not session.is_alive(config.wall_clock())
-        or config.verifier is None
+        or _proves_nothing(session)  # a session in which the server did is worth nothing
+        or (session.ticket and not config.tickets12)
     ):
+        return None
+    if session.psk_identity is not None:
+        known = any(psk.identity == session.psk_identity for psk in config.psks)
+        return OfferedSession12(session, None) if known and config.psk_modes else None
+    if config.verifier is None:
         return None
     name = server_name if config.check_server_name else None
     verdict = yield from _verdict_of_today(config, session, Role.server, name)
     if isinstance(verdict, Refused):
         return None
-    if not isinstance(verdict, VerifiedChain):  # else the identity would be lost unnoticed
-        raise InternalError(f"JudgePeer: the answer is a {type(verdict).__name__}, no verdict")
     return OfferedSession12(session, verdict)
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from ..config import ClientAuth, ServerConfig
-from ..constants import ClientCertificateType, Role, SignatureScheme, name_of
+from ..constants import (
+    ClientCertificateType,
+    Role,
+    SignatureScheme,
+    names_of,
+)
 from ..crypto.groups import KeyShare, generate_share
 from ..crypto.suites12 import Suite12
 from ..errors import CertificateRequired, NegotiationError, UnrecognizedName
@@ -29,7 +34,6 @@ from ..wire.tls12 import (
     CertificateRequest12,
     CertificateStatus12,
     ClientKeyExchange,
-    NewSessionTicket12,
     ServerEcdhParams,
     ServerHelloDone,
     ServerKeyExchange,
@@ -46,8 +50,9 @@ from .authenticate12 import (
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
+from .negotiate import kept_for_later
 from .outcome import HandshakeOutcome
-from .resumption12 import find_session, judge_again, make_ticket, resumed_identity, session_of
+from .resumption12 import find_session, judge_again, resumed_identity, session_of
 from .secrets12 import (
     SessionSecrets12,
     Transcript12,
@@ -58,7 +63,13 @@ from .secrets12 import (
 from .server13 import choose_protocol, judge_client, name_asked_for
 from .server_hellos12 import Offered12, check_client_hello, choose_suite, read_offer
 from .server_psk12 import shake_with_psk
-from .server_talk12 import Talk, acknowledgements, conclude, make_server_hello
+from .server_talk12 import (
+    Talk,
+    acknowledgements,
+    conclude,
+    keep_session,
+    make_server_hello,
+)
 
 __all__ = ["server_handshake12"]
 
@@ -85,7 +96,7 @@ def server_handshake12(
     extended = check_client_hello(config, hellos.client_hello)
     alpn_protocol = choose_protocol(config, hellos)
     talk = Talk(link, config, hellos, extended, name_asked_for(hellos), alpn_protocol)
-    session = find_session(config, hellos)
+    session = yield from find_session(config, hellos)
     if session is not None:
         verdict = yield from judge_again(config, session)
         if not isinstance(verdict, Refused):  # else: prove it anew
@@ -150,7 +161,7 @@ def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, 
     if scheme is None:
         raise NegotiationError(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in offered.schemes)
+            + names_of(SignatureScheme, offered.schemes)
         )
     return credential, scheme
 
@@ -183,6 +194,7 @@ def send_flight(
         flight.add(request)
     flight.add(ServerHelloDone())
     talk.link.send(flight)
+    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
     return OurSide(suite, hello.random, session_id, share, request, transcript)
 
 
@@ -244,18 +256,7 @@ def read_client_proof(
     return signed, secrets
 
 
-# --- sessions
-
-
-def keep_session(talk: Talk, session: Session12, transcript: Transcript12) -> None:
-    """Give the session to the client in a ticket, or keep it (RFC 5077 section 3.3)."""
-    if talk.sends_ticket:
-        flight = Flight(transcript)
-        ticket = make_ticket(talk.config, session)
-        flight.add(NewSessionTicket12(session.lifetime if ticket else 0, ticket))
-        talk.link.send(flight)
-    elif session.session_id and talk.config.sessions12 is not None:
-        talk.config.sessions12.put(session)
+# --- RFC 5246 7.3, figure 2: the abbreviated handshake
 
 
 def resume(
@@ -268,6 +269,7 @@ def resume(
     hello = make_server_hello(talk, session.suite, session_id, [])
     flight.add(hello)
     talk.link.send(flight)
+    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
     randoms = (talk.client_random, hello.random)
     secrets = SessionSecrets12(session.suite, *randoms, session.master_secret, True)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
@@ -275,5 +277,14 @@ def resume(
     proof = yield from read_finished(talk.link, secrets, transcript)
     identity = resumed_identity(session, proof, verified) if verified is not None else None
     return conclude(
-        talk, session, session.group, secrets, transcript, identity, proof, None, resumed=True
+        talk,
+        session,
+        session.group,
+        secrets,
+        transcript,
+        identity,
+        proof,
+        None,
+        resumed=True,
+        psk_identity=session.psk_identity,
     )

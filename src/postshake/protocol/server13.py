@@ -7,15 +7,16 @@ from ..constants import (
     ProtocolVersion,
     Role,
     SignatureScheme,
-    name_of,
+    names_of,
 )
 from ..crypto.groups import answer_share
 from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
-    NegotiationError,
+    InternalError,
     NoApplicationProtocol,
+    NoCommonScheme,
     UnrecognizedName,
 )
 from ..events import Established
@@ -26,6 +27,7 @@ from ..pki.names import matches_host
 from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -66,7 +68,7 @@ from .early_data import admit_early_data, begin_reading, read_early_data
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import choose_alpn
+from .negotiate import choose_alpn, kept_for_later
 from .offer import FRAGMENT_LENGTHS
 from .outcome import HandshakeOutcome, SessionSecrets
 from .psk import handshake_secret, recall, started_at
@@ -89,6 +91,7 @@ def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow
     request = yield from add_proof(link, config, hellos, flight, ours)
     add_finished(link, hellos, flight)
     link.send(flight)
+    hellos.client_hello = kept_for_later(hellos.client_hello)
     master, reading_secret = write_application_keys(link, hellos, secret)
     exporter_master_secret = master.exporter_master_secret(hellos.transcript.digest())
     link.log_secret("EXPORTER_SECRET", hellos.client_hello.random, exporter_master_secret)
@@ -146,7 +149,7 @@ def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> b
     chosen = choose_alpn(config.alpn_protocols, offered.protocol_name_list)
     if chosen is None and config.alpn_mismatch_is_fatal:
         raise NoApplicationProtocol(
-            f"expected one of {config.alpn_protocols!r}, got {offered.protocol_name_list!r}"
+            f"expected one of {config.alpn_protocols!r}, got {listed(offered.protocol_name_list)}"
         )
     return chosen
 
@@ -185,7 +188,7 @@ def choose_credential(
         ChooseCredential(Role.server, config.credentials, wanted, server_name)
     )
     if credential is None:
-        raise NegotiationError("none of our certificates fits what the client accepts")
+        raise NoCommonScheme("none of our certificates fits what the client accepts")
     if (
         config.refuse_unknown_names
         and server_name is not None
@@ -194,9 +197,9 @@ def choose_credential(
         raise UnrecognizedName(f"there is no certificate for {server_name!r}")
     scheme = choose_scheme(credential.schemes, schemes)
     if scheme is None:
-        raise NegotiationError(
+        raise NoCommonScheme(
             "no signature scheme in common: the client accepts "
-            + ", ".join(name_of(SignatureScheme, code) for code in schemes)
+            + names_of(SignatureScheme, schemes)
         )
     return credential, scheme
 
@@ -378,10 +381,12 @@ def judge_client(
     """Ask whether the client's chain is accepted; its key is proven by now."""
     if signed is None:
         return None
-    assert config.verifier is not None  # ServerConfig sees to it
+    verifier = config.verifier
+    if verifier is None:  # ServerConfig sees to it
+        raise InternalError("there is no verifier")
     now = config.wall_clock()
     peer = signed.for_verifier(Role.client, None, now)
-    verdict = yield from ask(JudgePeer(peer, config.verifier, b"", None))
+    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
     if isinstance(verdict, Refused):
-        raise verdict.error
+        raise verdict.error.without_traceback()
     return identify(signed, proof, verdict, now)

@@ -13,14 +13,17 @@ from ..constants import (
     ProtocolVersion,
     PskKeyExchangeMode,
     name_of,
+    names_of,
 )
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import (
     IllegalParameter,
+    InternalError,
     MissingExtension,
     NegotiationError,
     NoCommonGroup,
     UnsupportedVersion,
+    require,
 )
 from ..values import dataclass, replace
 from ..wire.extensions import (
@@ -51,7 +54,7 @@ from .transcript import Transcript
 __all__ = ["Hellos", "enter_compatibility", "exchange_hellos"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hellos:
     """What the exchange of hellos settled, before our ServerHello is written."""
 
@@ -71,12 +74,30 @@ class Hellos:
         return self.client_hello.extensions
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What we keep while we wait for a second ClientHello: nothing as large as the first."""
+
+    suite: Suite
+    group: NamedGroup | None
+    share: bytes | None
+    """The client's, where we only want a cookie back."""
+    cookie: bytes | None
+    transcript: Transcript
+    psk: Psk | None
+    unchanging: bytes
+    """A digest of what the second must have as the first (§4.1.2)."""
+    shares: bytes
+    """A digest of the key shares."""
+
+
 def exchange_hellos(
     link: Link, config: ServerConfig, received: Received
 ) -> Flow[Hellos | ClientOffered12]:
     """Go by the first ClientHello; ask once for another if it does not do (§4.1.4)."""
     hello = received.message
-    assert isinstance(hello, ClientHello)
+    if not isinstance(hello, ClientHello):
+        raise InternalError(f"expected ClientHello, got {type(hello).__name__}")
     check_legacy_version("ClientHello", hello.legacy_version)
     if choose_version(config, hello) is ProtocolVersion.TLS12:
         return ClientOffered12(hello, received.raw)
@@ -98,12 +119,20 @@ def exchange_hellos(
     flight.add(make_retry(hello, suite, group if share is None else None, cookie))
     link.send(flight)
     enter_compatibility(link, hello)
+    digests = _digest_of_unchanging(hello), _digest_of_shares(hello)
+    del received, hello  # when the second comes is for the client to say
+    retry = Retry(suite, group, share, cookie, transcript, psk, *digests)
+    return (yield from read_second_hello(config, retry))
+
+
+def read_second_hello(config: ServerConfig, retry: Retry) -> Flow[Hellos]:
+    """Read the ClientHello that we asked for."""
+    suite, group, transcript = retry.suite, retry.group, retry.transcript
     received = yield from expect_one_of(ClientHello)
-    again = received.message
-    assert isinstance(again, ClientHello)
-    share = check_second_hello(hello, again, group, share, cookie)
+    again = require(ClientHello, received.message)
+    share = check_second_hello(retry, again)
     check_client_hello(config, again)
-    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, psk)
+    psk = yield from choose_psk(config, again, received.raw, transcript, suite.hash_name, retry.psk)
     if group is None and (psk is None or psk.mode is not PskKeyExchangeMode.psk_ke):
         raise IllegalParameter(
             "second ClientHello: expected the PSK of the first, got none to use",
@@ -125,8 +154,7 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     if versions is None or ProtocolVersion.TLS13 not in versions.versions:
         offered = versions.versions if versions else (hello.legacy_version,)
         raise UnsupportedVersion(
-            "expected TLS 1.3 to be offered, got "
-            + ", ".join(name_of(ProtocolVersion, code) for code in offered),
+            "expected TLS 1.3 to be offered, got " + names_of(ProtocolVersion, offered),
             section="4.2.1",
         )
     if hello.legacy_compression_methods != b"\0":
@@ -142,7 +170,7 @@ def check_client_hello(config: ServerConfig, hello: ClientHello) -> Suite:
     if not common:
         raise NegotiationError(
             "no cipher suite in common: the client offers "
-            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
+            + names_of(CipherSuite, hello.cipher_suites)
         )
     return TLS13_SUITES[common[0]]
 
@@ -181,12 +209,13 @@ def find_group(
     if psk is not None and psk.mode is PskKeyExchangeMode.psk_ke:
         return None, b""
     groups = hello.extensions.require(SupportedGroups).named_group_list
+    listed = frozenset(groups)  # both lists may be long
     shares: dict[int, bytes] = {}
     for entry in hello.extensions.require(KeyShareClientHello).client_shares:
         name = name_of(NamedGroup, entry.group)
         if entry.group in shares:
             raise IllegalParameter(f"ClientHello: two key shares for {name}", section="4.2.8")
-        if entry.group not in groups:
+        if entry.group not in listed:
             raise IllegalParameter(
                 f"ClientHello: a key share for {name}, which supported_groups does not list",
                 section="4.2.8",
@@ -194,10 +223,7 @@ def find_group(
         shares[entry.group] = entry.key_exchange
     group = choose_group(config.groups, groups, shares)
     if group is None:
-        raise NoCommonGroup(
-            "no group in common: the client offers "
-            + ", ".join(name_of(NamedGroup, code) for code in groups)
-        )
+        raise NoCommonGroup("no group in common: the client offers " + names_of(NamedGroup, groups))
     return NamedGroup(group), shares.get(group)
 
 
@@ -218,39 +244,32 @@ def make_retry(
     )
 
 
-def check_second_hello(
-    first: ClientHello,
-    second: ClientHello,
-    group: NamedGroup | None,
-    first_share: bytes | None,
-    cookie: bytes | None,
-) -> bytes:
+def check_second_hello(retry: Retry, second: ClientHello) -> bytes:
     """Check that only what we asked for has changed; return the share (§4.1.2)."""
-    if _unchanging(first) != _unchanging(second):
+    if _digest_of_unchanging(second) != retry.unchanging:
         raise IllegalParameter(
             "second ClientHello: expected the first but for what we asked, got another",
             section="4.1.2",
         )
-    if cookie is not None:
+    if retry.cookie is not None:
         echoed = second.extensions.require(Cookie).cookie
-        if not hmac.compare_digest(echoed, cookie):
+        if not hmac.compare_digest(echoed, retry.cookie):
             raise IllegalParameter("second ClientHello: the cookie is not ours", section="4.2.2")
     if second.extensions.get(EarlyDataIndication) is not None:
         raise IllegalParameter("second ClientHello: early data is over by now", section="4.1.2")
-    if group is None:
+    if retry.group is None:
         return b""
     shares = second.extensions.require(KeyShareClientHello).client_shares
-    if first_share is not None:
-        expected = first.extensions.require(KeyShareClientHello).client_shares
-        if shares != expected:
+    if retry.share is not None:
+        if _digest_of_shares(second) != retry.shares:
             raise IllegalParameter(
                 "second ClientHello: expected the same key shares", section="4.1.2"
             )
-        return first_share
-    if [entry.group for entry in shares] != [group]:
+        return retry.share
+    if [entry.group for entry in shares] != [retry.group]:
         raise IllegalParameter(
-            f"second ClientHello: expected one key share, for {group.name}, got "
-            + (", ".join(name_of(NamedGroup, entry.group) for entry in shares) or "none"),
+            f"second ClientHello: expected one key share, for {retry.group.name}, got "
+            + (names_of(NamedGroup, [entry.group for entry in shares]) or "none"),
             section="4.2.8",
         )
     return shares[0].key_exchange
@@ -268,6 +287,11 @@ MAY_CHANGE = frozenset(
 """Extensions that a second ClientHello may change, add or drop (§4.1.2)."""
 
 
-def _unchanging(hello: ClientHello) -> ClientHello:
-    kept = [item for item in hello.extensions if item.extension_type not in MAY_CHANGE]
-    return replace(hello, extensions=Extensions(tuple(kept)))
+def _digest_of_unchanging(hello: ClientHello) -> bytes:
+    kept = tuple(item for item in hello.extensions if item.extension_type not in MAY_CHANGE)
+    return hashlib.sha256(replace(hello, extensions=Extensions(kept)).encode()).digest()
+
+
+def _digest_of_shares(hello: ClientHello) -> bytes:
+    shares = hello.extensions.get(KeyShareClientHello)
+    return hashlib.sha256(shares.encode()).digest() if shares is not None else b""

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ..config import ServerConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion, name_of
+from ..constants import (
+    CipherSuite,
+    NamedGroup,
+    ProtocolVersion,
+    SignatureScheme,
+    names_of,
+)
 from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
 from ..errors import (
     IllegalParameter,
@@ -38,6 +44,9 @@ __all__ = [
 SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
 """The versions of `Config.versions`, as people call them."""
 
+KNOWN_SCHEMES = frozenset(map(int, SignatureScheme))
+KNOWN_GROUPS = frozenset(map(int, NamedGroup))
+
 GROUPS_UNSAID = (NamedGroup.secp256r1, NamedGroup.secp384r1)
 """What a client without supported_groups most likely has (RFC 8422 section 4)."""
 
@@ -59,16 +68,17 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     else:
         offered = (hello.legacy_version,)
     common = [version for version in config.versions if version in offered]
-    names = ", ".join(name_of(ProtocolVersion, code) for code in offered)
     fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
     if fallback and max(config.versions) > max(common, default=0):
         raise InappropriateFallback(
-            f"ClientHello: a fallback to {names}, and we have {SPOKEN[max(config.versions)]}",
+            f"ClientHello: a fallback to {names_of(ProtocolVersion, offered)}, "
+            f"and we have {SPOKEN[max(config.versions)]}",
             section="RFC 7507, 3",
         )
     if not common:
         ours = " or ".join(SPOKEN[version] for version in config.versions)
-        raise UnsupportedVersion(f"expected {ours} to be offered, got {names}", section="4.2.1")
+        got = names_of(ProtocolVersion, offered)
+        raise UnsupportedVersion(f"expected {ours} to be offered, got {got}", section="4.2.1")
     return max(common)
 
 
@@ -145,9 +155,18 @@ def read_offer(config: ServerConfig, hello: ClientHello) -> Offered12:
     return Offered12(
         suites=suites,
         group=find_group12(config, extensions),
-        groups=groups.named_group_list if groups is not None else None,
-        schemes=schemes.supported_signature_algorithms if schemes is not None else (),
+        # those that anyone has, each once, however many there are
+        groups=_known(groups.named_group_list, KNOWN_GROUPS) if groups is not None else None,
+        schemes=(
+            _known(schemes.supported_signature_algorithms, KNOWN_SCHEMES)
+            if schemes is not None
+            else ()
+        ),
     )
+
+
+def _known(codes: tuple[int, ...], known: frozenset[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys([code for code in codes if code in known]))
 
 
 def wants_renegotiation_info(hello: ClientHello) -> bool:
@@ -178,7 +197,7 @@ def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]
     if not common:
         raise NegotiationError(
             "no TLS 1.2 cipher suite in common: the client offers "
-            + ", ".join(name_of(CipherSuite, code) for code in hello.cipher_suites)
+            + names_of(CipherSuite, hello.cipher_suites)
         )
     return tuple(TLS12_SUITES[code] for code in common)
 
@@ -186,7 +205,8 @@ def find_suites(config: ServerConfig, hello: ClientHello) -> tuple[Suite12, ...]
 def is_usable(config: ServerConfig, suite: Suite12) -> bool:
     """Whether we have what vouches for a key exchange with this suite."""
     if suite.authentication is Authentication.PSK:
-        return bool(config.psk_modes and (config.psks or config.psk_lookup is not None))
+        listed = any(not psk.is_imported for psk in config.psks)
+        return bool(config.psk_modes and (listed or config.psk_lookup is not None))
     return config.has_certificates
 
 
@@ -197,8 +217,7 @@ def find_group12(config: ServerConfig, extensions: Extensions) -> NamedGroup:
     group = choose_first(groups12(config.groups), offered)
     if group is None:
         raise NegotiationError(
-            "no group for TLS 1.2 in common: the client offers "
-            + ", ".join(name_of(NamedGroup, code) for code in offered)
+            "no group for TLS 1.2 in common: the client offers " + names_of(NamedGroup, offered)
         )
     return NamedGroup(group)
 

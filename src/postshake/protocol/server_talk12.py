@@ -25,15 +25,17 @@ from ..wire.extensions import (
     SessionTicket,
 )
 from ..wire.hello import ServerHello
+from ..wire.tls12 import NewSessionTicket12
 from .authenticate import FinishedProof
 from .hellos12 import ClientOffered12
-from .link import Link
+from .link import Flight, Link
 from .offer12 import UNCOMPRESSED
 from .outcome import HandshakeOutcome
+from .resumption12 import make_ticket
 from .secrets12 import SessionSecrets12, Transcript12
 from .server_hellos12 import make_server_random, wants_renegotiation_info
 
-__all__ = ["Talk", "acknowledgements", "conclude", "make_server_hello"]
+__all__ = ["Talk", "acknowledgements", "conclude", "keep_session", "make_server_hello"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,17 @@ def limit_records(talk: Talk) -> list[Extension]:
     return []
 
 
+def keep_session(talk: Talk, session: Session12, transcript: Transcript12) -> None:
+    """Give the session to the client in a ticket, or keep it (RFC 5077 section 3.3)."""
+    if talk.sends_ticket:
+        flight = Flight(transcript)
+        ticket = make_ticket(talk.config, session)
+        flight.add(NewSessionTicket12(session.lifetime if ticket else 0, ticket))
+        talk.link.send(flight)
+    elif session.session_id and talk.config.sessions12 is not None:
+        talk.config.sessions12.put(session)
+
+
 def conclude(
     talk: Talk,
     session: Session12 | None,
@@ -144,7 +157,7 @@ def conclude(
             post_handshake_auth=False,
             our_credential=credential,
             client_random=talk.client_random,
-            psk=PskKind.EXTERNAL if psk_identity is not None else None,
+            psk=PskKind.EXTERNAL if psk_identity is not None and not resumed else None,
             psk_identity=psk_identity,
             resumed=resumed,
             extended_master_secret=secrets.extended,

@@ -1,9 +1,11 @@
 """A byte stream cut into records, by a moving offset (§5.1).
 
 What `feed` is given is read in place: a record that lies in one piece is never
-copied. Pieces that together hold less than a record are kept as they came and
-joined once, when the record is whole; so the cost is linear, also for a stream
-that comes byte by byte.
+copied. Pieces that together hold less than a record are kept, small ones in one
+growing buffer, and joined once, when the record is whole; so the cost is linear, also
+for a stream that comes byte by byte. Of a large piece whose records were taken, what
+is left of it alone is kept. So what is held is little more than what is `buffered`,
+however the peer cuts its stream.
 """
 
 from __future__ import annotations
@@ -11,7 +13,12 @@ from __future__ import annotations
 from collections import deque
 
 from ..constants import ContentType
-from ..errors import DecodeError, RecordOverflow, UnexpectedMessage
+from ..errors import (
+    DecodeError,
+    InternalError,
+    RecordOverflow,
+    UnexpectedMessage,
+)
 
 __all__ = ["HEADER_LENGTH", "MAX_CIPHERTEXT", "MAX_PLAINTEXT", "SMALL", "Deframer"]
 
@@ -51,7 +58,8 @@ class Deframer:
         self._view: bytes | memoryview = b""  # of the buffer
         self._offset = 0  # where the next record begins in the buffer
         self._end = 0  # the buffer's length
-        self._pieces: deque[bytes] | None = None  # what comes after the buffer, if anything
+        # what comes after the buffer, if anything
+        self._pieces: deque[bytes | bytearray] | None = None
         self._skip = 0  # bytes of the first piece that were taken already
         self._held = 0  # bytes in the pieces, without those
         self._started = False  # whether a record header was ever accepted
@@ -83,10 +91,16 @@ class Deframer:
             self._end = length = len(data)
             self._view = data if length < SMALL else memoryview(data)
         elif data:
-            if self._pieces is None:
-                self._pieces = deque()
-            self._pieces.append(data)
             self._held += len(data)
+            pieces = self._pieces
+            if pieces is None:
+                pieces = self._pieces = deque()
+            if len(data) >= SMALL:
+                pieces.append(data)
+            elif pieces and type(last := pieces[-1]) is bytearray and len(last) < MAX_CIPHERTEXT:
+                last += data  # an object for each byte would take fifty
+            else:
+                pieces.append(bytearray(data))
 
     def close(self) -> None:
         """Forget what is held and whatever may still come."""
@@ -129,11 +143,17 @@ class Deframer:
         """Bring so many bytes into one buffer, if there are as many."""
         have = self._end - self._offset
         if have + self._held < needed:
+            if self._offset > MAX_PLAINTEXT:  # the most of the buffer was taken
+                self._buffer = self._buffer[self._offset :]
+                self._view = memoryview(self._buffer)
+                self._offset = 0
+                self._end = have
             return False
         pieces = self._pieces
-        assert pieces is not None  # else there were enough
+        if pieces is None:  # there are, since there were not enough
+            raise InternalError("there are no pieces to join")
         if not have:
-            self._buffer = pieces.popleft()
+            self._buffer = bytes(pieces.popleft())
             self._view = memoryview(self._buffer)
             self._offset = self._skip
             self._end = len(self._buffer)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..constants import ContentType, Role
-from ..crypto.suites import Suite
+from ..crypto.suites import TAG_LENGTH, Suite
 from ..crypto.suites12 import Suite12
 from ..errors import (
     BadRecordMac,
@@ -20,8 +20,9 @@ from ..errors import (
     TLSError,
     TooMuch,
     UnexpectedMessage,
+    require,
 )
-from .deframer import MAX_PLAINTEXT, Deframer
+from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
 from .protection import Epoch, Inbound, Outbound, Pile, no_content
 from .protection12 import Inbound12, Outbound12
@@ -37,6 +38,7 @@ _HANDSHAKE = int(ContentType.handshake)
 _APPLICATION_DATA = int(ContentType.application_data)
 _CHANGE_CIPHER_SPEC_RECORD = bytes.fromhex("140303000101")  # §D.4: version, one byte of 1
 _OVERHEAD = 17  # content type and tag, at least
+_SEALED = HEADER_LENGTH + TAG_LENGTH  # what a record of TLS 1.3 has besides its inner plaintext
 
 
 class RecordLayer:
@@ -120,6 +122,11 @@ class RecordLayer:
         """Take bytes from the transport; ``bytes`` are read in place, not copied."""
         self._deframer.feed(data)
 
+    def discard_input(self) -> None:
+        """Forget what was not decoded yet, and whatever may still come."""
+        self._deframer.close()
+        self.inbound.ahead = None
+
     def receive_data(self, data: bytes, into: Pile) -> bool:
         """Take bytes from the transport, and open the application data in front.
 
@@ -132,11 +139,16 @@ class RecordLayer:
         if not self._deframer.idle:
             self.feed(data)
             return False
-        end = self.inbound.open_many(data, into)
-        if end:
+        inbound = self.inbound
+        end = inbound.open_many(data, into)
+        ahead = inbound.ahead
+        if ahead is None:
+            if end:
+                self._empty_records = 0
+            if end == len(data):
+                return True
+        elif end > len(ahead) + _SEALED:  # there was data in front of it; itself may be empty
             self._empty_records = 0
-        if end == len(data) and self.inbound.ahead is None:
-            return True
         self._deframer.feed(data, end)
         return False
 
@@ -156,13 +168,18 @@ class RecordLayer:
         """
         inbound = self.inbound
         try:
-            if inbound.ahead is not None:
-                record = inbound.open_ahead()
-                self._check_inner(record)
-                return record
-            while (fragment := self._deframer.next_fragment()) is not None:
-                header, body = fragment
-                if header[0] == _APPLICATION_DATA and inbound.protected:
+            while True:
+                if inbound.ahead is not None:
+                    record = inbound.open_ahead()
+                elif (fragment := self._deframer.next_fragment()) is None:
+                    break
+                else:
+                    header, body = fragment
+                    if header[0] != _APPLICATION_DATA or not inbound.protected:
+                        plain = self._plain_record(header, body)
+                        if plain is not None:
+                            return plain
+                        continue
                     try:
                         record = inbound.open(header, body)
                     except BadRecordMac:
@@ -170,20 +187,18 @@ class RecordLayer:
                             raise
                         self._skip(body)
                         continue
-                    if record[0] != _APPLICATION_DATA or not record[1]:
-                        self._check_inner(record)
-                    elif self._empty_records:
-                        self._empty_records = 0
-                    return record
-                plain = self._plain_record(header, body)
-                if plain is not None:
-                    return plain
+                # whichever way it was opened: here alone it is judged
+                if record[0] != _APPLICATION_DATA or not record[1]:
+                    self._check_inner(record)
+                elif self._empty_records:
+                    self._empty_records = 0
+                return record
         except TLSError as error:
-            self._failure = error
+            self._failure = error.without_traceback()
             self._deframer.close()
             raise
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.without_traceback()
         return None
 
     def read_with(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
@@ -207,13 +222,11 @@ class RecordLayer:
 
     def read_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Open what comes from now on with these keys (RFC 5246 section 7.1)."""
-        assert isinstance(self.inbound, Inbound12)
-        self.inbound.install12(suite, key, iv)
+        require(Inbound12, self.inbound).install12(suite, key, iv)
 
     def write_with12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Seal what is sent from now on with these keys (RFC 5246 section 7.1)."""
-        assert isinstance(self.outbound, Outbound12)
-        self.outbound.install12(suite, key, iv)
+        require(Outbound12, self.outbound).install12(suite, key, iv)
 
     # Out
 
@@ -372,9 +385,11 @@ class RecordLayer:
 
     def _padding_for(self, content_type: int, length: int) -> int:
         """Ask the policy, and keep the record within its size."""
-        assert self.padding is not None
+        policy = self.padding
+        if policy is None:
+            return 0
         try:
-            padding = int(self.padding(content_type, length))
+            padding = int(policy(content_type, length))
         except Exception as error:
             raise InternalError(f"the padding policy failed: {error!r}") from error
         if padding < 0:

@@ -30,6 +30,14 @@ class Limits:
     handshake_message: int = 128 * 1024
     """Bytes in one handshake message, header not counted."""
 
+    hello_message: int = 64 * 1024
+    """The same for ClientHello and ServerHello, which anyone may send (Go and rustls take
+    as much). Read, they take up to twenty times their length in memory."""
+
+    handshake_fragments: int = 4096
+    """Records that one handshake message may be spread over. The longest that is allowed
+    takes 2049 of 64 bytes, the least that a peer may ask for (RFC 8449)."""
+
     certificate_entries: int = 16
     """Certificates in one Certificate message."""
 
@@ -53,6 +61,9 @@ class Limits:
 
     pending_requests: int = 32
     """Authentication requests that a client leaves unanswered at a time."""
+
+    pending_requests_size: int = 512 * 1024
+    """Bytes of the messages with these requests, together."""
 
     requests_per_window: int = 256
     """Authentication requests from a server within `request_window`."""

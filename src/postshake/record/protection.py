@@ -358,7 +358,8 @@ class Inbound(_Protection):
     def open_ahead(self) -> tuple[int, bytes]:
         """Give the record that `open_many` ended with, judged as `open` does."""
         inner, self.ahead = self.ahead, None
-        assert inner is not None
+        if inner is None:
+            raise InternalError("no record was opened ahead")
         return self._judge(inner)
 
     def _judge(self, inner: bytes) -> tuple[int, bytes]:

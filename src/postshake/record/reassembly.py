@@ -2,44 +2,79 @@
 
 A record may hold several messages, and a message may span several records.
 Costs are linear however the messages are cut: a fragment is read in place by a
-moving offset, and fragments of an unfinished message are joined only when all
-of it is there.
+moving offset, and fragments of an unfinished message grow one buffer. That takes
+little more than the message, and how many records it may come in is bounded too,
+for each has to be opened and looked at.
 """
 
 from __future__ import annotations
 
-from ..errors import MessageTooLarge, UnexpectedMessage
+from ..constants import HandshakeType
+from ..errors import MessageTooLarge, TooMuch, UnexpectedMessage
 from .limits import Limits
 
 __all__ = ["Reassembly"]
 
 HEADER_LENGTH = 4  # struct Handshake: msg_type, uint24 length (§4)
+HELLOS = (HandshakeType.client_hello, HandshakeType.server_hello)
 
 
 class Reassembly:
     """Handshake messages on their way in, one direction of one connection."""
 
-    __slots__ = ("_buffer", "_held", "_limit", "_needed", "_offset", "_pieces")
+    __slots__ = (
+        "_buffer",
+        "_fragments",
+        "_held",
+        "_hello_limit",
+        "_limit",
+        "_most_fragments",
+        "_needed",
+        "_offset",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limit = limits.handshake_message
-        self._buffer = b""
+        self._hello_limit = min(limits.hello_message, limits.handshake_message)
+        self._most_fragments = limits.handshake_fragments
+        self._buffer: bytes | bytearray = b""
         self._offset = 0
-        self._pieces: list[bytes] = []  # after the buffer
-        self._held = 0  # bytes from the offset on, the pieces included
+        self._held = 0  # bytes from the offset on
         self._needed = HEADER_LENGTH  # bytes that the next step wants to see
+        self._fragments = 1  # in which they came
 
     def __repr__(self) -> str:
         return f"Reassembly({self._held} bytes held)"
 
     def feed(self, fragment: bytes) -> None:
-        """Add what one handshake record held."""
-        if self._held:
-            self._pieces.append(fragment)
-        else:
+        """Add what one handshake record held.
+
+        Raises:
+            TooMuch: the message at hand comes in more records than the limit.
+        """
+        if not self._held:
             self._buffer = fragment
             self._offset = 0
+        else:
+            self._fragments += 1
+            if self._fragments > self._most_fragments:
+                raise TooMuch(
+                    f"handshake message: expected at most {self._most_fragments} records, "
+                    f"got more, with {self._held + len(fragment)} bytes in them"
+                )
+            if not isinstance(self._buffer, bytearray):
+                self._buffer = bytearray(memoryview(self._buffer)[self._offset :])
+            elif self._offset:
+                del self._buffer[: self._offset]  # which moves nothing
+            self._offset = 0
+            self._buffer += fragment
         self._held += len(fragment)
+
+    def discard(self) -> None:
+        """Forget what is held: nobody will ask for it."""
+        self._buffer = b""
+        self._offset = self._held = 0
+        self._needed = HEADER_LENGTH
 
     def next_message(self) -> tuple[int, bytes] | None:
         """Give the next message: its type, and all its bytes with the header (§4).
@@ -51,39 +86,35 @@ class Reassembly:
                 comes before the message's body is waited for.
         """
         if not self._held or not self.pending:
-            if not self._held:
-                self._buffer = b""
             return None
+        buffer = self._buffer
         start = self._offset
         stop = self._offset = start + self._needed
         self._held -= self._needed
         self._needed = HEADER_LENGTH
-        buffer = self._buffer
-        if not start and stop == len(buffer):
-            return buffer[0], buffer
-        return buffer[start], buffer[start:stop]
+        self._fragments = 1
+        if not self._held:
+            self._buffer = b""  # at once: what becomes of the message may take a while
+            if not start and type(buffer) is bytes:
+                return buffer[0], buffer
+        return buffer[start], bytes(memoryview(buffer)[start:stop])
 
     @property
     def pending(self) -> bool:
         """Whether a whole message waits; may raise as `next_message` does."""
         if self._held < self._needed:
             return False
-        if self._pieces:
-            self._join()
         if self._needed == HEADER_LENGTH:
-            start = self._offset + 1
-            length = int.from_bytes(self._buffer[start : start + 3], "big")
-            if length > self._limit:
+            buffer, start = self._buffer, self._offset
+            length = int.from_bytes(buffer[start + 1 : start + 4], "big")
+            limit = self._hello_limit if buffer[start] in HELLOS else self._limit
+            if length > limit:
                 raise MessageTooLarge(
-                    f"handshake message of type {self._buffer[self._offset]}: expected at most "
-                    f"{self._limit} bytes, got a length of {length}"
+                    f"handshake message of type {buffer[start]}: expected at most "
+                    f"{limit} bytes, got a length of {length}"
                 )
             self._needed = HEADER_LENGTH + length
-            if self._held < self._needed:
-                return False
-            if self._pieces:
-                self._join()
-        return True
+        return self._held >= self._needed
 
     @property
     def partial(self) -> bool:
@@ -103,10 +134,3 @@ class Reassembly:
                 "of handshake messages",
                 section="5.1",
             )
-
-    def _join(self) -> None:
-        """Bring `_needed` bytes, which are there, into one buffer."""
-        if len(self._buffer) - self._offset < self._needed:
-            self._buffer = b"".join((self._buffer[self._offset :], *self._pieces))
-            self._offset = 0
-            self._pieces.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..config import Config
+from ..errors import present
 from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
@@ -34,8 +35,7 @@ class Calls(Facts):
 
     def _resumable(self, what: str, begin: Callable[[], int]) -> int:
         """Queue something once, however often its call is made, and push it."""
-        machine = self._machine
-        assert machine is not None
+        machine = present(self._machine, "connection")
         if what not in self._begun:
             with machine.fatal():
                 self._begun[what] = begin()

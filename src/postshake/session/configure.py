@@ -141,6 +141,7 @@ def _server_config(session: Session, priorities: Priorities) -> ServerConfig:
     return ServerConfig(
         **_common(session, priorities),
         **settings,
+        psk_identity_hint=psk.hint if psk is not None else b"",
         psk_lookup=psk.lookup_for(session) if psk is not None and has_psks else None,
         client_auth=ClientAuth(session._request),
         certificate_authorities=session._authorities,

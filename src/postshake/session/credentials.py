@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ..errors import UsageError
 from ..pki.credential import Credential, Password, Signer
 from ..pki.revocation import Revocation, load_lists, read_lists
+from ..pki.revocation_list import ReportUnusable, UnusableListObserver
 from ..pki.trust import ChainVerifier, TrustStore, Verifier
 from ..values import dataclass
 from . import codes
@@ -71,8 +72,8 @@ class CertificateCredentials:
         self.verify_function: VerifyFunction | None = None
         self.retrieve_function: RetrieveFunction | None = None
         self._trusted: list[bytes] = []
-        self._lists: list[x509.CertificateRevocationList] = []
-        self._revocation = Revocation()
+        self._unusable = UnusableListObserver()
+        self._revocation = Revocation(on_unusable=self._unusable)
         self._chain_verifier = ChainVerifier(TrustStore(), revocation=self._revocation)
         self._lock = threading.Lock()  # of two who add something, both are heard
         self._verifier: Verifier | None = None  # of the owner's making
@@ -120,10 +121,20 @@ class CertificateCredentials:
     def set_x509_crl(self, lists: Iterable[x509.CertificateRevocationList]) -> int:
         """Refuse whom these lists revoke; return how many there are."""
         added = [*lists]
-        with _translated(), self._lock:
-            self._revocation.replace([*self._lists, *added])
-            self._lists += added
+        with self._lock:
+            self._revocation.add(added)
         return len(added)
+
+    def set_unusable_list_function(self, function: ReportUnusable | None) -> None:
+        """Be told of revocation lists that were set and cannot be used.
+
+        Args:
+            function: called with a `postshake.pki.revocation.UnusableList`, once for each
+                thing that is wrong with a list: as it is set what shows then, else in the
+                verification that it could have served. None writes a warning to the log
+                ``postshake.pki``.
+        """
+        self._unusable.callback = function
 
     def set_verifier(self, verifier: Verifier) -> None:
         """Verify chains with a Verifier of your own instead of the trusted certificates."""

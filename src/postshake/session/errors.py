@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from .. import errors
 from ..constants import AlertDescription
+from ..text import clip
 from . import codes
 from .texts import strerror
 
@@ -42,7 +43,7 @@ class SessionError(errors.PostshakeError):
         super().__init__(code, detail)
         self.code = code
         """GnuTLS's number."""
-        self.detail = detail
+        self.detail = clip(detail)
         """What is known beyond the code."""
         self.alert = alert if alert is not None else codes.error_to_alert(code)[0]
         """The alert that tells the peer, if the peer is told."""
@@ -155,6 +156,7 @@ _CODES: tuple[tuple[type[errors.PostshakeError], int], ...] = (
     (errors.CertificateError, codes.E_CERTIFICATE_ERROR),
     (errors.InternalError, codes.E_INTERNAL_ERROR),
     (errors.TruncationError, codes.E_PREMATURE_TERMINATION),
+    (errors.UnsupportedKey, codes.E_UNKNOWN_PK_ALGORITHM),
     (errors.KeyMismatch, codes.E_CERTIFICATE_KEY_MISMATCH),
     (errors.UsageError, codes.E_INVALID_REQUEST),
 )

@@ -155,6 +155,15 @@ class Facts(Peer):
 
     auth_server_get_type = auth_client_get_type = auth_get_type
 
+    def psk_client_get_hint(self) -> str | None:
+        """Return a TLS 1.2 server's hint as to which PSK it means; None if it gave none.
+
+        It may be asked for from the client function on.
+        """
+        if self.role is not Role.client or not self._psk_hint:
+            return None
+        return self._psk_hint.decode("utf-8", "replace")
+
     def psk_server_get_username(self) -> str | None:
         """Server: return the client's PSK identity; None without, or if it is no text."""
         try:

@@ -16,7 +16,12 @@ from contextlib import contextmanager
 
 from ..connection import Connection
 from ..constants import AlertDescription
-from ..errors import AlertReceived, PostshakeError, TruncationError
+from ..errors import (
+    AlertReceived,
+    InternalError,
+    PostshakeError,
+    TruncationError,
+)
 from ..events import ReauthAnswered, ReauthCompleted, ReauthRequested
 from ..pki.credential import Credential
 from ..questions import Question
@@ -123,7 +128,8 @@ class Machine:
 
     def answer(self, question: Question, value: object) -> None:
         """Answer the oldest question, which is this one."""
-        assert self.questions[0] is question
+        if self.questions[0] is not question:
+            raise InternalError("questions are answered in their order")
         self.questions.popleft()
         with self.fatal():
             try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ..constants import AlertDescription, Role
-from ..errors import CertificateError
+from ..errors import (
+    CertificateError,
+    present,
+)
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer
 from . import codes
@@ -120,8 +123,7 @@ class Peer(Settings):
         previous = subject.previous
         if previous is None or self.flags & c.ALLOW_ID_CHANGE:
             return
-        assert self._machine is not None
-        established = self._machine.connection.established
+        established = present(self._machine, "connection").connection.established
         resumed = established is not None and established.resumed
         if resumed and not previous.certificate_request_context:
             return
@@ -166,12 +168,16 @@ class Peer(Settings):
         chain = self.certificate_get_peers()
         if chain is None or self._machine is None:
             raise SessionError(codes.E_NO_CERTIFICATE_FOUND, "the peer has shown none")
-        shown = self._presented
+        shown, known = self._presented, self._machine.connection.peer_identity
+        if shown is not None:
+            stapled = shown.ocsp_response
+        else:
+            stapled = known.ocsp_response if known is not None else None
         peer = PeerChain(
             chain,
             self.role.peer,
             hostname if self.role is Role.client else None,
-            shown.ocsp_response if shown is not None else None,
+            stapled,
             self._machine.connection.config.wall_clock(),
         )
         result = verify(self._certificates.verifier, peer, hostname)

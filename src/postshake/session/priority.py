@@ -22,6 +22,7 @@ from ..constants import SignatureScheme as S
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import certificate_schemes, handshake_schemes
 from ..crypto.signatures12 import handshake_schemes12
+from ..errors import present
 from ..values import dataclass, field
 from . import codes
 from .errors import SessionError
@@ -101,7 +102,7 @@ _SUITES12 = {
         ("ECDHE-PSK", C.TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256),
     ),
 }
-_STRONG_GROUPS = (G.secp384r1, G.secp521r1, G.x448)
+_STRONG_GROUPS = (G.secp384r1, G.secp521r1, G.x448, G.SecP384r1MLKEM1024)
 
 
 def _strong(scheme: S) -> bool:
@@ -178,6 +179,7 @@ def _words() -> dict[str, _Meaning]:
         "X448": G.x448,
         "X25519-MLKEM768": G.X25519MLKEM768,
         "SECP256R1-MLKEM768": G.SecP256r1MLKEM768,
+        "SECP384R1-MLKEM1024": G.SecP384r1MLKEM1024,
     }
     for name, group in groups.items():
         words[f"GROUP-{name}"] = words[f"CURVE-{name}"] = ("groups", (group,))
@@ -244,7 +246,7 @@ def parse_priorities(text: str) -> Priorities:
         else:
             _apply(priorities, words, text, item, position)
         position += len(item) + 1
-    assert priorities is not None  # split() gives at least one item
+    priorities = present(priorities, "item")  # split() gives at least one
     lacking = [
         what
         for what, there in (

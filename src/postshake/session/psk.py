@@ -43,6 +43,7 @@ class PskCredentials:
         self.hash_name = hash_name
         self.client_function: PskClientFunction | None = None
         self.server_function: PskServerFunction | None = None
+        self.hint = b""
         self._psk: tuple[bytes, bytes] | None = None
         self._from_file: dict[bytes, bytes] = {}
 
@@ -106,8 +107,20 @@ class PskCredentials:
             found[identity] = key
         self._from_file = found
 
+    def set_server_credentials_hint(self, hint: bytes | str | None) -> None:
+        """Server, TLS 1.2: tell clients which of their keys is meant (RFC 4279 section 2).
+
+        Args:
+            hint: what it is, which is between the two ends; it is sent in the clear.
+        """
+        self.hint = hint.encode() if isinstance(hint, str) else hint or b""
+
     def set_client_function(self, function: PskClientFunction | None) -> None:
-        """Client: ask this function for identity and key, as the handshake begins."""
+        """Client: ask this function for identity and key, as the handshake begins.
+
+        In TLS 1.2 it is asked again if the server gives a hint, which
+        `Session.psk_client_get_hint` tells then.
+        """
         self.client_function = function
 
     def set_server_function(self, function: PskServerFunction | None) -> None:

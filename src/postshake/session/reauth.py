@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from ..config import AuthRequest
 from ..constants import Role
-from ..errors import PostshakeError, UsageError
+from ..errors import (
+    PostshakeError,
+    UsageError,
+    present,
+    require,
+)
 from ..events import Outcome
 from ..protocol.certificate_request import wanted_by
 from ..questions import JudgePeer, Question, Sign
@@ -86,12 +91,12 @@ class ServerReauth:
             SessionError: that stops this call, or the session.
         """
         machine, session = self._machine, self._session
-        assert self._context is not None
+        context = present(self._context, "request")
         if machine.readable:
             raise GotApplicationData
         if machine.questions:
             self._judge(machine.questions[0])
-        completed = machine.completed.pop(self._context, None)
+        completed = machine.completed.pop(context, None)
         if completed is not None:
             if completed.error is not None and completed.outcome is not Outcome.DECLINED:
                 self._context = None
@@ -112,8 +117,7 @@ class ServerReauth:
         return False
 
     def _judge(self, question: Question) -> None:
-        subject = question.subject
-        assert isinstance(subject, JudgePeer)  # a server asks nothing else by now
+        subject = require(JudgePeer, question.subject)  # a server asks nothing else by now
         try:
             verdict = self._session._judge(subject)
         except SessionError as error:
@@ -177,7 +181,7 @@ class ClientReauth:
             del machine.open[request.context]
 
     def _sign(self, question: Question) -> None:
-        assert self._context is not None
+        context = present(self._context, "request")
         try:
             sign(self._machine, question)
         except NonFatal:
@@ -185,7 +189,7 @@ class ClientReauth:
         except SessionError:
             self._context = None  # nothing was sent: the request is open as before
             raise
-        del self._machine.open[self._context]
+        del self._machine.open[context]
 
 
 def sign(machine: Machine, question: Question) -> None:
@@ -195,8 +199,7 @@ def sign(machine: Machine, question: Question) -> None:
         Again: the signer would block; the question stays.
         SessionError: E_PK_SIGN_FAILED.
     """
-    subject = question.subject
-    assert isinstance(subject, Sign)
+    subject = require(Sign, question.subject)
     try:
         signature = subject.signer.sign(subject.scheme, subject.data)
         if isawaitable(signature):

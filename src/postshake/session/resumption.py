@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from ..constants import Role
+from ..errors import present
 from ..psk import EarlyDataClaim, ReplayGuard, SingleUse
 from ..tickets import Ticket, TicketKeys
 from . import codes
@@ -74,7 +75,7 @@ class _Unguarded:
 class Resumption(Calls):
     """The part of a session that goes on from an earlier one, and is gone on from."""
 
-    _early_received = b""
+    _early_received: bytearray | None = None
     _early_to_send = b""
 
     def is_resumed(self) -> bool:
@@ -162,8 +163,7 @@ class Resumption(Calls):
 
     def _await_ticket(self) -> None:
         """Take records until a ticket comes, or something that must be told of first."""
-        machine = self._machine
-        assert machine is not None
+        machine = present(self._machine, "connection")
         for _ in range(TICKET_RECORDS):
             over = machine.invalid or machine.connection.peer_closed or self.transport.ended
             if machine.connection.tickets or machine.requests or over:
@@ -255,7 +255,8 @@ class Resumption(Calls):
             raise SessionError(codes.E_INVALID_REQUEST, "only a server receives early data")
         if not self._early_received:
             raise SessionError(codes.E_REQUESTED_DATA_NOT_AVAILABLE, "no early data")
-        data, self._early_received = self._early_received[:size], self._early_received[size:]
+        data = bytes(self._early_received[:size])
+        del self._early_received[:size]
         return data
 
     def _guard(self) -> ReplayGuard | None:

@@ -17,7 +17,11 @@ from functools import partial
 
 from ..config import Config
 from ..constants import AlertDescription, AlertLevel, ProtocolVersion, Role
-from ..errors import UsageError
+from ..errors import (
+    InternalError,
+    UsageError,
+    present,
+)
 from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
@@ -87,9 +91,9 @@ class Session(Resumption):
             self._server = ServerReauth(self, self._machine)
         self._check_valid()
         if not self._is_complete:
-            assert self._shaking is not None
-            with self.transport.time_limit(self._handshake_timeout):
-                self._shaking.run()
+            shaking = present(self._shaking, "handshake")
+            with self.transport.time_limit(self._handshake_left()):
+                shaking.run()
         elif self.role is Role.client:
             self._resumable("handshake", partial(self._update_keys, c.KU_PEER))
 
@@ -169,14 +173,14 @@ class Session(Resumption):
         self._check_valid()
         if not self._is_complete:
             raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
-        assert self._established is not None
-        if self._established.version is not ProtocolVersion.TLS13:
+        if present(self._established, "handshake").version is not ProtocolVersion.TLS13:
             raise SessionError(codes.E_INVALID_REQUEST, "only TLS 1.3 has it")
         if flags:
             raise SessionError(codes.E_INVALID_REQUEST, f"reauth knows no flags, got {flags}")
-        role = self._client if self.role is Role.client else self._server
-        assert role is not None
-        role.run()
+        if self.role is Role.client:
+            present(self._client, "handshake").run()
+        else:
+            present(self._server, "handshake").run()
 
     # --- data
 
@@ -241,8 +245,8 @@ class Session(Resumption):
         data = self._received(size)
         if data is None:
             self._check_valid()
-            assert self._client is not None
-            if not self._client.running and not machine.requests:
+            client = present(self._client, "handshake")
+            if not client.running and not machine.requests:
                 with self.transport.time_limit(self._record_timeout):
                     self._take_record()
                 data = self._received(size)
@@ -253,8 +257,7 @@ class Session(Resumption):
 
     def _take_record(self) -> None:
         """Take a record; in TLS 1.2, say at once that we do not renegotiate."""
-        machine = self._machine
-        assert machine is not None
+        machine = present(self._machine, "connection")
         is_tls12 = self.protocol_get_version() == c.TLS1_2
         if is_tls12:
             with suppress(Again, Interrupted):  # what is left of it must not keep us from reading
@@ -265,20 +268,22 @@ class Session(Resumption):
 
     def _received(self, size: int) -> bytes | None:
         """Take data that is there; nothing at the end, None when there is none yet."""
-        assert self._machine is not None
-        connection = self._machine.connection
+        machine = self._machine
+        if machine is None:
+            raise InternalError("there is no connection")
+        connection = machine.connection
         if connection.readable:
             return connection.read(min(size, connection.readable_in_record))
-        return b"" if connection.peer_closed and not self._machine.requests else None
+        return b"" if connection.peer_closed and not machine.requests else None
 
     def _tell_of_request(self) -> None:
         """Tell the application of a request, or answer it in its place."""
-        assert self._machine is not None
-        assert self._client is not None
-        requests = self._machine.requests
+        machine = present(self._machine, "connection")
+        client = present(self._client, "handshake")
+        requests = machine.requests
         if self.flags & c.AUTO_REAUTH:
-            if self._client.running or requests:
-                self._client.run()
+            if client.running or requests:
+                client.run()
         elif requests:
             requests.popleft()
             raise ReauthRequest

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..config import Config
 from ..constants import CertificateCompressionAlgorithm, Role
 from ..errors import UsageError
-from ..pki.compression import compressors
+from ..pki.compression import can_compress
 from ..pki.names import normalize_server_name
 from ..psk import ReplayGuard
 from ..tickets import MAX_LIFETIME, TicketKeys
@@ -57,6 +57,7 @@ class Settings:
         self._priorities: Priorities | None = None
         self._certificates: CertificateCredentials | None = None
         self._psk: PskCredentials | None = None
+        self._psk_hint = b""
         self._server_name: str | None = None
         self._protocols: tuple[bytes, ...] = ()
         self._alpn_is_a_must = False
@@ -64,6 +65,7 @@ class Settings:
         self._name_authorities = True
         self._verify_function: VerifyFunction | None = None
         self._handshake_timeout: float | None = None
+        self._handshake_until: float | None = None  # on the configuration's clock
         self._record_timeout: float | None = None
         self._ticket_keys: TicketKeys | None = None
         self._ticket_lifetime = DEFAULT_LIFETIME
@@ -129,7 +131,7 @@ class Settings:
                 raise SessionError(
                     codes.E_INVALID_REQUEST, f"no way to compress has the number {method}"
                 )
-            if algorithm not in compressors():
+            if not can_compress(algorithm):
                 raise SessionError(
                     codes.E_UNIMPLEMENTED_FEATURE,
                     f"{algorithm.name} is not installed: see postshake[compression]",
@@ -186,11 +188,34 @@ class Settings:
         self._ticket_lifetime = seconds
 
     def handshake_set_timeout(self, milliseconds: int) -> None:
-        """Give the handshake's waits on a socket a limit each; 0 for the socket's own."""
+        """Limit the time of the whole handshake, from the first call on.
+
+        However many calls it takes, E_TIMEDOUT ends what comes later. A function that was
+        set to pull with must not block itself for longer.
+
+        Args:
+            milliseconds: 0 or INDEFINITE_TIMEOUT for none, DEFAULT_HANDSHAKE_TIMEOUT for 40
+                seconds.
+        """
+        milliseconds &= 0xFFFF_FFFF  # in C, -1 is DEFAULT_HANDSHAKE_TIMEOUT
+        if milliseconds == c.DEFAULT_HANDSHAKE_TIMEOUT:
+            milliseconds = 40_000
+        elif milliseconds == c.INDEFINITE_TIMEOUT:
+            milliseconds = 0
         self._handshake_timeout = milliseconds / 1000 or None
+        self._handshake_until = None
+
+    def _handshake_left(self) -> float | None:
+        """Return for how many seconds the handshake may go on; None for any time."""
+        if self._handshake_timeout is None:
+            return None
+        now = self._base.clock()
+        if self._handshake_until is None:
+            self._handshake_until = now + self._handshake_timeout
+        return self._handshake_until - now
 
     def record_set_timeout(self, milliseconds: int) -> None:
-        """Give `record_recv`'s waits on a socket a limit; 0 for the socket's own."""
+        """Limit how long `record_recv` waits on a socket; 0 for the socket's own limit."""
         self._record_timeout = milliseconds / 1000 or None
 
     # --- for the engine

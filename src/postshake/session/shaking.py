@@ -9,6 +9,7 @@ from ..constants import Role
 from ..errors import BadCertificate, CertificateError, PostshakeError
 from ..questions import (
     ChooseCredential,
+    ChoosePsk,
     ClaimEarlyData,
     FindPsk,
     JudgePeer,
@@ -60,6 +61,8 @@ class Handshake:
         """Keep early data apart from what comes after it; the engine bounds it."""
         connection = self._machine.connection
         while connection.readable and connection.read_is_early:
+            if self._session._early_received is None:
+                self._session._early_received = bytearray()
             self._session._early_received += connection.read()
 
     def _judge_nobody(self) -> None:
@@ -81,6 +84,12 @@ class Handshake:
                 self._judge(question, subject)
             case ChooseCredential():
                 self._choose(question, subject)
+            case ChoosePsk(psks, hint):
+                session = self._session
+                session._psk_hint = hint
+                with machine.fatal():
+                    again = session._psk.offers(session) if hint and session._psk else psks
+                machine.answer(question, again[0] if again else None)
             case FindPsk(lookup, identity):
                 with machine.fatal():
                     psk = lookup.find(identity)

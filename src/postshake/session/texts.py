@@ -103,6 +103,7 @@ _TEXTS: dict[int, str] = {
     codes.E_PREMATURE_TERMINATION: "the stream ended without a goodbye",
     codes.E_MALFORMED_CIDR: "the network address cannot be read",
     codes.E_CERTIFICATE_REQUIRED: "the client gave no certificate, and one is required",
+    codes.E_UNSUPPORTED_ENCRYPTION_ALGORITHM: "the encryption algorithm is not supported",
     codes.E_BASE64_ENCODING_ERROR: "base64 could not be written",
     codes.E_INCOMPATIBLE_GCRYPT_LIBRARY: "the cryptographic library does not fit",
     codes.E_INCOMPATIBLE_LIBTASN1_LIBRARY: "the ASN.1 library does not fit",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TypeVar
 
 from ..record.deframer import HEADER_LENGTH, MAX_CIPHERTEXT
@@ -48,9 +49,9 @@ class Transport:
         """Whether the peer's bytes have come to an end."""
         self._push: Push | None = None
         self._pull: Pull | None = None
-        self._unsent = b""
-        self._offset = 0
+        self._unsent: list[memoryview] = []
         self._partial = bytearray()
+        self._until: float | None = None  # when waiting has to end, on `monotonic`
 
     def set_socket(self, sock: socket.socket) -> None:
         """Use a connected socket, in whatever mode it is."""
@@ -65,12 +66,12 @@ class Transport:
     @property
     def pending(self) -> bool:
         """Whether bytes wait to be pushed."""
-        return self._offset < len(self._unsent)
+        return bool(self._unsent)
 
     def queue(self, data: bytes) -> None:
         """Put bytes behind those that wait to be pushed."""
-        self._unsent = self._unsent[self._offset :] + data if self.pending else data
-        self._offset = 0
+        if data:
+            self._unsent.append(memoryview(data))
 
     def flush(self) -> None:
         """Push all that waits.
@@ -80,17 +81,17 @@ class Transport:
             Interrupted: it was interrupted.
             SessionError: it failed.
         """
-        if not self.pending:
-            return
-        view = memoryview(self._unsent)
-        while self._offset < len(view):
+        unsent = self._unsent
+        while unsent:
+            view = unsent[0]
             self.direction = WRITE
-            sent = self._call(self._push, view[self._offset :], codes.E_PUSH_ERROR)
+            sent = self._call(self._push, view, codes.E_PUSH_ERROR)
             if not sent:
                 raise Again("the transport took nothing")
-            self._offset += sent
-        self._unsent = b""
-        self._offset = 0
+            if sent < len(view):
+                unsent[0] = view[sent:]
+            else:
+                del unsent[0]
 
     def read_record(self) -> bytes:
         """Pull until one record is whole, and return it; ``b""`` at the end.
@@ -118,16 +119,24 @@ class Transport:
 
     @contextmanager
     def time_limit(self, seconds: float | None) -> Iterator[None]:
-        """Limit each wait on a blocking socket; None for the socket's own limit."""
-        sock = self.socket
-        if seconds is None or sock is None or (own := sock.gettimeout()) == 0:
+        """Limit what is waited for within the block, in all; None for the socket's own limit.
+
+        A limit for each wait would be none: a peer that sends a byte now and then could
+        keep us for ever. What blocks in a function that was set cannot be interrupted; it is
+        not called again when the time is up.
+        """
+        if seconds is None:
             yield
             return
-        sock.settimeout(seconds)
+        sock, before = self.socket, self._until
+        own = sock.gettimeout() if sock is not None else None
+        self._until = monotonic() + seconds
         try:
             yield
         finally:
-            sock.settimeout(own)
+            self._until = before
+            if sock is not None and own != 0:
+                sock.settimeout(own)
 
     def _missing(self) -> int:
         """How many bytes the record at hand lacks, as far as can be known."""
@@ -142,6 +151,12 @@ class Transport:
     def _call(self, function: Callable[[A], T] | None, argument: A, code: int) -> T:
         if function is None:
             raise SessionError(codes.E_INVALID_REQUEST, "no transport was set")
+        if self._until is not None:
+            left = self._until - monotonic()
+            if left <= 0:
+                raise SessionError(codes.E_TIMEDOUT)
+            if self.socket is not None and self.socket.gettimeout() != 0:
+                self.socket.settimeout(left)
         try:
             return function(argument)
         except BlockingIOError as error:

@@ -24,6 +24,7 @@ _STATUS: tuple[tuple[type[CertificateError], int], ...] = (
     (errors.CertificateExpired, c.CERT_EXPIRED),
     (errors.CertificateNotYetValid, c.CERT_NOT_ACTIVATED),
     (errors.CertificateRevoked, c.CERT_REVOKED),
+    (errors.DistrustedKey, c.CERT_REVOKED),  # as GnuTLS has it for what is blocklisted
     (errors.NameMismatch, c.CERT_UNEXPECTED_OWNER),
     (errors.WrongPurpose, c.CERT_PURPOSE_MISMATCH),
     (errors.WeakKey, c.CERT_INSECURE_ALGORITHM),

@@ -15,6 +15,8 @@ differences.
 # fmt: off
 # isort: off
 import ssl as _standard
+import sys
+from typing import TYPE_CHECKING
 from ssl import (
     ALERT_DESCRIPTION_ACCESS_DENIED, ALERT_DESCRIPTION_BAD_CERTIFICATE,
     ALERT_DESCRIPTION_BAD_CERTIFICATE_HASH_VALUE, ALERT_DESCRIPTION_BAD_CERTIFICATE_STATUS_RESPONSE,
@@ -30,11 +32,11 @@ from ssl import (
     ALERT_DESCRIPTION_UNKNOWN_PSK_IDENTITY, ALERT_DESCRIPTION_UNRECOGNIZED_NAME,
     ALERT_DESCRIPTION_UNSUPPORTED_CERTIFICATE, ALERT_DESCRIPTION_UNSUPPORTED_EXTENSION,
     ALERT_DESCRIPTION_USER_CANCELLED, AlertDescription, CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED,
-    CHANNEL_BINDING_TYPES, CertificateError, DER_cert_to_PEM_cert, DefaultVerifyPaths, HAS_ALPN,
-    HAS_ECDH, HAS_NEVER_CHECK_COMMON_NAME, HAS_NPN, HAS_SNI, HAS_SSLv2, HAS_SSLv3, HAS_TLSv1,
-    HAS_TLSv1_1, HAS_TLSv1_2, HAS_TLSv1_3, MemoryBIO, OPENSSL_VERSION, OPENSSL_VERSION_INFO,
-    OPENSSL_VERSION_NUMBER, OP_ALL, OP_CIPHER_SERVER_PREFERENCE, OP_ENABLE_MIDDLEBOX_COMPAT,
-    OP_IGNORE_UNEXPECTED_EOF, OP_NO_COMPRESSION, OP_NO_RENEGOTIATION, OP_NO_SSLv2, OP_NO_SSLv3,
+    CertificateError, DER_cert_to_PEM_cert, DefaultVerifyPaths, HAS_ALPN, HAS_ECDH,
+    HAS_NEVER_CHECK_COMMON_NAME, HAS_NPN, HAS_SNI, HAS_SSLv2, HAS_SSLv3, HAS_TLSv1_2, HAS_TLSv1_3,
+    MemoryBIO, OPENSSL_VERSION, OPENSSL_VERSION_INFO, OPENSSL_VERSION_NUMBER, OP_ALL,
+    OP_CIPHER_SERVER_PREFERENCE, OP_ENABLE_MIDDLEBOX_COMPAT, OP_IGNORE_UNEXPECTED_EOF,
+    OP_NO_COMPRESSION, OP_NO_RENEGOTIATION, OP_NO_SSLv2, OP_NO_SSLv3,
     OP_NO_TICKET, OP_NO_TLSv1, OP_NO_TLSv1_1, OP_NO_TLSv1_2, OP_NO_TLSv1_3, OP_SINGLE_DH_USE,
     OP_SINGLE_ECDH_USE, Options, PEM_FOOTER, PEM_HEADER, PEM_cert_to_DER_cert, PROTOCOL_SSLv23,
     PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER, PROTOCOL_TLSv1, PROTOCOL_TLSv1_1,
@@ -47,7 +49,9 @@ from ssl import (
     VERIFY_X509_STRICT, VERIFY_X509_TRUSTED_FIRST, VerifyFlags, VerifyMode, cert_time_to_seconds,
     get_default_verify_paths, get_protocol_name,
 )
-from .aio import reauth
+from . import newer
+from .algorithms import get_sigalgs
+from .constants import CHANNEL_BINDING_TYPES, HAS_TLSv1, HAS_TLSv1_1
 from .context import ReauthCallback, SSLContext
 from .functions import (
     _create_default_https_context as _create_default_https_context,
@@ -56,6 +60,7 @@ from .functions import (
     create_default_context, get_server_certificate,
 )
 from .reauth import Reauth, ReauthExpired
+from .aio import reauth  # below the module of this name, which it hides
 from .session import SSLSession
 from .sockets import SSLObject, SSLSocket
 # isort: on
@@ -180,13 +185,29 @@ __all__ = [
     "get_default_verify_paths",
     "get_protocol_name",
     "get_server_certificate",
+    "get_sigalgs",
     "reauth",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Find the constants that newer Pythons have."""
-    kinds = ("ALERT_", "CERT_", "HAS_", "OP_", "PROTOCOL_", "SSL_ERROR_", "VERIFY_")
-    if not name.startswith(kinds):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_standard, name)
+__all__ += newer.__all__
+
+if TYPE_CHECKING:  # what newer Pythons have, as far as types know it
+    if sys.version_info >= (3, 12):
+        from ssl import OP_ENABLE_KTLS as OP_ENABLE_KTLS
+        from ssl import OP_LEGACY_SERVER_CONNECT as OP_LEGACY_SERVER_CONNECT
+    if sys.version_info >= (3, 13):
+        from ssl import HAS_PSK as HAS_PSK
+    if sys.version_info >= (3, 14):
+        from ssl import HAS_PHA as HAS_PHA
+else:
+
+    def __getattr__(name: str) -> object:
+        """Find the constants that newer Pythons have."""
+        if name not in newer.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(_standard, name)
+
+    def __dir__() -> list[str]:
+        """List them too."""
+        return sorted({*globals(), *__all__})

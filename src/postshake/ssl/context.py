@@ -2,39 +2,71 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import ssl
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..constants import NamedGroup, Role
-from ..errors import UsageError
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
+from ..crypto.suites import TLS13_SUITES
+from ..crypto.suites12 import TLS12_SUITES
+from ..errors import UnsupportedKey, UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.private_key import ML_DSA
+from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
+from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
+from ..private_file import open_private
+from ..protocol.offer12 import groups12
 from ..recording import Recording
+from ..session12 import SessionCache12
 from ..tickets import TicketKeys
+from .algorithms import (
+    group_named,
+    groups_listed,
+    names_of_groups,
+    schemes_listed,
+    suites_listed,
+)
 from .channel import Channel
-from .errors import translate
-from .inputs import CERTIFICATES, PEM, AskOnce, KeyLog, PskLookup, body_of, split_der
+from .errors import ssl_error, translate
+from .inputs import (
+    CERTIFICATES,
+    PEM,
+    AskOnce,
+    KeyLog,
+    PskLookup,
+    body_of,
+    split_der,
+)
+from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
-from .settings import CIPHERS, check_end, group_named
+from .session_cache import CAPACITY, LARGEST, SessionCache
+from .settings import CIPHERS, check_end, cipher_name, groups_of, versions_of
 from .sockets import SSLObject, SSLSocket
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
+
+if TYPE_CHECKING:
+    import socket
+    from typing import Self
 
 __all__ = ["ReauthCallback", "SSLContext"]
 
 ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
 """Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
 None declines."""
+
+MAX_HINT = 256  # as OpenSSL has it
 
 _COUNTERS = (
     "number",
@@ -51,6 +83,9 @@ _COUNTERS = (
 )
 
 
+HANDSHAKE_TIMEOUT = 60.0  # seconds; asyncio's own
+
+
 class SSLContext(ssl.SSLContext):
     """Settings for TLS connections of our engine, with the standard library's interface.
 
@@ -64,7 +99,11 @@ class SSLContext(ssl.SSLContext):
     - `reauth_forbidden_alpn` says in which application protocols reauth is refused;
     - `certificate_compression` names what may make certificates shorter, favourites first:
       "zlib", "brotli", "zstd" (RFC 8879);
-    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`.
+    - `handshake_timeout` is for how many seconds in all a client may keep a server's socket
+      that blocks from its handshake: 60, and None for any time. The socket's own timeout, if
+      it is shorter, ends each call before;
+    - `recorder`, called with the role, gives each connection its `postshake.recording.Recording`;
+    - `unusable_list_callback` is told of revocation lists that were loaded and cannot be used.
     """
 
     sslsocket_class: ClassVar[type[ssl.SSLSocket]] = SSLSocket  # type: ignore[misc]
@@ -73,28 +112,59 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
-    _lists: list[x509.CertificateRevocationList]
+    _unusable: UnusableListObserver
+    _lists: RevocationLists
     _alpn: tuple[bytes, ...]
     _groups: tuple[NamedGroup, ...] | None
+    _suites: tuple[CipherSuite, ...] | None
+    _client_schemes: tuple[SignatureScheme, ...] | None
+    _server_schemes: tuple[SignatureScheme, ...] | None
     _sni_callback: Callable[..., Any] | None
     _keylog_path: str | None
     _keylog: Callable[[str], None] | None
     _psk_client: Callable[..., Any] | None
     _psk_lookup: PskLookup | None
-    _verifiers: dict[tuple[int, bool], ContextVerifier]
+    _psk_hint: bytes
+    _verifiers: dict[tuple[int, bool, int], ContextVerifier]
     _own_verifier: Verifier | None
     _reauth_callback: ReauthCallback | None
     _forbidden: frozenset[bytes]
     _ticket_keys: TicketKeys
+    _sessions: SessionCache
+    _sessions12: SessionCache12
     _counters: dict[str, int]
     _configs: dict[Any, Any]
     certificate_compression: tuple[str, ...]
     recorder: Callable[[Role], Recording] | None
+    handshake_timeout: float | None
     _version: int
     _serial: int
     _lock: threading.Lock
 
-    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> SSLContext:
+    if TYPE_CHECKING:  # the standard class makes ours, by the two classes above
+
+        def wrap_socket(
+            self,
+            sock: socket.socket,
+            server_side: bool = False,
+            do_handshake_on_connect: bool = True,
+            suppress_ragged_eofs: bool = True,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLSocket:
+            """Return an SSLSocket over a socket, which it takes over."""
+
+        def wrap_bio(
+            self,
+            incoming: ssl.MemoryBIO,
+            outgoing: ssl.MemoryBIO,
+            server_side: bool = False,
+            server_hostname: str | bytes | None = None,
+            session: ssl.SSLSession | None = None,
+        ) -> SSLObject:
+            """Return an SSLObject that reads from one buffer and writes to the other."""
+
+    def __new__(cls, protocol: int | None = None, *args: Any, **kwargs: Any) -> Self:
         """Make a context; TLS 1.1 and older are refused here.
 
         Raises:
@@ -102,18 +172,25 @@ class SSLContext(ssl.SSLContext):
         """
         if protocol is not None and protocol in _TOO_OLD:
             raise ValueError(f"{ssl._SSLMethod(protocol).name}: postshake speaks TLS 1.3 and 1.2")
-        self: SSLContext = super().__new__(cls, protocol)
+        self = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
-        self._lists = []
+        self._unusable = UnusableListObserver()
+        self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
         self._groups = None
+        self._suites = None
+        self._client_schemes = None
+        self._server_schemes = None
         self._sni_callback = None
         self._keylog_path = None
         self._keylog = None
         self._psk_client = None
         self._psk_lookup = None
+        self._psk_hint = b""
         self._ticket_keys = TicketKeys()
+        self._sessions = SessionCache()
+        self._sessions12 = SessionCache12(CAPACITY, LARGEST)
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self._configs = {}
         self._verifiers = {}
@@ -122,6 +199,7 @@ class SSLContext(ssl.SSLContext):
         self._forbidden = frozenset({b"h2", b"h3"})
         self.certificate_compression = ()
         self.recorder = None
+        self.handshake_timeout = HANDSHAKE_TIMEOUT
         self._version = 0  # counts changes of what is kept here
         self._serial = next(_SERIALS)
         self._lock = threading.Lock()
@@ -135,18 +213,30 @@ class SSLContext(ssl.SSLContext):
     def load_cert_chain(self, certfile: Any, keyfile: Any = None, password: Any = None) -> None:
         """Load our certificate chain and its private key, PEM, as the standard class does.
 
-        Another chain for the same kind of key takes the place of the first.
+        Another chain for the same kind of key takes the place of the first. ML-DSA is ours to
+        load also where the OpenSSL below the standard class is older than it (before 3.5).
 
         Raises:
             SSLError, OSError: as there.
         """
         secret = AskOnce(password)
-        super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+        refused: ssl.SSLError | None = None
+        try:
+            super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+        except ssl.SSLError as error:
+            refused = error
         try:
             key_path = os.fsdecode(keyfile) if keyfile is not None else None
-            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.value)
+            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
         except UsageError as error:
-            raise translate(error) from error
+            made = translate(error)
+            if not isinstance(made, ssl.SSLError):
+                made = ssl_error("UNKNOWN_CERTIFICATE_TYPE", str(error))
+            unsupported = isinstance(error, UnsupportedKey)
+            raise (made if refused is None or unsupported else refused) from error
+        kind = credential.leaf.public_key_algorithm_oid.dotted_string
+        if refused is not None and kind not in ML_DSA:
+            raise refused
         self.use_credential(credential)
 
     def use_credential(self, credential: Credential) -> None:
@@ -193,7 +283,7 @@ class SSLContext(ssl.SSLContext):
                     found += _blocks(file.read_bytes(), strict=False)
         self._trust(
             [der for kind, der in found if kind in CERTIFICATES],
-            [x509.load_der_x509_crl(der) for kind, der in found if kind == b"X509 CRL"],
+            [der for kind, der in found if kind == b"X509 CRL"],
         )
 
     def set_default_verify_paths(self) -> None:
@@ -208,37 +298,57 @@ class SSLContext(ssl.SSLContext):
             return
         self._trust([anchor.public_bytes(Encoding.DER) for anchor in store.anchors])
 
-    def _trust(
-        self,
-        certificates: list[bytes],
-        lists: list[x509.CertificateRevocationList] | None = None,
-    ) -> None:
+    @property  # type: ignore[override]
+    def verify_flags(self) -> ssl.VerifyFlags:
+        """What else is looked at in a peer's chain; the flags of `VerifyFlags`, and no other."""
+        return super().verify_flags
+
+    @verify_flags.setter
+    def verify_flags(self, flags: ssl.VerifyFlags) -> None:
+        if isinstance(flags, int):
+            unknown = int(flags) & ~(_FLAGS | int(self.verify_flags))
+            if unknown:
+                raise ValueError(f"verify_flags: postshake has no flag {unknown:#x} of OpenSSL's")
+        super(SSLContext, type(self)).verify_flags.__set__(self, flags)  # type: ignore[attr-defined]
+
+    def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
         """Go by these as well, in connections that live already too."""
+        found = []
+        for der in lists:
+            try:
+                found.append(x509.load_der_x509_crl(der))
+            except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
+                self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
         with self._lock:
             trusted = list(dict.fromkeys((*self._trusted, *certificates)))
-            all_lists = [*self._lists, *(lists or ())]
+            self._lists.add(found)  # the verifiers have the same ones
             try:
                 for verifier in self._verifiers.values():
-                    verifier.replace(trusted, all_lists)
+                    verifier.replace(trusted)
             except UsageError as error:
                 raise translate(error) from error
-            self._trusted, self._lists = trusted, all_lists
+            self._trusted = trusted
             self._changed()
 
-    def _verifier(self, flags: int, common_names: bool) -> Verifier:
-        """Return who verifies by what is trusted; paths that it verified stay known.
+    def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
+        """Return who verifies by what is trusted now; paths that it verified stay known.
 
         There is one for each way to verify that connections were made with. They are kept:
         `_trust` has to reach them all.
         """
         if self._own_verifier is not None:
             return self._own_verifier
-        key = (flags, common_names)
+        level = self.security_level if level is None else level
+        key = (flags, common_names, level)
         with self._lock:
             verifier = self._verifiers.get(key)
             if verifier is None:
                 verifier = self._verifiers[key] = ContextVerifier(
-                    self._trusted, self._lists, flags, common_names=common_names
+                    self._trusted,
+                    self._lists,
+                    flags,
+                    common_names=common_names,
+                    security_level=level,
                 )
         return verifier
 
@@ -255,6 +365,20 @@ class SSLContext(ssl.SSLContext):
     def verifier(self, verifier: Verifier | None) -> None:
         self._own_verifier = verifier
         self._changed()
+
+    @property
+    def unusable_list_callback(self) -> ReportUnusable | None:
+        """Called with a `postshake.pki.revocation.UnusableList`, once for each thing that is wrong.
+
+        Set it before lists are loaded. None writes a warning to the log ``postshake.pki``.
+        What it raises goes to whoever loads the list, or makes the peer refused that is
+        looked up.
+        """
+        return self._unusable.callback
+
+    @unusable_list_callback.setter
+    def unusable_list_callback(self, callback: ReportUnusable | None) -> None:
+        self._unusable.callback = callback
 
     # --- reauth
 
@@ -281,7 +405,26 @@ class SSLContext(ssl.SSLContext):
 
     def get_ciphers(self) -> list[Any]:
         """Return what is left of the ciphers that are set, and that we have."""
-        return [each for each in super().get_ciphers() if each["name"] in CIPHERS]
+        theirs: list[Any] = super().get_ciphers()
+        found = {each["name"]: each for each in theirs if each["name"] in CIPHERS}
+        tls13 = self._suites
+        if tls13 is None:
+            tls13 = tuple(suite.code for suite in TLS13_SUITES.values() if str(suite) in found)
+        bits = bits_of_level(self.security_level)
+        tls12 = (CIPHERS[name] for name in found if CIPHERS[name] in TLS12_SUITES)
+        suites = strong_suites((*tls13, *map(CipherSuite, tls12)), bits)
+        return [found.get(cipher_name(code)) or _describe(code) for code in suites]
+
+    def set_ciphersuites(self, ciphersuites: str, /) -> None:
+        """Choose the ciphers of TLS 1.3, favourites first.
+
+        An empty text leaves none: then `maximum_version` must be below TLS 1.3.
+
+        Raises:
+            SSLError: it leaves none that we have; the ciphers are those from before then.
+        """
+        self._suites = suites_listed(ciphersuites)
+        self._changed()
 
     def set_ciphers(self, ciphers: str) -> None:
         """Choose the ciphers of TLS 1.2, in OpenSSL's words.
@@ -289,7 +432,7 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError: it leaves none that we have; the ciphers are those from before then.
         """
-        before = self._ciphers12()
+        before = f"{self._ciphers12()}:@SECLEVEL={self.security_level}"
         super().set_ciphers(ciphers)
         if not self._ciphers12():
             super().set_ciphers(before)
@@ -305,6 +448,47 @@ class SSLContext(ssl.SSLContext):
         protocols = list(alpn_protocols)
         super().set_alpn_protocols(protocols)
         self._alpn = tuple(each.encode("ascii") for each in protocols)
+        self._changed()
+
+    def set_groups(self, groups: str, /) -> None:
+        """Choose the groups for key exchange, favourites first: ``"X25519MLKEM768:x25519"``.
+
+        Raises:
+            SSLError: a name is unknown, or it leaves none that we have; the groups are
+                those from before then.
+        """
+        self._groups = groups_listed(groups)
+        self._changed()
+
+    def get_groups(self, *, include_aliases: bool = False) -> list[str]:
+        """Return the groups that a connection may use, favourites first.
+
+        Args:
+            include_aliases: whether their other names are wanted too.
+        """
+        groups = groups_of(self)
+        if ProtocolVersion.TLS13 not in versions_of(self):
+            groups = groups12(groups)
+        return names_of_groups(groups, include_aliases=include_aliases)
+
+    def set_client_sigalgs(self, sigalgs: str, /) -> None:
+        """Choose by what a client may sign to authenticate: ``"ed25519:rsa_pss_rsae_sha256"``.
+
+        For a server, that is what it asks of its clients; for a client, what it signs by.
+
+        Raises:
+            SSLError: a name is unknown, or it leaves none that we have.
+        """
+        self._client_schemes = schemes_listed(sigalgs)
+        self._changed()
+
+    def set_server_sigalgs(self, sigalgs: str, /) -> None:
+        """Choose by what a server may sign, and a client too unless it has its own choice.
+
+        Raises:
+            SSLError: a name is unknown, or it leaves none that we have.
+        """
+        self._server_schemes = schemes_listed(sigalgs)
         self._changed()
 
     def set_ecdh_curve(self, name: str | bytes) -> None:
@@ -335,22 +519,33 @@ class SSLContext(ssl.SSLContext):
 
     @property  # type: ignore[override]
     def keylog_filename(self) -> str | None:
-        """The file that gets every secret, for Wireshark; None for none."""
+        """The file that gets every secret, for Wireshark; None for none.
+
+        One that this makes only its owner may read.
+        """
         return self._keylog_path
 
     @keylog_filename.setter
     def keylog_filename(self, path: str | None) -> None:
         if path is not None:
             path = os.fsdecode(path)  # a number would be an open file
-            with open(path, "a", encoding="ascii") as file:
+            with open_private(path, "a", encoding="ascii") as file:
                 if not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
         self._keylog = KeyLog(path) if path is not None else None
         self._changed()
 
+    @keylog_filename.deleter
+    def keylog_filename(self) -> None:
+        raise AttributeError("keylog_filename of a context cannot be deleted")
+
     def set_psk_client_callback(self, callback: Callable[..., Any] | None) -> None:
-        """Client: ask this for an identity and a key: ``callback(None)`` returns both."""
+        """Client: ask this for an identity and a key: ``callback(hint)`` returns both.
+
+        The hint is None when the handshake begins. In TLS 1.2 a server may send one, and then
+        the callback is asked again; it is what a stranger sent, and nothing is proven yet.
+        """
         self._psk_client = callback
         self._changed()
 
@@ -358,7 +553,10 @@ class SSLContext(ssl.SSLContext):
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
     ) -> None:
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
+        if identity_hint is not None and len(identity_hint.encode()) > MAX_HINT:
+            raise ValueError(f"identity_hint has more than {MAX_HINT} bytes")
         self._psk_lookup = PskLookup(callback) if callback is not None else None
+        self._psk_hint = (identity_hint or "").encode()
         self._changed()
 
     def session_stats(self) -> dict[str, int]:
@@ -408,6 +606,20 @@ class SSLContext(ssl.SSLContext):
         self._version += 1
 
 
+def _describe(code: CipherSuite) -> dict[str, Any]:
+    """Describe a suite of TLS 1.3 as OpenSSL does, where it was told to have it not."""
+    bits = TLS13_SUITES[code].key_length * 8
+    return {
+        "id": 0x0300_0000 | code,
+        "name": code.name,
+        "protocol": "TLSv1.3",
+        "description": f"{code.name} TLSv1.3",
+        "strength_bits": bits,
+        "alg_bits": bits,
+        "aead": True,
+    }
+
+
 def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
     """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
     blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
@@ -417,6 +629,7 @@ def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
 
 
 _SERIALS = itertools.count()
+_FLAGS = functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
 
 _TOO_OLD = frozenset(
     number

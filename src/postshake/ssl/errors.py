@@ -36,6 +36,7 @@ _VERIFY: tuple[tuple[type[errors.CertificateError], VerifyCode, str], ...] = (
     (errors.CertificateNotYetValid, 9, "certificate is not yet valid"),
     (errors.CertificateRevoked, 23, "certificate revoked"),
     (errors.WrongPurpose, 26, "unsuitable certificate purpose"),
+    (errors.DistrustedKey, 28, "certificate rejected"),
     (errors.WeakKey, 66, "EE certificate key too weak"),
     (errors.UnsupportedCertificate, 34, "unhandled critical extension"),
     (errors.BadCertificate, 7, "certificate signature failure"),
@@ -48,6 +49,7 @@ _REASONS: tuple[tuple[type[errors.PostshakeError], str], ...] = (
     (errors.UnsupportedVersion, "UNSUPPORTED_PROTOCOL"),
     (errors.NoApplicationProtocol, "NO_APPLICATION_PROTOCOL"),
     (errors.NoCommonGroup, "NO_SUITABLE_KEY_SHARE"),
+    (errors.NoCommonScheme, "NO_SUITABLE_SIGNATURE_ALGORITHM"),
     (errors.UnrecognizedName, "CALLBACK_FAILED"),
     (errors.NegotiationError, "NO_SHARED_CIPHER"),
     (errors.UnexpectedMessage, "UNEXPECTED_MESSAGE"),
@@ -77,15 +79,16 @@ _ALERTS = {
 
 
 E = TypeVar("E", bound=errors.CertificateError)
+S = TypeVar("S", bound=ssl.SSLError)
 
 
 def ssl_error(
     reason: str,
     text: str | None = None,
     *,
-    kind: type[ssl.SSLError] = ssl.SSLError,
+    kind: type[S] = ssl.SSLError,  # type: ignore[assignment]
     number: int = ssl.SSL_ERROR_SSL,
-) -> ssl.SSLError:
+) -> S:
     """Make an SSLError as the standard library does, with its attributes.
 
     Args:
@@ -103,11 +106,9 @@ def ssl_error(
 def failure(detail: str = "") -> ssl.SSLEOFError:
     """Make the error for a stream that ended without a goodbye."""
     text = "EOF occurred in violation of protocol" + (f": {detail}" if detail else "")
-    error = ssl_error(
+    return ssl_error(
         "UNEXPECTED_EOF_WHILE_READING", text, kind=ssl.SSLEOFError, number=ssl.SSL_ERROR_EOF
     )
-    assert isinstance(error, ssl.SSLEOFError)
-    return error
 
 
 def with_verify_code(error: E, code: VerifyCode) -> E:
@@ -124,7 +125,6 @@ def refused(error: errors.CertificateError, server_name: str | None) -> ssl.SSLE
         f"certificate verify failed: {message}",
         kind=ssl.SSLCertVerificationError,
     )
-    assert isinstance(made, ssl.SSLCertVerificationError)
     made.verify_code, made.verify_message = code, message
     return made
 
@@ -186,6 +186,4 @@ def _alert(number: int) -> ssl.SSLError:
 def alerting(number: int) -> errors.TLSError:
     """Make an error of the engine's that sends this alert."""
     kind = type("Refusal", (errors.UnrecognizedName,), {"alert": Alert(number)})
-    made = kind("refused by the sni_callback")
-    assert isinstance(made, errors.TLSError)
-    return made
+    return errors.require(errors.TLSError, kind("refused by the sni_callback"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
-from ..constants import ProtocolVersion, Role
+from ..constants import ProtocolVersion, Role, SignatureScheme
 from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
@@ -27,6 +28,7 @@ class Facts:
     """The part of a TLS object that tells."""
 
     _connection: Connection | None = None
+    _own_scheme: SignatureScheme | None = None  # by which we signed last
 
     def __init__(self, context: SSLContext, server_side: bool, server_hostname: str | None) -> None:
         self._own_context = context  # versions, options, tickets and callbacks
@@ -115,6 +117,22 @@ class Facts:
         established = self._established
         return established.group.name if established is not None and established.group else None
 
+    def client_sigalg(self) -> str | None:
+        """Return by what the client signed last to authenticate; None if it did not."""
+        return self._signed_by(self.server_side)
+
+    def server_sigalg(self) -> str | None:
+        """Return by what the server signed; None if it did not, as when resuming."""
+        return self._signed_by(not self.server_side)
+
+    def _signed_by(self, the_peer: bool) -> str | None:
+        if self._established is None:
+            return None
+        scheme = self._own_scheme
+        if the_peer:
+            scheme = self.identity.signature_scheme if self.identity is not None else None
+        return scheme.name if scheme is not None else None
+
     def get_channel_binding(self, kind: str = "tls-unique") -> bytes | None:
         """Return what names this connection to a protocol above it.
 
@@ -146,6 +164,11 @@ class Facts:
     # --- the peer
 
     @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """How the engine behaves on this connection."""
+        return self._connection.config if self._connection is not None else self._config
+
+    @property
     def identity(self) -> Identity | None:
         """Whom the peer has proven to be, as of now."""
         return self._connection.peer_identity if self._connection is not None else None
@@ -154,6 +177,18 @@ class Facts:
     def read_identity(self) -> Identity | None:
         """Whom the peer had proven to be when it sent the next byte to be read."""
         return self._connection.read_identity if self._connection is not None else None
+
+    @property
+    def read_position(self) -> int:
+        """How many bytes of application data were read so far."""
+        return self._connection.read_position if self._connection is not None else 0
+
+    def identity_at(self, position: int) -> Identity | None:
+        """Return whom the peer had proven to be when the byte at this position came."""
+        if self._connection is None:
+            return None
+        history = self._connection.identity_history
+        return next(identity for start, identity in reversed(history) if start <= position)
 
     def getpeercert(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
         """Return the peer's certificate; an empty dictionary if it was not verified."""

@@ -8,6 +8,7 @@ import ssl
 import sys
 from typing import Any
 
+from ..errors import present
 from .context import SSLContext
 
 __all__ = ["create_default_context", "get_server_certificate"]
@@ -95,8 +96,7 @@ def get_server_certificate(
         socket.create_connection(addr, timeout=timeout) as sock,
         context.wrap_socket(sock, server_hostname=host) as wrapped,
     ):
-        der = wrapped.getpeercert(True)
-    assert der is not None  # a server always has one
+        der = present(wrapped.getpeercert(True), "certificate")  # a server always has one
     return ssl.DER_cert_to_PEM_cert(der)
 
 

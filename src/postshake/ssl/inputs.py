@@ -8,9 +8,18 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..private_file import open_private
 from ..psk import ExternalPsk
 
-__all__ = ["CERTIFICATES", "PEM", "AskOnce", "KeyLog", "PskLookup", "body_of", "split_der"]
+__all__ = [
+    "CERTIFICATES",
+    "PEM",
+    "AskOnce",
+    "KeyLog",
+    "PskLookup",
+    "body_of",
+    "split_der",
+]
 
 PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
@@ -32,6 +41,10 @@ class AskOnce:
             self.value = bytes(self.value)
         return self.value
 
+    def once(self) -> Any:
+        """Return the password, asking only if nobody did so far."""
+        return self() if self.value is None and callable(self._password) else self.value
+
 
 class KeyLog:
     """Appends lines to a file, one at a time."""
@@ -42,7 +55,7 @@ class KeyLog:
 
     def __call__(self, line: str) -> None:
         """Append a line."""
-        with self._lock, open(self._path, "a", encoding="ascii") as file:
+        with self._lock, open_private(self._path, "a", encoding="ascii") as file:
             file.write(f"{line}\n")
 
 
@@ -63,15 +76,21 @@ class PskLookup:
 
 
 def body_of(pem: bytes) -> bytes:
-    """Return what a PEM block holds."""
+    """Return what a PEM block holds; nothing, if that cannot be read.
+
+    The standard class has had it by then, and passed over it, or ended there.
+    """
     lines = pem.splitlines()[1:-1]
-    return base64.b64decode(b"".join(line for line in lines if b":" not in line))
+    try:
+        return base64.b64decode(b"".join(line for line in lines if b":" not in line))
+    except ValueError:
+        return b""
 
 
 def split_der(data: bytes) -> list[bytes]:
     """Split certificates in DER that stand one after the other."""
     found = []
-    while data:
+    while len(data) > 1:
         length, at = data[1], 2
         if length & 0x80:
             at += length & 0x7F

@@ -9,7 +9,10 @@ from typing import TypeAlias
 from cryptography import x509
 
 from ..config import AuthRequest, Refusal
-from ..errors import CertificateRequired
+from ..errors import (
+    CertificateRequired,
+    present,
+)
 from ..events import Outcome, ReauthCompleted
 from ..pki.identity import Identity
 from .errors import refused, ssl_error
@@ -60,7 +63,7 @@ class Reauth:
         self.context = context
         """Names it in its connection."""
         self._completed: ReauthCompleted | None = None
-        self._failure: BaseException | None = None
+        self._failure: Callable[[], Exception] | None = None
         self._callbacks: list[Callable[[Reauth], object]] = []
 
     def __repr__(self) -> str:
@@ -86,7 +89,7 @@ class Reauth:
             Exception: the connection failed before.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure()
         completed = self._completed
         if completed is None:
             raise ValueError("the client has not answered yet")
@@ -102,8 +105,7 @@ class Reauth:
             case Outcome.DECLINED | Outcome.CANCELLED:
                 error = ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE")
             case _:
-                assert completed.error is not None
-                error = refused(completed.error, None)
+                error = refused(present(completed.error, "error"), None)
         if isinstance(completed.error, CertificateRequired):
             error.__cause__ = completed.error
         raise error
@@ -122,10 +124,14 @@ class Reauth:
         self._completed = completed
         self._tell()
 
-    def fail(self, error: BaseException) -> None:
-        """Note that there will be none: the connection is over."""
+    def fail(self, failure: Callable[[], Exception]) -> None:
+        """Note that there will be none: the connection is over.
+
+        Args:
+            failure: makes the exception that `result` raises.
+        """
         if not self.done:
-            self._failure = error
+            self._failure = failure
             self._tell()
 
     def _tell(self) -> None:

@@ -11,14 +11,32 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from ..config import ClientAuth, ClientConfig, ServerConfig
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion
+from ..constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from ..crypto.groups import supported_groups
+from ..crypto.signatures import handshake_schemes
+from ..crypto.signatures12 import handshake_schemes12
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.suites12 import TLS12_SUITES
-from ..errors import UsageError
+from ..errors import (
+    UsageError,
+    present,
+    require,
+)
 from ..pki.compression import compressors_named
+from ..pki.credential import Credential
+from ..pki.limited import limited
+from ..protocol.offer12 import groups12
 from ..psk import ExternalPsk
+from .algorithms import supported_schemes
 from .errors import ssl_error, translate
+from .security_level import (
+    allows_tickets,
+    bits_of_level,
+    has_strong_key,
+    strong_groups,
+    strong_schemes,
+    strong_suites,
+)
 from .verifier import AnyPeer
 
 if TYPE_CHECKING:
@@ -29,8 +47,12 @@ __all__ = [
     "check_end",
     "cipher_name",
     "config_for",
-    "group_named",
+    "credentials_of",
+    "groups_of",
+    "psk_for",
+    "schemes_to_sign_by",
     "stricter_flags",
+    "stricter_level",
     "stricter_mode",
     "versions_of",
 ]
@@ -38,18 +60,6 @@ __all__ = [
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
 _CHECKS_MORE = ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
-_GROUPS = {
-    "prime256v1": NamedGroup.secp256r1,
-    "secp256r1": NamedGroup.secp256r1,
-    "P-256": NamedGroup.secp256r1,
-    "secp384r1": NamedGroup.secp384r1,
-    "P-384": NamedGroup.secp384r1,
-    "secp521r1": NamedGroup.secp521r1,
-    "P-521": NamedGroup.secp521r1,
-    "X25519": NamedGroup.x25519,
-    "X448": NamedGroup.x448,
-    "X25519MLKEM768": NamedGroup.X25519MLKEM768,
-}
 
 
 def cipher_name(code: int) -> str:
@@ -64,18 +74,6 @@ def cipher_name(code: int) -> str:
 
 CIPHERS: dict[str, int] = {cipher_name(code): code for code in (*TLS13_SUITES, *TLS12_SUITES)}
 """Every suite by OpenSSL's name."""
-
-
-def group_named(name: str) -> NamedGroup:
-    """Return the group that OpenSSL calls so.
-
-    Raises:
-        ValueError: we have no such group.
-    """
-    group = _GROUPS.get(name)
-    if group is None or group not in supported_groups():
-        raise ValueError(f"unknown elliptic curve name {name!r}")
-    return group
 
 
 def versions_of(context: ssl.SSLContext) -> tuple[ProtocolVersion, ...]:
@@ -161,6 +159,7 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
         context.maximum_version,
         context.post_handshake_auth,
         context.hostname_checks_common_name,
+        context.security_level,
         tuple(context.certificate_compression),
         context.num_tickets if server_side else 0,
         context.sni_callback is not None,
@@ -177,44 +176,107 @@ def stricter_flags(own: ssl.SSLContext, shown: ssl.SSLContext) -> int:
     return int(own.verify_flags) | (int(shown.verify_flags) & _CHECKS_MORE)
 
 
-def _common(own: SSLContext, shown: SSLContext) -> dict[str, Any]:
-    found = [each["name"] for each in shown.get_ciphers()]  # favourites first
-    suites12 = tuple(CipherSuite(CIPHERS[name]) for name in found if CIPHERS[name] in TLS12_SUITES)
-    versions = versions_of(own)
-    if not suites12:
-        versions = tuple(each for each in versions if each is not ProtocolVersion.TLS12)
-    if not versions:
+def stricter_level(own: ssl.SSLContext, shown: ssl.SSLContext) -> int:
+    """Return the higher of two security levels."""
+    return max(own.security_level, shown.security_level)
+
+
+def _common(own: SSLContext, shown: SSLContext, server_side: bool) -> dict[str, Any]:
+    bits = bits_of_level(stricter_level(own, shown))
+    found = [CIPHERS[each["name"]] for each in shown.get_ciphers()]  # favourites first
+    strong = strong_suites(map(CipherSuite, found), bits)
+    suites = tuple(code for code in strong if code in TLS13_SUITES)
+    suites12 = tuple(code for code in strong if code in TLS12_SUITES)
+    schemes = strong_schemes(_schemes_to_accept(shown, server_side), bits)
+    schemes13 = tuple(each for each in handshake_schemes() if each in schemes)
+    schemes12 = tuple(each for each in handshake_schemes12() if each in schemes)
+    groups = strong_groups(groups_of(own), bits)
+    usable = {
+        ProtocolVersion.TLS13: bool(suites and schemes13 and groups),
+        ProtocolVersion.TLS12: bool(suites12 and schemes12 and groups12(groups)),
+    }
+    allowed = versions_of(own)
+    versions = tuple(each for each in allowed if usable[each])
+    if not versions or (ProtocolVersion.TLS13 in allowed and not suites):
         raise ssl_error("NO_CIPHERS_AVAILABLE")
-    settings: dict[str, Any] = {
+    return {
         "versions": versions,
+        "cipher_suites": suites or tuple(TLS13_SUITES),
         "cipher_suites12": suites12 or tuple(TLS12_SUITES),
-        "credentials": tuple(shown._credentials),
+        "signature_algorithms": schemes13 or handshake_schemes(),
+        "signature_algorithms12": schemes12 or handshake_schemes12(),
+        "groups": groups,
+        "credentials": credentials_of(shown, server_side, stricter_level(own, shown)),
         "alpn_protocols": shown._alpn,
         "keylog": shown._keylog,
         "reauth_forbidden_alpn": own.reauth_forbidden_alpn | shown.reauth_forbidden_alpn,
         "certificate_compression": compressors_named(shown.certificate_compression),
     }
-    if own._groups is not None:
-        settings["groups"] = own._groups
-    return settings
+
+
+def _schemes_to_accept(context: SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
+    """Return by what the peer may sign: what a ClientHello or a CertificateRequest says."""
+    return _schemes(context, context._client_schemes if server_side else None)
+
+
+def schemes_to_sign_by(context: SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
+    """Return by what we may sign.
+
+    As in OpenSSL, what is set for servers is for clients too, unless these have their own.
+    """
+    return _schemes(context, context._client_schemes if not server_side else None)
+
+
+def credentials_of(
+    context: SSLContext, server_side: bool, level: int | None = None
+) -> tuple[Credential, ...]:
+    """Return what a context can authenticate with by what we may sign by now.
+
+    Args:
+        context: whose certificates.
+        server_side: whether we are the server.
+        level: the security level; None for the context's.
+    """
+    bits = bits_of_level(context.security_level if level is None else level)
+    signing = strong_schemes(schemes_to_sign_by(context, server_side), bits)
+    able = (
+        limited(credential, signing)
+        for credential in context._credentials
+        if not bits or has_strong_key(credential.leaf, bits)
+    )
+    return tuple(credential for credential in able if credential is not None)
+
+
+def _schemes(
+    context: SSLContext, for_clients: tuple[SignatureScheme, ...] | None
+) -> tuple[SignatureScheme, ...]:
+    chosen = for_clients or context._server_schemes or supported_schemes()
+    return strong_schemes(chosen, bits_of_level(context.security_level))
+
+
+def groups_of(context: SSLContext) -> tuple[NamedGroup, ...]:
+    """Return the groups that a context allows, of those that we have."""
+    chosen = context._groups if context._groups is not None else supported_groups()
+    return strong_groups(chosen, bits_of_level(context.security_level))
 
 
 def _client(own: SSLContext, shown: SSLContext) -> ClientConfig:
     judged = stricter_mode(own, shown) != ssl.CERT_NONE
-    settings = _common(own, shown)
+    settings = _common(own, shown, server_side=False)
     settings["alpn_protocols"] = own._alpn  # OpenSSL copies a client's at the beginning
-    groups = settings.get("groups", supported_groups())
+    groups = settings["groups"]
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
-    hybrids = sum("MLKEM" in group.name for group in groups)
+    ordinary = [at for at, group in enumerate(groups) if "MLKEM" not in group.name]
     names = own.hostname_checks_common_name and shown.hostname_checks_common_name
-    flags = stricter_flags(own, shown)
+    flags, level = stricter_flags(own, shown), stricter_level(own, shown)
     return ClientConfig(
         **settings,
-        key_shares=min(hybrids + 1, len(groups)),
-        verifier=shown._verifier(flags, names) if judged else AnyPeer(),
+        key_shares=ordinary[0] + 1 if ordinary else 1,
+        verifier=shown._verifier(flags, names, level) if judged else AnyPeer(),
         check_server_name=judged and (own.check_hostname or shown.check_hostname),
         post_handshake_auth=own.post_handshake_auth,
         middlebox_compatibility=bool(own.options & OP_MIDDLEBOX),
+        tickets12=not own.options & OP_NO_TICKET and allows_tickets(level),
     )
 
 
@@ -222,15 +284,24 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
     """Ask the callback which key to offer, for this one connection."""
     from dataclasses import replace
 
-    assert isinstance(config, ClientConfig)
-    assert context._psk_client is not None
-    identity, key = context._psk_client(None)
+    config = require(ClientConfig, config)
+    psk = psk_for(context, None)
+    return replace(config, psks=(psk,)) if psk is not None else config
+
+
+def psk_for(context: SSLContext, hint: str | None) -> ExternalPsk | None:
+    """Ask a client's callback for an identity and a key.
+
+    Raises:
+        ValueError: it gave what cannot be used.
+    """
+    identity, key = present(context._psk_client, "callback")(hint)
     if not key:
-        return config
+        return None
     if identity is None:
         raise ValueError("the callback gave a key without an identity")
     try:
-        return replace(config, psks=(ExternalPsk(identity.encode(), bytes(key)),))
+        return ExternalPsk(identity.encode(), bytes(key))
     except UsageError as error:
         raise translate(error) from error
 
@@ -245,19 +316,23 @@ _ASKS = {
 def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
     # what the handshake itself asks for: not what is left for later
     now = [each.verify_mode for each in (own, shown) if not each.post_handshake_auth]
-    tickets = not own.options & OP_NO_TICKET
+    level = stricter_level(own, shown)
+    tickets = not own.options & OP_NO_TICKET and allows_tickets(level)
     names = own.hostname_checks_common_name and shown.hostname_checks_common_name
     return ServerConfig(
-        **_common(own, shown),
+        **_common(own, shown, server_side=True),
         choose_config=own.sni_callback is not None,
         chosen_elsewhere=True,  # without any, the handshake fails: as with OpenSSL
-        verifier=shown._verifier(stricter_flags(own, shown), names),
+        verifier=shown._verifier(stricter_flags(own, shown), names, level),
         client_auth=_ASKS[max(now, default=ssl.CERT_NONE)],
         client_auth12=_ASKS[stricter_mode(own, shown)],  # which knows no later
-        tickets=own.num_tickets if tickets else 0,
+        tickets=own.num_tickets,
         ticket_keys=own._ticket_keys,
+        ticket_database=None if tickets else own._sessions,
         tickets12=tickets,
+        sessions12=own._sessions12,
         psk_lookup=shown._psk_lookup,
+        psk_identity_hint=shown._psk_hint,
         prefer_client_suites=not own.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from typing import Any
 
 from ..config import Config
 from ..connection import Connection
 from ..constants import AlertDescription
 from ..drive.answers import find_answer_now
-from ..errors import TLSError
+from ..errors import TLSError, present
 from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
+from ..pki.limited import limited
 from ..protocol.server_hellos12 import choose_version
-from ..questions import ChooseConfig, Question
+from ..psk import ExternalPsk
+from ..questions import ChooseConfig, ChoosePsk, Question, Sign
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
+from .settings import credentials_of, psk_for, schemes_to_sign_by
 
 __all__ = ["Settling"]
 
@@ -30,12 +34,20 @@ class Settling(Facts):
     Its methods are called with the lock on the engine held.
     """
 
-    owner: Any
+    _owner: weakref.ref[Any] | None
     _reauths: dict[bytes, Reauth]
 
+    @property
+    def owner(self) -> Any:
+        """The SSLSocket or SSLObject, which has us and is not kept alive by us."""
+        return self._owner() if self._owner is not None else None
+
+    @owner.setter
+    def owner(self, owner: Any) -> None:
+        self._owner = weakref.ref(owner)
+
     def _connected(self) -> Connection:
-        assert self._connection is not None
-        return self._connection
+        return present(self._connection, "connection")
 
     def _settle(self) -> None:
         connection = self._connected()
@@ -59,10 +71,16 @@ class Settling(Facts):
         subject = question.subject
         if isinstance(subject, ChooseConfig):
             found: object = self._choose_config(subject)
+        elif isinstance(subject, ChoosePsk) and subject.hint:
+            found = self._choose_psk(subject)
         else:
+            if isinstance(subject, Sign):
+                self._own_scheme = subject.scheme
             found = find_answer_now(subject)
         connection.answer(question.id, found)
-        if isinstance(found, Exception) and connection.failure is None:
+        if not isinstance(subject, Sign) or connection.failure is not None:
+            return
+        if isinstance(found, Exception):
             log.error("a request was declined: the key could not sign", exc_info=found)
             for context in connection.open_requests if not self.server_side else ():
                 connection.answer_auth(context, None)
@@ -75,8 +93,11 @@ class Settling(Facts):
             return None  # it ends here, whatever is chosen: nobody is asked, as in OpenSSL
         callback = self._own_context.sni_callback
         if callback is not None:
+            owner = self.owner if self._owner is not None else self
+            if owner is None:  # it is gone, and nobody can be called with it
+                return alerting(AlertDescription.handshake_failure)
             try:
-                answer = callback(self.owner, subject.server_name, self._own_context)
+                answer = callback(owner, subject.server_name, self._own_context)
             except Exception as error:
                 _report(error)
                 return alerting(AlertDescription.handshake_failure)
@@ -95,6 +116,14 @@ class Settling(Facts):
             return alerting(AlertDescription.internal_error)
         return self._config
 
+    def _choose_psk(self, subject: ChoosePsk) -> ExternalPsk | Exception | None:
+        """Ask a client's callback again, now that the server gave a hint (RFC 4279)."""
+        try:
+            return psk_for(self._context, subject.hint.decode())
+        except Exception as error:
+            _report(error)
+            return alerting(AlertDescription.handshake_failure)
+
     def _answer_request(self, request: ReauthRequested) -> None:
         connection = self._connected()
         if connection.failure is not None or connection.sent_close:
@@ -103,11 +132,15 @@ class Settling(Facts):
         credential: Credential | None = None
         try:
             if chooser is not None:
-                credential = chooser(self.owner, request)
+                credential = chooser(self.owner if self._owner is not None else self, request)
+                if credential is not None:
+                    credential = limited(
+                        credential, schemes_to_sign_by(self._own_context, server_side=False)
+                    )
             else:
                 credentials = self._config.credentials
                 if self._context is not self._configured:  # set after the handshake
-                    credentials = tuple(self._context._credentials)
+                    credentials = credentials_of(self._context, server_side=False)
                 credential = choose_credential(credentials, _wanted(request))
         except Exception:
             log.exception("a request was declined: choosing a certificate failed")

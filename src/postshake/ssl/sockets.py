@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
-from ..config import AuthRequest
+from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording import Recording
 from .reauth import Authority, Reauth, auth_request
@@ -21,6 +21,26 @@ class _Reauthenticating:
     """What both have more than the standard library's."""
 
     _sslobj: Channel | None
+
+    @overload
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: Literal[True] = True,
+        request: None = None,
+    ) -> Identity: ...
+
+    @overload
+    def reauth(
+        self,
+        authorities: Iterable[Authority] = (),
+        *,
+        within: float | None = None,
+        require: bool = True,
+        request: AuthRequest | None = None,
+    ) -> Identity | None: ...
 
     def reauth(
         self,
@@ -88,6 +108,18 @@ class _Reauthenticating:
         """Give a request up, unless it is settled: a late answer is read and ignored."""
         self._channel().cancel_reauth(reauth)
 
+    def group(self) -> str | None:
+        """Return the name of the key exchange's group; None before the handshake."""
+        return self._sslobj.group() if self._sslobj is not None else None
+
+    def client_sigalg(self) -> str | None:
+        """Return by what the client signed last to authenticate; None if it did not."""
+        return self._sslobj.client_sigalg() if self._sslobj is not None else None
+
+    def server_sigalg(self) -> str | None:
+        """Return by what the server signed; None if it did not, as when resuming."""
+        return self._sslobj.server_sigalg() if self._sslobj is not None else None
+
     @property
     def unsent(self) -> bool:
         """Whether bytes wait to be sent that no call is sending."""
@@ -105,6 +137,26 @@ class _Reauthenticating:
         What one `read` returns came while the peer was one and the same.
         """
         return self._sslobj.read_identity if self._sslobj is not None else None
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """How the engine behaves on this connection: its clock and its verifier among others."""
+        return self._channel().config
+
+    @property
+    def read_position(self) -> int:
+        """How many bytes of application data were read so far."""
+        return self._sslobj.read_position if self._sslobj is not None else 0
+
+    def identity_at(self, position: int) -> Identity | None:
+        """Return whom the peer had proven to be when the byte at this position came.
+
+        Positions count the application data from its beginning. One that has not come yet
+        is from whoever the peer is now, unless that changes meanwhile.
+        """
+        if position < 0:
+            raise ValueError(f"expected a position of 0 or more, got {position}")
+        return self._sslobj.identity_at(position) if self._sslobj is not None else None
 
     @property
     def recording(self) -> Recording | None:

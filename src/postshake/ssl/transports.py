@@ -1,8 +1,9 @@
 """Where the bytes of a TLS object come from and go to: memory, or a socket.
 
-Both read exactly what the engine can use at once. A socket is read a record at a time and
-not a byte further, as OpenSSL does it: whoever waits with `select` for the next record
-finds it in the socket, and never waits for what was read already.
+Both are read a record at a time and not a byte further, as OpenSSL does it. Whoever waits
+with `select` for the next record finds it in the socket, and never waits for what was read
+already. Whoever reads for as long as the memory buffer or `pending` has something, as uvloop
+does, does not miss a goodbye or an alert that came together with data.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..record.deframer import HEADER_LENGTH, MAX_CIPHERTEXT
 from .errors import ssl_error
@@ -31,12 +33,14 @@ class Transport(Protocol):
         """Whether bytes that were taken have not left yet."""
         ...
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return what can be used at once; ``b""`` when no more will come.
 
         Args:
             limit: on `monotonic`, until when to wait; None for ever. Only a socket
                 that blocks waits at all.
+            strict: whether the limit is another one than `limit` gave, and must be
+                held whatever the socket's own timeout is.
 
         Raises:
             SSLWantReadError: nothing is there now.
@@ -45,8 +49,8 @@ class Transport(Protocol):
         """
         ...
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
-        """Take bytes for the peer, and return how many.
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
+        """Take bytes for the peer, and return how many; the limit is as in `receive`.
 
         Raises:
             SSLWantWriteError: none can be taken now.
@@ -56,35 +60,41 @@ class Transport(Protocol):
         ...
 
     def limit(self) -> float | None:
-        """Return until when an operation that begins now may take."""
-        ...
-
-    def wait(self, seconds: float, limit: float | None) -> bool:
-        """Wait for bytes, but no longer than this; return whether `receive` is to be called."""
+        """Return until when an operation that begins now may take; None where nothing waits."""
         ...
 
 
 class BioTransport:
     """Two memory buffers that somebody else moves on."""
 
-    __slots__ = ("_incoming", "_outgoing")
+    __slots__ = ("_incoming", "_outgoing", "_partial")
 
     def __init__(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self._incoming, self._outgoing = incoming, outgoing
+        self._partial = bytearray()
 
     @property
     def unsent(self) -> bool:
         """Whether the outgoing buffer holds any."""
         return self._outgoing.pending > 0
 
-    def receive(self, limit: float | None) -> bytes:
-        """Return all that is there."""
-        data = self._incoming.read()
-        if not data and not self._incoming.eof:
-            raise want_read()
-        return data
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
+        """Return one record, or what there is of bytes that are none."""
+        partial = self._partial
+        while missing := _missing(partial):
+            data = self._incoming.read(missing)
+            if not data:
+                if not self._incoming.eof:
+                    raise want_read()
+                rest = bytes(partial)
+                partial.clear()
+                return rest
+            partial += data
+        record = bytes(partial)
+        partial.clear()
+        return record
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Take everything."""
         return self._outgoing.write(data)
 
@@ -92,34 +102,41 @@ class BioTransport:
         """Nobody waits here."""
         return None
 
-    def wait(self, seconds: float, limit: float | None) -> bool:
-        """Nobody waits here."""
-        return True
-
 
 class SocketTransport:
     """A socket, in whatever mode it is.
 
     Args:
-        sock: the SSLSocket; its methods of `socket.socket` are used, which know of no TLS.
+        sock: the SSLSocket; its methods of `socket.socket` are used, which know of no TLS. It
+            is not kept alive: it has us.
     """
 
-    __slots__ = ("_partial", "_sock")
+    __slots__ = ("_broken_by", "_partial", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+        self._socket = weakref.ref(sock)
         self._partial = bytearray()
+        self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None
 
     @property
     def unsent(self) -> bool:
         """What the socket took has left."""
         return False
 
-    def receive(self, limit: float | None) -> bytes:
+    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
         """Return one record, or what there is of bytes that are none."""
+        if self._broken_by is not None:
+            raise self._broken_by[0](*self._broken_by[1])
         partial = self._partial
         while missing := _missing(partial):
-            data = self._call(socket.socket.recv, missing, want_read, limit)
+            if strict:
+                self._wait(selectors.EVENT_READ, limit)
+            try:
+                data = self._call(socket.socket.recv, missing, want_read, limit)
+            except ConnectionError as error:
+                # the system says it once, and from then on that the stream has ended
+                self._broken_by = type(error), error.args
+                raise
             if not data:
                 rest = bytes(partial)
                 partial.clear()
@@ -129,27 +146,34 @@ class SocketTransport:
         partial.clear()
         return record
 
-    def send(self, data: bytes | memoryview, limit: float | None) -> int:
+    def send(self, data: bytes | memoryview, limit: float | None, *, strict: bool = False) -> int:
         """Send what the socket takes."""
+        if strict:
+            self._wait(selectors.EVENT_WRITE, limit)
         return self._call(socket.socket.send, data, want_write, limit)
 
-    def limit(self) -> float | None:
-        """The socket's timeout from now on; a blocking one has none."""
-        timeout = self._sock.gettimeout()
-        return None if timeout is None else monotonic() + timeout
+    @property
+    def _sock(self) -> socket.socket:
+        sock = self._socket()
+        if sock is None:
+            raise ssl.SSLError(0, "Underlying socket connection gone")
+        return sock
 
-    def wait(self, seconds: float, limit: float | None) -> bool:
-        """Wait until the socket is readable, unless it does not block."""
-        if self._sock.gettimeout() == 0:
-            return True
-        if limit is not None:
-            seconds = min(seconds, limit - monotonic())
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._sock, selectors.EVENT_READ)
-            ready = bool(selector.select(max(seconds, 0)))
-        if not ready and limit is not None and monotonic() >= limit:
-            raise TimeoutError("The read operation timed out")
-        return ready
+    def limit(self) -> float | None:
+        """The socket's timeout from now on; none where it waits for ever, or not at all."""
+        timeout = self._sock.gettimeout()
+        return monotonic() + timeout if timeout else None
+
+    def _wait(self, event: int, limit: float | None) -> None:
+        """Wait until the socket is ready, unless it does not block."""
+        sock = self._sock
+        if limit is None or sock.gettimeout() == 0:
+            return
+        with _Selector() as selector:
+            selector.register(sock, event)
+            if not selector.select(max(limit - monotonic(), 0)):
+                what = "read" if event == selectors.EVENT_READ else "write"
+                raise TimeoutError(f"The {what} operation timed out")
 
     def _call(
         self,
@@ -163,15 +187,22 @@ class SocketTransport:
         The socket grants its timeout to each call anew, so a peer that sends a byte
         now and then could keep us for ever.
         """
-        if limit is not None and monotonic() > limit and self._sock.gettimeout():
-            raise TimeoutError("The operation timed out")
+        sock = self._sock
+        what = "read" if want is want_read else "write"
+        if limit is not None and monotonic() > limit and sock.gettimeout():
+            raise TimeoutError(f"The {what} operation timed out")
         try:
-            return call(self._sock, argument)
+            return call(sock, argument)
         except BlockingIOError:
             raise want() from None
         except TimeoutError:
-            what = "read" if want is want_read else "write"
             raise TimeoutError(f"The {what} operation timed out") from None
+
+
+# no descriptor of its own, unlike epoll, and none too large for it, unlike select
+_Selector: Callable[[], selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 def _missing(partial: bytearray) -> int:

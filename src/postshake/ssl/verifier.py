@@ -7,7 +7,6 @@ import ssl
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
@@ -20,9 +19,11 @@ from ..pki.extensions import NameKind
 from ..pki.facts import Facts
 from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
-from ..pki.revocation import RevocationLists
+from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from ..pki.unreadable import refusing_unreadable
 from .errors import with_verify_code
+from .security_level import bits_of_level, check_strength
 from .strict import check_strictly
 
 __all__ = ["AnyPeer", "ContextVerifier"]
@@ -33,6 +34,11 @@ _NO_LIST = {
     Standing.BADLY_SIGNED: (8, "CRL signature failure"),
     Standing.NOT_YET_VALID: (11, "CRL is not yet valid"),
     Standing.EXPIRED: (12, "CRL has expired"),
+    Standing.NOT_ENTITLED: (35, "key usage does not include CRL signing"),
+    Standing.NOT_UNDERSTOOD: (36, "unhandled critical CRL extension"),
+    Standing.OUT_OF_SCOPE: (44, "different CRL scope"),
+    Standing.UNREADABLE: (3, "unable to get certificate CRL"),
+    Standing.PARTLY_KNOWN: (3, "unable to get certificate CRL"),
 }
 
 
@@ -48,26 +54,25 @@ class ContextVerifier:
     """Verifies as OpenSSL would with a context's settings.
 
     A connection keeps its verifier, and what the context is told to trust later is
-    put into it by `replace`: as in OpenSSL, certificates and lists that are loaded while
-    connections live count for their next verdict.
+    put into it by `replace`, or into its lists: as in OpenSSL, certificates and lists that
+    are loaded while connections live count for their next verdict.
 
     Args:
         certificates: what was loaded to be trusted, DER.
-        lists: revocation lists that were loaded.
+        lists: revocation lists that were loaded; what is added to them later counts, too.
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
-
-    Raises:
-        UsageError: a list is of a kind that cannot be used by itself.
+        security_level: the context's; what level 2 asks for is asked for always.
     """
 
     def __init__(
         self,
         certificates: Iterable[bytes],
-        lists: Iterable[x509.CertificateRevocationList] = (),
+        lists: RevocationLists | Iterable[x509.CertificateRevocationList] = (),
         flags: int = 0,
         *,
         common_names: bool = True,
+        security_level: int = 2,
     ) -> None:
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
         self._partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
@@ -77,18 +82,12 @@ class ContextVerifier:
         )
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
         self._common_names = common_names
-        self.replace(certificates, lists)
+        self._bits = bits_of_level(security_level)
+        self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
+        self.replace(certificates)
 
-    def replace(
-        self,
-        certificates: Iterable[bytes],
-        lists: Iterable[x509.CertificateRevocationList] = (),
-    ) -> None:
-        """Go by these from now on, in the place of those there were.
-
-        Raises:
-            UsageError: as when it was made; then nothing changes.
-        """
+    def replace(self, certificates: Iterable[bytes]) -> None:
+        """Trust these from now on, in the place of those there were."""
         roots: list[bytes] = []
         others: list[bytes] = []
         with warnings.catch_warnings():
@@ -103,13 +102,14 @@ class ContextVerifier:
                 intermediates=TrustStore(others),
                 common_names=self._common_names,
             )
-        self._believed = _Believed(chains, RevocationLists(lists))
+        self._believed = _Believed(chains)
 
     @property
     def trust(self) -> TrustStore:
         """The certificates that end a path."""
         return self._believed.chains.trust
 
+    @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
         """Find a path to what is trusted, then look at names and revocation lists.
 
@@ -125,10 +125,12 @@ class ContextVerifier:
             chain = believed.chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
+        if self._bits:
+            check_strength(chain.certificates, self._bits)
         if self._strict:
             believed.check_strictly(chain)
         self._check_name(peer, chain)
-        self._check_revocation(believed.lists, chain, peer.at)
+        self._check_revocation(believed, chain, whole)
         return chain
 
     def _check_name(self, peer: PeerChain, chain: VerifiedChain) -> None:
@@ -145,14 +147,15 @@ class ContextVerifier:
                 return
         raise NameMismatch(f"the certificate is not for {peer.server_name!r}")
 
-    def _check_revocation(self, lists: RevocationLists, chain: VerifiedChain, at: float) -> None:
+    def _check_revocation(
+        self, believed: _Believed, chain: VerifiedChain, whole: PeerChain
+    ) -> None:
         if not self._check_leaf:
             return
-        path = [x509.load_der_x509_certificate(der) for der in chain.certificates]
-        pairs = list(zip(path, path[1:] or path, strict=False))
-        now = datetime.fromtimestamp(at, UTC)
-        for certificate, issuer in pairs if self._check_chain else pairs[:1]:
-            found = lists.find(certificate, issuer, now)
+        around = believed.chains.surroundings(whole)
+        search = RevocationSearch(self._lists, chain.certificates, whole.at, around)
+        for index in range(len(search.path) if self._check_chain else 1):
+            found = search.find(index)
             if found.standing is Standing.REVOKED and not found.outdated:
                 raise CertificateRevoked("certificate revoked")
             if found.standing is not Standing.GOOD:
@@ -163,9 +166,8 @@ class ContextVerifier:
 class _Believed:
     """Whom a verifier believes at a time. It is made whole and put into place by one assignment."""
 
-    def __init__(self, chains: ChainVerifier, lists: RevocationLists) -> None:
+    def __init__(self, chains: ChainVerifier) -> None:
         self.chains = chains
-        self.lists = lists
         self._strict: dict[bytes, None] = {}  # digests of paths in which all is in order
 
     def check_strictly(self, chain: VerifiedChain) -> None:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from ..config import Config
+from ..drive.answers import judge_identity
 from ..pki.choose import leads_to
 from ..pki.identity import Identity
+from ..questions import Refused
 from ..ssl.reauth import Authority, authority_names
 
-__all__ = ["BodyTooLarge", "CertificateNeeded", "Lack", "Policy"]
+__all__ = [
+    "BodyTooLarge",
+    "CertificateNeeded",
+    "Lack",
+    "Policy",
+    "ServerBusy",
+    "why_refused_now",
+]
+
+log = logging.getLogger("postshake.web")
+
+MAX_BODY = 256 * 1024 * 1024
+MAX_MESSAGES = 1024 * 1024
 
 
 class Lack(Enum):
@@ -50,9 +66,21 @@ class CertificateNeeded(Exception):
 
 
 class BodyTooLarge(Exception):
-    """More of the request's body came before the client's answer than is kept."""
+    """More of the request's body, or of a websocket's messages, came than is kept.
+
+    The limits are `Policy.max_body` and `Policy.max_messages`. Nothing of what came is lost.
+    """
 
     status = 413
+
+
+class ServerBusy(Exception):
+    """What all clients sent before their answers is more than is kept: see `Quota`.
+
+    It says nothing about this client; later there may be room. Nothing of what came is lost.
+    """
+
+    status = 503
 
 
 _TEXTS = {
@@ -81,10 +109,13 @@ class Policy:
     """Seconds that the client has; a person may have to choose, and enter a PIN."""
     max_age: float | None = None
     """Seconds for which an identity proven earlier on this connection will do; None for
-    the connection's whole life, 0 to ask each time."""
-    max_body: int = 256 * 1024 * 1024
+    the connection's whole life, 0 to ask each time. It never does longer than its
+    certificates are valid, and are not revoked by the lists of today."""
+    max_body: int = MAX_BODY
     """Bytes of the request's body that are kept, on disk for the most part, while the
-    client has not answered."""
+    client has not answered; 256 MiB."""
+    max_messages: int = MAX_MESSAGES
+    """Bytes of memory for messages of a websocket that are kept meanwhile; 1 MiB."""
 
     @classmethod
     def of(
@@ -93,16 +124,41 @@ class Policy:
         *,
         within: float = 30.0,
         max_age: float | None = None,
-        max_body: int = 256 * 1024 * 1024,
+        max_body: int = MAX_BODY,
+        max_messages: int = MAX_MESSAGES,
     ) -> Policy:
         """Make one; see the fields."""
-        return cls(tuple(authorities), within, max_age, max_body)
+        return cls(tuple(authorities), within, max_age, max_body, max_messages)
 
-    def is_met_by(self, identity: Identity | None) -> bool:
-        """Whether an identity that is in force already is enough."""
+    def is_met_by(self, identity: Identity | None, config: Config | None = None) -> bool:
+        """Whether an identity that is in force already is enough, now.
+
+        Args:
+            identity: the connection's.
+            config: the connection's, whose clock and verifier count; None for the system's
+                clock, and nobody to ask about revocation.
+        """
         if identity is None or not identity.verified:
             return False
-        if self.max_age is not None and time.time() - identity.proven_at >= self.max_age:
+        now = config.wall_clock() if config is not None else time.time()
+        if self.max_age is not None and now - identity.proven_at >= self.max_age:
             return False
         names = authority_names(self.authorities)
-        return not names or leads_to(identity.verified_chain, names)
+        if names and not leads_to(identity.verified_chain, names):
+            return False
+        return why_refused_now(identity, config) is None
+
+
+def why_refused_now(identity: Identity | None, config: Config | None) -> str | None:
+    """Say why an identity would not be accepted now; None where it would, or is nobody's."""
+    if identity is None or not identity.verified:
+        return None
+    if config is None:
+        ended = time.time() >= identity.valid_until.timestamp() + 1
+        return "the certificate has expired" if ended else None
+    try:
+        verdict = judge_identity(identity, config)
+    except Exception as error:  # the verifier's own: who cannot be judged is not let in
+        log.exception("an identity could not be judged again")
+        return f"it could not be judged: {type(error).__name__}"
+    return str(verdict.error) if isinstance(verdict, Refused) else None

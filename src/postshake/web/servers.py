@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..ssl import CERT_OPTIONAL, PROTOCOL_TLS_SERVER, SSLContext
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
 
 __all__ = ["hypercorn_config", "server_context", "uvicorn_ssl"]
 
@@ -49,7 +52,7 @@ def uvicorn_ssl(context: SSLContext) -> Callable[..., SSLContext]:
     return lambda config, default: context
 
 
-def hypercorn_config(context: SSLContext, **settings: Any) -> Any:
+def hypercorn_config(context: SSLContext, **settings: Any) -> Config:
     """Make a hypercorn Config with a context: ``await serve(StepUp(app), config)``.
 
     Args:

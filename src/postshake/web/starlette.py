@@ -12,9 +12,16 @@ from starlette.requests import HTTPConnection
 from ..pki.identity import Identity
 from ..ssl.reauth import Authority
 from .asgi import step_up
-from .policy import CertificateNeeded, Lack, Policy
+from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy, ServerBusy
 
-__all__ = ["HTTPCertificateNeeded", "certificate", "requires_certificate"]
+__all__ = [
+    "HTTPBodyTooLarge",
+    "HTTPCertificateNeeded",
+    "HTTPServerBusy",
+    "certificate",
+    "http_exception",
+    "requires_certificate",
+]
 
 
 class HTTPCertificateNeeded(CertificateNeeded, HTTPException):
@@ -25,6 +32,29 @@ class HTTPCertificateNeeded(CertificateNeeded, HTTPException):
         HTTPException.__init__(self, self.status, str(CertificateNeeded(lack)))
         self.reason = detail
         """More, for the server's log; `detail` is what the client gets."""
+
+
+class HTTPBodyTooLarge(BodyTooLarge, HTTPException):
+    """`BodyTooLarge` as an HTTPException: 413."""
+
+    def __init__(self, detail: str) -> None:
+        HTTPException.__init__(self, BodyTooLarge.status, detail, {"Connection": "close"})
+
+
+class HTTPServerBusy(ServerBusy, HTTPException):
+    """`ServerBusy` as an HTTPException: 503."""
+
+    def __init__(self, detail: str) -> None:
+        headers = {"Connection": "close", "Retry-After": "30"}
+        HTTPException.__init__(self, ServerBusy.status, detail, headers)
+
+
+def http_exception(error: BodyTooLarge | CertificateNeeded | ServerBusy) -> HTTPException:
+    """Return an error as one that Starlette knows."""
+    if isinstance(error, CertificateNeeded):
+        return HTTPCertificateNeeded(error.lack, error.detail)
+    kind = HTTPBodyTooLarge if isinstance(error, BodyTooLarge) else HTTPServerBusy
+    return kind(str(error))
 
 
 def certificate(

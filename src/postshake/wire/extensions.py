@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Protocol, Self, TypeVar
 
-from ..constants import ExtensionType, name_of
+from ..constants import (
+    ExtensionType,
+    name_of,
+    names_of,
+)
 from ..errors import IllegalParameter, MissingExtension
 from ..values import dataclass, field
 from .auth_extensions import (
@@ -189,7 +193,7 @@ class Extensions:
         """
         item = self.get(cls)
         if item is None:
-            got = ", ".join(name_of(ExtensionType, item.extension_type) for item in self.items)
+            got = names_of(ExtensionType, [item.extension_type for item in self.items])
             raise MissingExtension(
                 f"expected the extension {cls.__name__}, got {got or 'none'}", section="9.2"
             )

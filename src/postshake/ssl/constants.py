@@ -1,0 +1,11 @@
+"""Constants that are others than the standard module's."""
+
+from __future__ import annotations
+
+__all__ = ["CHANNEL_BINDING_TYPES", "HAS_TLSv1", "HAS_TLSv1_1"]
+
+HAS_TLSv1 = HAS_TLSv1_1 = False
+"""OpenSSL may have them; we speak TLS 1.3 and 1.2."""
+
+CHANNEL_BINDING_TYPES = ["tls-exporter"]
+"""What `get_channel_binding` takes; RFC 9266 says why not tls-unique."""

@@ -1,0 +1,145 @@
+"""OpenSSL's security levels, as ``@SECLEVEL=3`` in `set_ciphers` or its configuration sets them.
+
+A level asks for so many bits of security from whatever a connection uses: suites, groups,
+signatures, and the keys of a peer's chain. Level 2, of 112 bits, is the least that we have;
+what the levels above it demand is in SSL_CTX_set_security_level(3).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.utils import CryptographyDeprecationWarning
+
+from ..constants import CipherSuite, NamedGroup, SignatureScheme
+from ..crypto.suites import TLS13_SUITES
+from ..crypto.suites12 import TLS12_SUITES
+from ..errors import WeakKey
+from .errors import with_verify_code
+
+__all__ = [
+    "allows_tickets",
+    "bits_of_level",
+    "check_strength",
+    "has_strong_key",
+    "strong_groups",
+    "strong_schemes",
+    "strong_suites",
+]
+
+A = TypeVar("A", CipherSuite, NamedGroup, SignatureScheme)
+
+FLOOR = 112
+"""Bits of security of the weakest thing that we have."""
+
+_BITS = {3: 128, 4: 192, 5: 256}
+# by the names of groups, schemes and hashes; the first that fits
+_BY_NAME = tuple(
+    (re.compile(pattern), bits)
+    for pattern, bits in (
+        ("mlkem1024", 256),
+        ("mlkem768", 192),
+        ("mldsa87", 256),
+        ("mldsa65", 192),
+        ("mldsa44", 128),
+        ("25519$", 128),
+        ("448$", 224),
+        ("sha512$", 256),
+        ("sha384$", 192),
+        ("sha256$", 128),
+        ("secp521r1", 256),
+        ("secp384r1", 192),
+        ("secp256r1", 128),
+    )
+)
+_RSA = ((15360, 256), (7680, 192), (3072, 128))
+_EE_KEY, _CA_KEY, _CA_DIGEST = 66, 67, 68
+
+
+def bits_of_level(level: int) -> int:
+    """Return how many bits of security a level asks for, where it is more than we always do."""
+    return _BITS.get(min(level, 5), 0)
+
+
+def allows_tickets(level: int) -> bool:
+    """Whether sessions may be sealed into tickets, which have no forward secrecy."""
+    return level < 3
+
+
+def strong_suites(suites: Iterable[CipherSuite], bits: int) -> tuple[CipherSuite, ...]:
+    """Return the suites whose cipher has so many bits of security."""
+    lengths = {
+        suite.code: suite.key_length * 8
+        for suite in (*TLS13_SUITES.values(), *TLS12_SUITES.values())
+    }
+    return tuple(code for code in suites if lengths[code] >= bits)
+
+
+def strong_groups(groups: Iterable[NamedGroup], bits: int) -> tuple[NamedGroup, ...]:
+    """Return the groups with so many bits of security; of hybrids, the better half counts."""
+    return tuple(group for group in groups if _named_bits(group.name) >= bits)
+
+
+def strong_schemes(schemes: Iterable[SignatureScheme], bits: int) -> tuple[SignatureScheme, ...]:
+    """Return the schemes whose hash, or whose key where it has none, has so many bits."""
+    return tuple(scheme for scheme in schemes if _named_bits(scheme.name) >= bits)
+
+
+def _named_bits(name: str) -> int:
+    small = name.lower()
+    return next((bits for pattern, bits in _BY_NAME if pattern.search(small)), FLOOR)
+
+
+def has_strong_key(certificate: x509.Certificate, bits: int) -> bool:
+    """Whether the key of a certificate has so many bits of security."""
+    return _key_bits(certificate) >= bits
+
+
+@lru_cache(maxsize=256)  # what is strong stays so
+def check_strength(chain: tuple[bytes, ...], bits: int) -> None:
+    """Check a path that was found, DER, the leaf first and what is trusted last.
+
+    Raises:
+        WeakKey: a key, or the hash of a signature, is too weak. It has a ``verify_code``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of old roots
+        path = [x509.load_der_x509_certificate(der) for der in chain]
+        if not has_strong_key(path[0], bits):
+            raise with_verify_code(WeakKey("EE certificate key too weak"), _EE_KEY)
+        for index, certificate in enumerate(path):
+            if index and not has_strong_key(certificate, bits):
+                raise with_verify_code(WeakKey("CA certificate key too weak"), _CA_KEY)
+            if index + 1 < len(path) and _signature_bits(certificate) < bits:
+                raise with_verify_code(
+                    WeakKey("CA signature digest algorithm too weak"), _CA_DIGEST
+                )
+
+
+def _key_bits(certificate: x509.Certificate) -> int:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return 0
+    if isinstance(key, rsa.RSAPublicKey):
+        return next((bits for size, bits in _RSA if key.key_size >= size), FLOOR)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _named_bits(key.curve.name)
+    return _named_bits(type(key).__name__.removesuffix("PublicKey").lower())
+
+
+def _signature_bits(certificate: x509.Certificate) -> int:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return 0
+    if algorithm is None:  # it goes with the key, which is looked at where it stands
+        return max(_BITS.values())
+    return _named_bits(algorithm.name)

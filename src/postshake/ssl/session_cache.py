@@ -1,0 +1,54 @@
+"""Sessions of TLS 1.3 that a server keeps, so that its tickets are only their names.
+
+That is what OP_NO_TICKET asks for: no session leaves the server, sealed or not, and
+a copy of no key opens one. Sessions of TLS 1.2 have `postshake.session12.SessionCache12`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from ..tickets import TicketState
+
+__all__ = ["CAPACITY", "LARGEST", "SessionCache"]
+
+CAPACITY = 4096
+"""Sessions that a context keeps, of each version; the oldest goes when there is one more."""
+
+LARGEST = 16 * 1024
+"""Bytes of a client's certificates with which a session is kept."""
+
+NAME_LENGTH = 32
+
+
+class SessionCache:
+    """Session states by random names: a `postshake.TicketDatabase`, for threads to share."""
+
+    __slots__ = ("_lock", "_states")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states: dict[bytes, TicketState] = {}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def keep(self, state: TicketState) -> bytes:
+        """Keep a state, and return its name.
+
+        Raises:
+            ValueError: its certificates are too large; so there is no ticket.
+        """
+        if sum(map(len, {*state.chain, *state.verified_chain})) > LARGEST:
+            raise ValueError(f"a session with more than {LARGEST} bytes of certificates")
+        name = os.urandom(NAME_LENGTH)
+        with self._lock:
+            while len(self._states) >= CAPACITY:
+                del self._states[next(iter(self._states))]
+            self._states[name] = state
+        return name
+
+    def find(self, ticket: bytes) -> TicketState | None:
+        """Return the state of this name, if it is still kept."""
+        return self._states.get(ticket)

@@ -1,0 +1,70 @@
+"""PKCS #12 files with ML-DSA keys, as OpenSSL and NSS write them."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from postshake.errors import UsageError
+from postshake.pki.credential import Credential
+from postshake.pki.pkcs12 import read_pkcs12
+from tests.certs import CA
+from tests.vectors.rfc9881 import CERTIFICATE, PASSWORD, PKCS12, SEED
+
+ALICE = CA("Root").issue("alice")
+
+# cryptography's words on lengths that are not told beforehand
+pytestmark = pytest.mark.filterwarnings("ignore:PKCS#12 bundle could not be parsed as DER")
+every_writer = pytest.mark.parametrize("writer", sorted(PKCS12))
+
+
+@every_writer
+def test_key_and_certificates(writer):
+    key, certificates = read_pkcs12(PKCS12[writer], PASSWORD)
+    assert key.private_bytes_raw() == SEED
+    credential = Credential.from_objects(certificates, key)
+    assert credential.chain == (CERTIFICATE,)
+
+
+@every_writer
+def test_credentials(writer, tmp_path):
+    path = tmp_path / "mldsa.p12"
+    path.write_bytes(PKCS12[writer])
+    for source in (PKCS12[writer], path, str(path)):
+        assert Credential.from_pkcs12(source, PASSWORD).chain == (CERTIFICATE,)
+
+
+@every_writer
+@pytest.mark.parametrize("password", [b"wrong", b"", None], ids=str)
+def test_the_wrong_password(writer, password):
+    with pytest.raises(UsageError, match="damaged, or the password is wrong"):
+        Credential.from_pkcs12(PKCS12[writer], password)
+
+
+@every_writer
+def test_a_file_that_was_changed_is_not_read(writer):
+    """Its integrity is checked before anything in it counts (RFC 7292 section 4)."""
+    data = PKCS12[writer]
+    for at in range(40, len(data), 211):
+        changed = bytearray(data)
+        changed[at] ^= 0x40
+        with pytest.raises(UsageError, match="damaged, or the password is wrong"):
+            Credential.from_pkcs12(bytes(changed), PASSWORD)
+
+
+def test_a_warning_that_is_an_error_is_a_usage_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UsageError, match="damaged"):
+            Credential.from_pkcs12(PKCS12["NSS"], PASSWORD)
+
+
+@every_writer
+def test_other_keys_are_not_read_here(writer):
+    with pytest.raises(ValueError, match="not an ML-DSA key"):
+        read_pkcs12(ALICE.pkcs12(PASSWORD), PASSWORD)
+    data = PKCS12[writer]
+    for length in range(0, len(data), 173):
+        with pytest.raises(ValueError):  # noqa: PT011 - whatever the text
+            read_pkcs12(data[:length], PASSWORD)

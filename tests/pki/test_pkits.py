@@ -1,0 +1,160 @@
+"""PKITS: the engine's verifier and the drop-in's, section by section, with all its lists.
+
+The suite's keys are RSA of 2048 bits and its signatures SHA-256, but for the DSA of 4.1, so it
+runs with the settings that a connection has. The policy sections are not run as they are meant
+to be: nobody can demand a policy here yet. When that can be said, take them out of `NOT_YET`.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from postshake.constants import Role
+from postshake.errors import CertificateError, CertificateRevoked
+from postshake.pki.revocation import Require, Revocation, UnusableList
+from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore, Verifier
+from postshake.ssl.verifier import ContextVerifier
+from tests.pki import pkits
+from tests.pki.pkits import SECTIONS, Case
+
+# one certificate has a negative serial number, which cryptography warns of
+pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
+
+NOT_YET = {"4.8", "4.9", "4.10", "4.11", "4.12"}
+"""Sections about policies, which cannot be demanded yet."""
+
+DSA = "DSA is not supported, nor are signatures with SHA-1"
+STRICT_BASIC = "by VERIFY_X509_STRICT a CA's basicConstraints must be critical, as OpenSSL has it"
+
+DEVIATIONS: dict[str, dict[str, str]] = {
+    "engine": {"4.1.4": DSA, "4.1.5": DSA},
+    "drop-in": {"4.1.4": DSA, "4.1.5": DSA},
+    "drop-in, strict": {"4.1.4": DSA, "4.1.5": DSA, "4.6.4": STRICT_BASIC},
+}
+"""By verifier and number, why it is not as the suite wants it."""
+
+
+@cache
+def engine() -> Verifier:
+    """A verifier that wants to know of every certificate that it was not revoked."""
+    revocation = Revocation(
+        pkits.lists(), require=Require.CHAIN, issuers=pkits.beside(), on_unusable=REPORTED.append
+    )
+    return ChainVerifier(TrustStore([pkits.anchor()]), revocation=revocation)
+
+
+REPORTED: list[UnusableList] = []
+
+
+@cache
+def drop_in(flags: int) -> Verifier:
+    """What a context of the drop-in has that looks at the lists of whole chains."""
+    loaded = [each.public_bytes(Encoding.DER) for each in pkits.beside()]
+    look = ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
+    return ContextVerifier([pkits.anchor(), *loaded], pkits.lists(), look | flags)
+
+
+VERIFIERS: dict[str, Callable[[], Verifier]] = {
+    "engine": engine,
+    "drop-in": lambda: drop_in(ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST),
+    "drop-in, strict": lambda: drop_in(ssl.VerifyFlags.VERIFY_X509_STRICT),
+}
+
+
+def error_of(verifier: str, case: Case) -> CertificateError | None:
+    """What is wrong with a path; None if nothing is."""
+    peer = PeerChain((case.leaf, *case.above), Role.client, None, None, pkits.AT)
+    try:
+        VERIFIERS[verifier]().verify(peer)
+    except CertificateError as error:
+        return error
+    return None
+
+
+def cases(*, about_policies: bool) -> list[Case]:
+    return [
+        case
+        for number, section in SECTIONS.items()
+        if (number in NOT_YET) is about_policies
+        for case in section.cases
+    ]
+
+
+@pytest.mark.parametrize("verifier", VERIFIERS)
+@pytest.mark.parametrize("case", cases(about_policies=False), ids=lambda case: case.number)
+def test_paths(case: Case, verifier: str) -> None:
+    error = error_of(verifier, case)
+    expected = case.valid is not (case.number in DEVIATIONS[verifier])
+    assert (error is None) is expected, error
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in cases(about_policies=True) if case.asks_nothing and not case.valid],
+    ids=lambda case: case.number,
+)
+def test_what_certificates_themselves_forbid_by_policies_is_refused(case: Case) -> None:
+    """A path that requires a policy is refused, whatever policies it has."""
+    for verifier in VERIFIERS:
+        assert error_of(verifier, case) is not None
+
+
+def test_every_certificate_is_in_the_table() -> None:
+    names = [case.name for section in SECTIONS.values() for case in section.cases]
+    assert set(names) == set(pkits.names_of_leaves())
+    numbers = [case.number for section in SECTIONS.values() for case in section.cases]
+    assert len(numbers) == len(set(numbers)) == 247
+    assert {number for number, each in SECTIONS.items() if each.about_policies} == NOT_YET
+
+
+OPENSSL = {
+    "4.4.1": 3, "4.4.2": 23, "4.4.3": 23, "4.4.4": 8, "4.4.5": 3, "4.4.6": 3, "4.4.8": 36,
+    "4.4.9": 36, "4.4.10": 36, "4.4.11": 12, "4.4.12": 12, "4.4.15": 23, "4.4.18": 23,
+    "4.4.20": 23, "4.5.2": 23, "4.5.5": 23, "4.5.7": 23, "4.7.4": 35, "4.7.5": 35, "4.14.2": 23,
+    "4.14.3": 44, "4.14.6": 23, "4.14.8": 44, "4.14.9": 44, "4.14.11": 44, "4.14.12": 44,
+    "4.14.14": 44, "4.14.15": 23, "4.14.16": 23, "4.14.17": 3, "4.14.20": 23, "4.14.21": 23,
+    "4.14.23": 23, "4.14.26": 3, "4.14.27": 3, "4.14.31": 23, "4.14.32": 23, "4.14.34": 23,
+    "4.14.35": 44, "4.15.1": 3, "4.15.3": 23, "4.15.4": 23, "4.15.6": 23, "4.15.9": 23,
+    "4.15.10": 12,
+}  # fmt: skip
+"""What OpenSSL says of those whose status is bad, or not known, when it may use all lists.
+
+But for 4.14.26, whose certificate names a signer of lists that there is not: OpenSSL speaks of
+another one's list (44)."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in cases(about_policies=False) if case.number in OPENSSL],
+    ids=lambda case: case.number,
+)
+def test_the_drop_in_gives_openssl_s_reasons(case: Case) -> None:
+    error = error_of("drop-in", case)
+    code = 23 if isinstance(error, CertificateRevoked) else getattr(error, "verify_code", None)
+    assert code == OPENSSL[case.number], error
+
+
+def test_what_could_not_be_used_was_reported() -> None:
+    for case in cases(about_policies=False):
+        error_of("engine", case)
+    told = sorted(
+        (each.issuer.partition(",")[0].partition("=")[2], each.defect.name) for each in REPORTED
+    )
+    assert told == [
+        ("Bad CRL Signature CA", "BADLY_SIGNED"),
+        ("Old CRL nextUpdate CA", "EXPIRED"),
+        ("Separate Certificate and CRL Keys CA2", "SIGNER_REVOKED"),
+        ("Unknown CRL Entry Extension CA", "CRITICAL_EXTENSION"),
+        ("Unknown CRL Extension CA", "CRITICAL_EXTENSION"),
+        ("deltaCRL CA3", "EXPIRED"),
+        ("deltaCRL CA3", "NO_BASE"),
+        ("deltaCRLIndicator No Base CA", "NO_BASE"),
+        ("keyUsage Critical cRLSign False CA", "NOT_ENTITLED"),
+        ("keyUsage Not Critical cRLSign False CA", "NOT_ENTITLED"),
+        ("pre2000 CRL nextUpdate CA", "EXPIRED"),
+    ]

@@ -1,0 +1,103 @@
+"""What is kept of a body, in memory and on disk, and what it counts for."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postshake.web import BodyTooLarge, Quota, ServerBusy
+from postshake.web.quota import QUOTA
+from postshake.web.spool import IN_MEMORY, Spool
+
+
+@given(st.lists(st.one_of(st.integers(1, 400_000), st.just(-1)), max_size=20))
+def test_bytes_come_back_in_order(steps):
+    quota = Quota()
+    spool, kept, written = Spool(quota), bytearray(), 0
+    for step in steps:
+        if step < 0:
+            data = spool.read(100_000)
+            assert data == kept[:100_000]
+            del kept[: len(data)]
+        else:
+            data = bytes((written + each) % 251 for each in range(0, step, 997)) * 300
+            written += step
+            spool.write(data, 2**30)
+            kept += data
+        assert spool.left == len(kept)
+        assert quota.memory_used + quota.disk_used == spool.size
+    spool.close()
+    assert (quota.memory_used, quota.disk_used) == (0, 0)
+
+
+def test_a_small_body_is_in_memory_and_a_large_one_on_disk():
+    spool = Spool(quota := Quota())
+    spool.write(bytes(IN_MEMORY), 2**30)
+    assert (quota.memory_used, quota.disk_used) == (IN_MEMORY, 0)
+    spool.write(b"x", 2**30)
+    assert (quota.memory_used, quota.disk_used) == (0, IN_MEMORY + 1)
+    assert spool.read(2**30) == bytes(IN_MEMORY) + b"x"
+    assert (quota.memory_used, quota.disk_used) == (0, 0)
+    spool.write(b"again", 2**30)
+    assert spool.read(2) + spool.read(9) == b"again"
+
+
+def test_without_memory_it_goes_to_disk_at_once():
+    spool = Spool(quota := Quota(memory=10))
+    spool.write(b"0123456789", 2**30)
+    spool.write(b"x", 2**30)
+    assert (quota.memory_used, quota.disk_used) == (0, 11)
+    assert spool.read(100) == b"0123456789x"
+
+
+def test_limits():
+    spool = Spool(quota := Quota(memory=10, disk=20))
+    spool.write(bytes(10), 10)
+    with pytest.raises(BodyTooLarge, match="more than 10 bytes"):
+        spool.write(b"x", 10)
+    spool.write(bytes(10), 30)
+    with pytest.raises(ServerBusy):
+        spool.write(b"x", 30)
+    assert spool.read(100) == bytes(20)  # nothing of what was refused, and all of the rest
+    assert (quota.memory_used, quota.disk_used) == (0, 0)
+
+
+def test_a_full_disk(monkeypatch):
+    spool = Spool(quota := Quota(memory=10))
+    spool.write(b"0123456789", 100)
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent/folder")
+    with pytest.raises(ServerBusy, match="cannot be kept"):
+        spool.write(b"x", 100)
+    assert (quota.memory_used, quota.disk_used) == (10, 0)
+    assert spool.read(100) == b"0123456789"
+    assert (quota.memory_used, quota.disk_used) == (0, 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_disk_that_becomes_full(monkeypatch):
+    full = partial(io.FileIO, "/dev/full", "r+")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: full())
+    spool = Spool(quota := Quota(memory=10))
+    spool.write(b"0123456789", 100)
+    with pytest.raises(ServerBusy, match="No space left"):
+        spool.write(b"x", 100)
+    assert (quota.memory_used, quota.disk_used) == (10, 0)
+    assert spool.read(100) == b"0123456789"
+
+
+def test_whoever_forgets_it_gives_back():
+    quota = Quota()
+    spool = Spool(quota)
+    spool.write(b"x", 100)
+    del spool
+    assert quota.memory_used == 0
+
+
+def test_what_a_process_keeps_by_itself():
+    assert (QUOTA.memory, QUOTA.disk) == (64 * 2**20, 2**30)
