@@ -2,6 +2,7 @@
 #
 #   make demo     watch a client step up over a real TLS 1.3 connection
 #   make test     every test (peers that are not installed are skipped)
+#   make suites   other projects' own tests of TLS, with the standard module and with ours
 #   make soak     the property tests, with other examples each time, and many
 #   make lint     ruff and mypy --strict
 #   make bench    speed against the floor of primitives and against ssl
@@ -23,7 +24,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
 
-.PHONY: demo test soak lint docs bench bench-full format clean
+.PHONY: demo test suites soak lint docs bench bench-full format clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.package
@@ -31,6 +32,10 @@ demo: $(VENV)/.package
 
 test: $(VENV)/.group-test
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+# Fetches those projects' source distributions into build/suites.
+suites: $(VENV)/.group-suites
+	POSTSHAKE_SUITES=1 $(BIN)/python -m pytest -n 2 tests/suites -rPs $(ARGS)
 
 # what takes examples; the rest would only be the same again
 soak: $(VENV)/.group-test

@@ -75,9 +75,10 @@ def run(which: str, file: str, *arguments: str) -> int:
     for name in os.environ.get(QUIET, "").split():
         logging.getLogger(name).setLevel(logging.CRITICAL)
     outcomes = Outcomes()
-    code = pytest.main([*arguments], plugins=[outcomes])
-    Path(file).write_text(json.dumps(outcomes.by_name), encoding="utf-8")
-    return int(code)
+    try:
+        return int(pytest.main([*arguments], plugins=[outcomes]))
+    finally:
+        Path(file).write_text(json.dumps(outcomes.by_name), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ CACHE = Path(__file__).parent.parent.parent / "build" / "suites"
 
 # pip asks an sdist for its metadata before it keeps it, and for that installs what builds
 # it: with uvloop, that means minutes of Cython. What the sdist says itself does as well.
-_BACKEND = '''
+_BACKEND = """
 import pathlib, shutil
 
 class _Backend:
@@ -35,7 +35,7 @@ class _Backend:
 get_requires_for_build_wheel = _Backend.get_requires_for_build_wheel
 prepare_metadata_for_build_wheel = _Backend.prepare_metadata_for_build_wheel
 __legacy__ = _Backend
-'''
+"""
 _BACKENDS = ("hatchling/build.py", "setuptools/build_meta.py")
 
 
