@@ -81,7 +81,7 @@ docs: $(VENV)/.group-docs
 packaging: $(VENV)/.group-packaging
 	POSTSHAKE_PACKAGING=1 $(BIN)/python -m pytest -n 0 tests/packaging $(ARGS)
 
-GROUPS_OF_ALL := $(patsubst %,--group %,test lint docs packaging constraints dev)
+GROUPS_OF_ALL := $(patsubst %,--group %,test suites fuzz lint docs packaging constraints dev)
 constraints: $(VENV)/.group-constraints
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade \
 	    --all-extras $(GROUPS_OF_ALL) --no-annotate --quiet \
