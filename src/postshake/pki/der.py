@@ -15,7 +15,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 __all__ = [
     "MAXIMUM_NAME",
@@ -36,7 +36,7 @@ __all__ = [
     "tlv",
 ]
 
-NormalName = bytes
+NormalName = NewType("NormalName", bytes)
 """A distinguished name made comparable: equal for equal names, and at the start of
 those of all names below it."""
 
@@ -364,7 +364,7 @@ def _normal_name(der: bytes) -> NormalName:
         if len(kind) != 5 or not kind.startswith(_X520) or kind[4] >= 0x80:
             object_identifier(kind)  # one that is not minimal would be another's double
         rdns[number].append(kind + _normal_value(tag, value))
-    return b"".join([_sized(b"".join(sorted(pairs))) for pairs in rdns])
+    return NormalName(b"".join([_sized(b"".join(sorted(pairs))) for pairs in rdns]))
 
 
 _X520 = b"\x06\x03\x55\x04"  # 2.5.4, where nearly all types are

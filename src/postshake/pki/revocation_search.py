@@ -38,6 +38,7 @@ from ..errors import (
     present,
 )
 from ..values import dataclass
+from .der import normal_name
 from .facts import Facts
 from .ocsp import Finding, Standing
 from .path import PathSearch
@@ -248,7 +249,7 @@ class RevocationSearch:
             return (last,)
         if self._around is None:
             return ()
-        anchors = self._around.trust.named(last.fields.issuer)
+        anchors = self._around.trust.named(last.issuer)
         wanted = name_key(last.fields.issuer)
         others = [each for each in self._beside() if name_key(each.fields.subject) == wanted]
         return [each for each in (*anchors, *others) if _has_signed(each, last)]
@@ -325,7 +326,7 @@ class RevocationSearch:
             return True
         if self._around is None:
             return False
-        anchors = self._around.trust.named(list_.issuer_name)
+        anchors = self._around.trust.named(normal_name(list_.issuer_name))
         return any(list_.signed_by(each) is None for each in anchors)
 
 
