@@ -3,7 +3,9 @@
 #   make demo     watch a client step up over a real TLS 1.3 connection
 #   make test     every test (what needs a program that is not here is skipped, and told)
 #   make test-optimized  the tests of what SECURITY.md promises, under python -O
-#   make soak     the property tests, with other examples each time, and many
+#   make suites   other projects' own tests of TLS, with the standard module and with ours
+#   make soak     the property tests, with other examples each time, and many; then fuzzing
+#                 for ten minutes in all (make fuzz FUZZ="--seconds 60" for one; Linux alone)
 #   make lint     ruff and mypy --strict
 #   make bench    speed against the floor of primitives and against ssl
 #   make bench-full  longer, with how costs grow; JSON and a plot in build/
@@ -35,8 +37,9 @@ USABLE := import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11; do \
 	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$python" && break; done)
 ARGS ?=
+FUZZ ?= --seconds 600
 
-.PHONY: demo test test-optimized soak lint docs packaging constraints picture bench bench-full format clean
+.PHONY: demo test test-optimized suites soak fuzz lint docs packaging constraints picture bench bench-full format clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.package
@@ -48,10 +51,17 @@ test: $(VENV)/.group-test
 # In the environment, for pytest's workers and for what the tests start.
 test-optimized: $(VENV)/.group-test
 	PYTHONOPTIMIZE=1 $(BIN)/python -m pytest -n auto tests/security tests/test_optimized.py $(ARGS)
+# Fetches those projects' source distributions into build/suites.
+suites: $(VENV)/.group-suites
+	POSTSHAKE_SUITES=1 $(BIN)/python -m pytest -n 2 tests/suites -rPs $(ARGS)
 
 # what takes examples; the rest would only be the same again
-soak: $(VENV)/.group-test
+soak: $(VENV)/.group-fuzz
 	POSTSHAKE_EXAMPLES=soak $(BIN)/python -m pytest -n auto -m hypothesis $(ARGS)
+	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+fuzz: $(VENV)/.group-fuzz
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(VENV)/.group-lint
 	$(BIN)/python -m ruff check .

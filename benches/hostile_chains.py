@@ -16,8 +16,12 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 import postshake.ssl as ours
 from postshake import (
@@ -33,6 +37,7 @@ from postshake.constants import ProtocolVersion, Role
 from postshake.drive.answers import find_answer_now
 from postshake.errors import CertificateError, PostshakeError
 from postshake.pki.credential import LocalSigner
+from postshake.pki.revocation import Require, Revocation
 from postshake.pki.trust import PeerChain
 from postshake.questions import ChooseCredential
 from postshake.recording import Recording
@@ -41,7 +46,8 @@ from postshake.session import constants as c
 from postshake.session.errors import Again
 from postshake.ssl.verifier import AnyPeer, ContextVerifier
 from postshake.web.wsgi import client_variables
-from tests.certs import CA, NOW, peer
+from tests import forging
+from tests.certs import CA, DAY, NOW, peer
 from tests.forging import DIGITAL_SIGNATURE, certificate, dns, name, names, spki
 from tests.hostile_chains import (
     ANCHOR,
@@ -186,9 +192,8 @@ def _engine(
     if identity is not None:
         verdict = "accepted"
         with watch.running():
-            identity.to_json()
-            repr(identity)
             client_variables(identity)
+            repr(identity)
     return watch.seconds, verdict
 
 
@@ -277,6 +282,14 @@ def _session(attack: Attack, role: Role) -> tuple[float, str]:
     return watch.seconds, verdict
 
 
+@cache
+def _list_of(authority: forging.CA) -> x509.CertificateRevocationList:
+    """An authority's list, on which nobody is."""
+    builder = x509.CertificateRevocationListBuilder().last_update(NOW).next_update(NOW + DAY)
+    issuer = x509.Name.from_bytes(authority.subject)
+    return builder.issuer_name(issuer).sign(authority.key, SHA256())
+
+
 def _verdict(attack: Attack, role: Role, verifier: Any) -> tuple[float, str]:
     """Ask a verifier alone."""
     question = PeerChain(
@@ -295,6 +308,14 @@ DOORS: dict[str, Callable[[Attack], tuple[float, str]]] = {
     "verifier": lambda attack: _verdict(attack, Role.client, ChainVerifier(TrustStore([_TRUSTED]))),
     "verifier of the drop-in": lambda attack: _verdict(
         attack, Role.server, ContextVerifier([_TRUSTED])
+    ),
+    "verifier with lists": lambda attack: _verdict(
+        attack,
+        Role.client,
+        ChainVerifier(
+            TrustStore([_TRUSTED]),
+            revocation=Revocation([_list_of(ANCHOR)], require=Require.CHAIN),
+        ),
     ),
     "engine, server": lambda attack: _engine(attack, Role.server),
     "engine, client": lambda attack: _engine(attack, Role.client),

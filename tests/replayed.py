@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import pytest
+
 from postshake.connection import Connection, State
 from postshake.constants import NamedGroup, Role
+from postshake.errors import InternalError, TLSError, TruncationError, UsageError
 from postshake.pki.credential import Credential
 from postshake.wire.later import NewSessionTicket
 from tests.hostile import send_handshake
@@ -20,7 +23,14 @@ from tests.pair import (
 )
 from tests.tampering import REQUIRING, split_records, states
 
-__all__ = ["fresh", "recorded", "records_for", "replayed_client", "replayed_server"]
+__all__ = [
+    "check_survives",
+    "fresh",
+    "recorded",
+    "records_for",
+    "replayed_client",
+    "replayed_server",
+]
 
 
 @cache
@@ -85,3 +95,18 @@ def fresh(role: Role) -> End:
 
 def records_for(role: Role) -> tuple[bytes, ...]:
     return recorded()[0 if role is Role.client else 1]
+
+
+def check_survives(end: End) -> None:
+    """An end took something hostile: it goes on, or failed as documented."""
+    error = end.error
+    assert not isinstance(error, InternalError), repr(error)
+    if error is None:
+        return
+    assert isinstance(error, (TLSError, TruncationError))
+    assert repr(end.connection.failure) == repr(error)
+    assert end.connection.state is State.BROKEN
+    assert str(error)
+    end.connection.data_to_send()
+    with pytest.raises(UsageError):
+        end.connection.receive_data(b"more")

@@ -17,10 +17,7 @@ from hypothesis import strategies as st
 from postshake.connection import State
 from postshake.constants import Role
 from postshake.errors import (
-    InternalError,
-    TLSError,
     TruncationError,
-    UsageError,
 )
 from postshake.events import HandshakeCompleted, PeerClosed, PeerKeyUpdated, TicketReceived
 from postshake.wire.auth import Certificate
@@ -34,7 +31,13 @@ from tests.pair import (
     server_config,
 )
 from tests.record.records import plain
-from tests.replayed import fresh, records_for, replayed_client, replayed_server
+from tests.replayed import (
+    check_survives,
+    fresh,
+    records_for,
+    replayed_client,
+    replayed_server,
+)
 from tests.strategies import messages
 from tests.tampering import REQUIRING, ends, framed, lying
 
@@ -106,21 +109,6 @@ def test_fragments_of_messages_in_any_records(size: int) -> None:
 
 
 # --- whatever comes
-
-
-def check_survives(end: End) -> None:
-    """An end took something hostile: it goes on, or failed as documented."""
-    error = end.error
-    assert not isinstance(error, InternalError), repr(error)
-    if error is None:
-        return
-    assert isinstance(error, (TLSError, TruncationError))
-    assert repr(end.connection.failure) == repr(error)
-    assert end.connection.state is State.BROKEN
-    assert str(error)
-    end.connection.data_to_send()
-    with pytest.raises(UsageError):
-        end.connection.receive_data(b"more")
 
 
 def after(role: Role, count: int) -> End:

@@ -55,7 +55,7 @@ from .events import (
     ReauthCompleted,
     TraceEntry,
 )
-from .pki.facts import check_sizes
+from .pki.der import certificate_fields
 from .pki.identity import Identity
 from .pki.unreadable import UNREADABLE
 from .private_file import open_private
@@ -71,6 +71,7 @@ MOST_LISTED = 64  # values of one field
 SHOWN = 16  # bytes of a field in hexadecimal
 DEEPEST = 6
 LONGEST = 2000  # characters of a field
+LONGEST_NAME = 512  # bytes of a distinguished name that is written out
 
 _NAMES: dict[str, type[Any]] = {
     "cipher_suite": CipherSuite,
@@ -311,17 +312,18 @@ def _text(name: str, value: object) -> str:
 
 def _certificate(der: bytes) -> str:
     try:
-        check_sizes(der)
-        certificate = x509.load_der_x509_certificate(der)
-        names = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    except UNREADABLE:
+        x509.load_der_x509_certificate(der)
+        fields = certificate_fields(der)
+    except (IndexError, *UNREADABLE):
         return "a certificate that cannot be read"
-    return f"{names[0]}, issued by {names[1]}"
+    return f"{_name(fields.subject)}, issued by {_name(fields.issuer)}"
 
 
 def _name(der: bytes) -> str:
     try:
-        return x509.Name.from_bytes(der).rfc4514_string() if der else ""
+        if len(der) <= LONGEST_NAME:
+            return x509.Name.from_bytes(der).rfc4514_string() if der else ""
+        return f"a name of {len(der)} bytes"
     except (AttributeError, *UNREADABLE):
         return f"{len(der)} bytes {der[:SHOWN].hex()}"
 

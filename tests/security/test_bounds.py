@@ -259,10 +259,8 @@ def test_a_failed_connection_keeps_nothing_of_what_made_it_fail() -> None:
     )
     pieces = [bytearray(stream[at : at + 1000]) for at in range(0, len(stream), 1000)]
     with measured() as memory:
-        error = drive(server, list(pieces))
-    assert error is server.failure
-    assert error is not None
-    assert error.__traceback__ is not None
+        assert drive(server, list(pieces)) is not None
+    assert server.failure is not None
     assert memory.held < 100_000
 
 

@@ -25,6 +25,10 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from benches.hostile_chains import DOORS, GOAL, attacker_for, chain_of_three, cost, move
 from postshake import (
@@ -43,13 +47,14 @@ from postshake.errors import BadCertificate, CertificateError, PostshakeError
 from postshake.pki.credential import LocalSigner
 from postshake.pki.facts import Facts
 from postshake.pki.path import PathSearch
+from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain
 from postshake.ssl.verifier import ContextVerifier
 from postshake.values import replace
 from postshake.wire.extensions import Extensions, ServerName
 from postshake.wire.handshake import decode_handshake, encode_handshake
 from tests import forging as f
-from tests.certs import CA, NOW, new_key
+from tests.certs import CA, DAY, NOW, new_key
 from tests.hostile_chains import ANCHOR, HOST, RECIPES, Recipe, bake
 
 TRUSTED = ANCHOR.own()
@@ -154,6 +159,36 @@ def test_no_message_costs_more_than_it_may(door: str, price: float) -> None:
                 break
             price = max(price, chain_of_three() * GOAL)  # the machine may be slower by now
         assert found.seconds < price, found
+
+
+def test_nor_does_what_is_stapled_to_it(price: float) -> None:
+    """A response that anybody may have signed, with a hundred and fifty who may answer for it."""
+    ca, key = CA("Slow CA", key_type="p384"), new_key()
+    member, forger = ca.issue("member"), CA("Slow CA", key_type="p384")
+    purpose = (ExtendedKeyUsageOID.OCSP_SIGNING,)
+    others = [forger.issue("responder", key=key, purpose=purpose).certificate for _ in range(150)]
+    builder = ocsp.OCSPResponseBuilder().certificates(others)
+    builder = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, others[0])
+    response = builder.add_response(
+        member.certificate,
+        ca.certificate,
+        hashes.SHA256(),
+        ocsp.OCSPCertStatus.GOOD,
+        NOW - DAY,
+        NOW + DAY,
+        None,
+        None,
+    ).sign(key, hashes.SHA256())
+    stapled = response.public_bytes(Encoding.DER)
+    assert len(stapled) > 60_000
+    verifier = ca.verifier(revocation=Revocation(), cache_size=0)
+    asked = PeerChain(member.chain, Role.client, None, stapled, NOW.timestamp())
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        assert verifier.verify(asked)
+        spent.append(time.process_time() - start)
+    assert min(spent) < price / 4
 
 
 def test_an_event_loop_goes_on_meanwhile(price: float) -> None:

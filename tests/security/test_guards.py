@@ -30,6 +30,7 @@ from tests.web.exchange import ASGI_SERVERS, WSGI_SERVERS, exchange
 # what frameworks do with their files is theirs
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:pkg_resources is deprecated"),  # Pyramid's
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -332,10 +333,10 @@ def test_ordinary_paths_pass_examples(kind, server, target):
 
 def open_websocket(app, path, **more):
     """Return what an application answers to a handshake."""
-    sent = []
+    sent, received = [], [{"type": "websocket.disconnect"}, {"type": "websocket.connect"}]
 
     async def receive():
-        return {"type": "websocket.connect"}
+        return received.pop()
 
     async def send(message):
         sent.append(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,17 @@ def test_a_session_with_very_large_certificates_is_not_kept():
     assert cache.keep(state(1, LARGEST))
     assert len(cache) == 1
     assert CAPACITY * LARGEST == 64 * 2**20  # at the very most, as docs/ssl.md says
+
+
+def test_nor_is_one_of_a_stranger_with_a_very_long_name():
+    """As it asked for: a name of a server's may be as long as a ClientHello."""
+    cache = SessionCache()
+    of_nobody = replace(state(1), chain=())
+    assert cache.keep(replace(of_nobody, server_name="n" * 1000))
+    with pytest.raises(ValueError, match="more than 1024 bytes"):
+        cache.keep(replace(of_nobody, server_name="n" * 1100))
+    assert cache.keep(replace(state(1), server_name="n" * 1100))
+    assert len(cache) == 2
 
 
 def test_names_that_nobody_gave():

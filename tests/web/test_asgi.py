@@ -376,3 +376,30 @@ def test_http2_that_came_by_an_upgrade():
                     ended = True
     assert status == b"403"
     assert b"HTTP/2 does not allow" in text
+
+
+def test_a_server_that_gives_messages_for_ever():
+    """What still comes is read for a while only, and never in the way of everything else."""
+    import asyncio
+
+    from postshake.web import asgi
+
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    async def main():
+        scope = {"type": "http", "path": "/", "headers": []}
+        await StepUp(plain, protect={"/": Policy()})(scope, receive, send)
+        assert sent[-1]["more_body"] is False
+        (dropping,) = asgi._droppers
+        dropping.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert [message["type"] for message in sent] == ["http.response.start"] + [
+        "http.response.body"
+    ] * 2

@@ -17,6 +17,7 @@ pytestmark = [
     # cheroot answers 500 to whoever hung up, into a file that it has closed
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:pkg_resources is deprecated"),  # Pyramid's
 ]
 
 

@@ -15,7 +15,7 @@ from ..constants import Role, SignatureScheme
 from ..values import dataclass, field
 from .der import certificate_fields, check_name_size, elements, object_identifier
 from .extensions import SUBJECT_ALTERNATIVE_NAME, NameKind, read_extensions, read_general_names
-from .facts import check_sizes
+from .facts import SMALL, check_sizes
 from .trust import PeerChain
 
 __all__ = ["Identity", "alternative_names"]
@@ -184,7 +184,8 @@ def _address(value: bytes) -> str:
 
 
 def _directory_name(value: bytes) -> str:
-    check_name_size(value)
+    if len(value) > SMALL:
+        check_name_size(value)
     return x509.Name.from_bytes(value).rfc4514_string()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import islice
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -20,6 +21,10 @@ __all__ = ["SKEW", "Finding", "Standing", "read_response"]
 SKEW = timedelta(minutes=5)
 """By which clocks may differ."""
 DAY = timedelta(days=1)  # for which a response counts that names no end
+SINGLES = 64
+"""How many certificates a response may be about; what comes later is not looked at."""
+RESPONDERS = 4
+"""How many of the certificates in a response are looked at: each takes a signature."""
 
 
 class Standing(Enum):
@@ -72,7 +77,7 @@ def read_response(
             return None
         if not _is_authorized(response, issuer, now):
             return None
-        for each in response.responses:
+        for each in islice(response.responses, SINGLES):
             if _is_about(each, certificate, issuer) and _is_current(each, now):
                 return _finding(each)
     except Exception:  # whatever a stranger's bytes make cryptography raise
@@ -116,7 +121,7 @@ def _is_authorized(response: ocsp.OCSPResponse, issuer: x509.Certificate, now: d
         return True
     return any(
         _is_responder(each, issuer, now) and _signed(response, each)
-        for each in response.certificates
+        for each in response.certificates[:RESPONDERS]
     )
 
 

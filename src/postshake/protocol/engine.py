@@ -374,8 +374,6 @@ class Engine:
         try:
             if isinstance(failure, TLSError):
                 self.fail(failure)
-                if failure.blames_peer:
-                    _clear_frames(failure)
                 raise failure
             failure = InternalError(f"{type(error).__name__}: {error}")
             self.fail(failure)
@@ -410,16 +408,3 @@ class Engine:
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
         send_alert(self.link, description, level)
-
-
-def _clear_frames(error: TLSError) -> None:
-    """Let go of what the functions had at hand that found the peer's fault.
-
-    The error is kept as the connection's failure, and its traceback would keep their
-    variables: the peer's message, which may be large, and secrets.
-    """
-    traceback = error.__traceback__
-    while traceback is not None:
-        with suppress(RuntimeError):  # it still runs
-            traceback.tb_frame.clear()
-        traceback = traceback.tb_next

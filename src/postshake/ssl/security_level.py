@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -102,7 +101,6 @@ def has_strong_key(certificate: x509.Certificate, bits: int) -> bool:
     return _key_bits(certificate) >= bits
 
 
-@lru_cache(maxsize=256)  # what is strong stays so
 def check_strength(chain: tuple[bytes, ...], bits: int) -> None:
     """Check a path that was found, DER, the leaf first and what is trusted last.
 

@@ -17,7 +17,10 @@ CAPACITY = 4096
 """Sessions that a context keeps, of each version; the oldest goes when there is one more."""
 
 LARGEST = 16 * 1024
-"""Bytes of a client's certificates with which a session is kept."""
+"""Bytes of a proven client's, its certificates above all, with which a session is kept."""
+
+LARGEST_OF_NOBODY = 1024
+"""The same for who has proven nothing."""
 
 NAME_LENGTH = 32
 
@@ -38,10 +41,13 @@ class SessionCache:
         """Keep a state, and return its name.
 
         Raises:
-            ValueError: its certificates are too large; so there is no ticket.
+            ValueError: there is too much of the client's in it; so there is no ticket.
         """
-        if sum(map(len, {*state.chain, *state.verified_chain})) > LARGEST:
-            raise ValueError(f"a session with more than {LARGEST} bytes of certificates")
+        size = sum(map(len, {*state.chain, *state.verified_chain}))
+        size += len(state.server_name or "") + len(state.ocsp_response or b"")
+        most = LARGEST if state.chain else LARGEST_OF_NOBODY
+        if size > most:
+            raise ValueError(f"a session with more than {most} bytes of its client's")
         name = os.urandom(NAME_LENGTH)
         with self._lock:
             while len(self._states) >= CAPACITY:

@@ -125,10 +125,12 @@ class ContextVerifier:
             chain = believed.chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
-        if self._bits:
-            check_strength(chain.certificates, self._bits)
-        if self._strict:
-            believed.check_strictly(chain)
+        if (self._bits or self._strict) and not believed.is_in_order(chain):
+            if self._bits:
+                check_strength(chain.certificates, self._bits)
+            if self._strict:
+                check_strictly([Facts(der) for der in chain.certificates])
+            believed.remember(chain)
         self._check_name(peer, chain)
         self._check_revocation(believed, chain, whole)
         return chain
@@ -168,19 +170,24 @@ class _Believed:
 
     def __init__(self, chains: ChainVerifier) -> None:
         self.chains = chains
-        self._strict: dict[bytes, None] = {}  # digests of paths in which all is in order
+        self._in_order: dict[bytes, None] = {}  # digests of paths
 
-    def check_strictly(self, chain: VerifiedChain) -> None:
-        """Check a path by the letter, unless it was found to be in order before."""
-        digest = hashlib.sha256(b"".join(chain.certificates)).digest()
-        if digest not in self._strict:
-            check_strictly([Facts(der) for der in chain.certificates])
-            if len(self._strict) >= _STRICT:  # each call on it is atomic; losing it is no loss
-                self._strict.clear()
-            self._strict[digest] = None
+    def is_in_order(self, chain: VerifiedChain) -> bool:
+        """Whether a path was found to be as strong, and as strictly made, as is asked for."""
+        return _digest(chain) in self._in_order
+
+    def remember(self, chain: VerifiedChain) -> None:
+        """Let a path be in order."""
+        if len(self._in_order) >= _REMEMBERED:  # each call is atomic, and losing all is no loss
+            self._in_order.clear()
+        self._in_order[_digest(chain)] = None
 
 
-_STRICT = 1024
+_REMEMBERED = 1024
+
+
+def _digest(chain: VerifiedChain) -> bytes:
+    return hashlib.sha256(b"".join(chain.certificates)).digest()
 
 
 def _is_own_issuer(der: bytes) -> bool | None:

@@ -272,6 +272,7 @@ class Connection:
             async with asyncio.timeout(LINGERING):
                 while not self._is_over:
                     await self.receive()
+                    await asyncio.sleep(0)  # whatever a server gives without waiting
 
     async def note_end(self) -> None:
         """Note, just before the response is complete, where the next request begins."""

@@ -2,14 +2,16 @@
 
 A program, for a process of its own:
 
-    replaced.py {standard|ours} RESULTS [ARGUMENT OF PYTEST]...
+    replaced.py {standard|ours} OUTCOMES [ARGUMENT OF PYTEST]...
 
-writes a JSON object into the file RESULTS: the outcome of each test, by its name.
+It writes a JSON object into the file OUTCOMES: what became of each test, by its name.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import ssl as standard
 import sys
 from pathlib import Path
@@ -17,13 +19,16 @@ from types import ModuleType
 
 import pytest
 
-__all__ = ["Outcomes", "replace"]
+__all__ = ["QUIET", "Outcomes", "replace", "run"]
+
+QUIET = "POSTSHAKE_QUIET"
+"""The environment's names of loggers of which only what is critical counts, with blanks between."""
 
 
 def replace() -> None:
     """Put our module where anybody finds the standard one.
 
-    For `import ssl` from now on, and in modules that have imported it before: ours imports
+    For `import ssl` from now on, and in what has imported it or from it before: ours imports
     asyncio, and pytest a few others. Names that ours does not have stay missing.
     """
     import postshake.ssl as ours
@@ -36,7 +41,7 @@ def replace() -> None:
             swapped[id(there)] = getattr(ours, name)
     for name, module in list(sys.modules.items()):
         if module is standard or name.partition(".")[0] in ("postshake", __name__):
-            continue
+            continue  # ours is made of the standard one
         if not isinstance(module, ModuleType):
             continue
         for key, value in list(vars(module).items()):
@@ -50,32 +55,30 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.by_name: dict[str, str] = {}
-        self.seconds: dict[str, float] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """The worst of set-up, call and tear-down is the test's outcome."""
-        before = self.by_name.get(report.nodeid)
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
-        if before is None or report.outcome == "failed" or before == "passed":
+        """A test failed if its set-up, any part of it or its tear-down did."""
+        before = self.by_name.get(report.nodeid, "passed")
+        if before == "passed" or report.failed:
             self.by_name[report.nodeid] = report.outcome
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A file that cannot be read is a failure too."""
+        """A file that cannot be read has failed."""
         if report.failed:
             self.by_name[report.nodeid] = "failed"
 
 
-def run(which: str, results: str, *arguments: str) -> int:
-    """Run pytest; return what it returns."""
+def run(which: str, file: str, *arguments: str) -> int:
+    """Run pytest, and return what it returns."""
     if which == "ours":
         replace()
+    for name in os.environ.get(QUIET, "").split():
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     outcomes = Outcomes()
-    code = pytest.main([*arguments], plugins=[outcomes])
-    Path(results).write_text(json.dumps(outcomes.by_name, indent=1), encoding="utf-8")
-    slow = sorted(outcomes.seconds.items(), key=lambda item: -item[1])[:12]
-    for nodeid, seconds in slow:
-        print(f"{seconds:6.2f} s {nodeid}")
-    return int(code)
+    try:
+        return int(pytest.main([*arguments], plugins=[outcomes]))
+    finally:
+        Path(file).write_text(json.dumps(outcomes.by_name), encoding="utf-8")
 
 
 if __name__ == "__main__":
