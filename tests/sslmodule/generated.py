@@ -265,6 +265,10 @@ CLOSINGS: dict[str, tuple[str, ...]] = {
 }
 
 
+# an end without a goodbye is an end, as it is by default in Python 3.11.2 with OpenSSL 3
+IGNORING: dict[str, Any] = {"options": ("OP_IGNORE_UNEXPECTED_EOF",)}
+
+
 def closings() -> Iterator[Script]:
     for (what, steps), version in product(CLOSINGS.items(), BOTH):
         for swapped in (False, True):
@@ -277,6 +281,13 @@ def closings() -> Iterator[Script]:
                 {"versions": RANGES[version]},
                 ("shake", "c:read 1", "s:read 1", *(turned if swapped else steps)),
             )
+            if what.startswith("cut"):
+                yield Script(
+                    f"close-{what}-ignored-{'server' if swapped else 'client'}-{version}",
+                    IGNORING,
+                    {"versions": RANGES[version], **IGNORING},
+                    ("shake", "c:read 1", "s:read 1", *(turned if swapped else steps)),
+                )
     for what, steps in {
         "unwrap": ("c:unwrap", "s:unwrap"),
         "cut": ("c:eof", "c:shake", "c:shake"),
@@ -291,7 +302,10 @@ def closings() -> Iterator[Script]:
         "questions": ("facts", "c:certificate", "c:version", "c:pending", "cipher", "binding"),
     }.items():
         for version in BOTH:
-            yield Script(f"early-{what}-{version}", {}, {"versions": RANGES[version]}, steps)
+            client = {"versions": RANGES[version]}
+            yield Script(f"early-{what}-{version}", {}, client, steps)
+            if what.startswith("cut"):
+                yield Script(f"early-{what}-ignored-{version}", IGNORING, client | IGNORING, steps)
 
 
 READINGS: dict[str, tuple[str, ...]] = {

@@ -37,7 +37,7 @@ from ..config import AuthRequest, Refusal, ServerConfig
 from ..connection import Connection
 from ..errors import PostshakeError, UsageError
 from ..values import replace
-from .errors import ssl_error, translate
+from .errors import failure, ssl_error, translate
 from .read_lock import ReadLock
 from .reauth import Reauth
 from .session import SSLSession
@@ -87,6 +87,7 @@ class Channel(Settling):
         self._unsent: bytes | memoryview = b""
         self._taken = 0  # bytes of the data at hand that were sealed by a write that stopped
         self._began = False
+        self._cut = False  # whether the stream ended, and OP_IGNORE_UNEXPECTED_EOF lets it
         self._foreign = b""  # what began the stream, if it was no TLS: no later call goes on
         self._shake_until: float | None = None  # on `monotonic`
         self._open: Connection | None = None  # once it has shaken hands
@@ -199,7 +200,7 @@ class Channel(Settling):
         connection = self._open or self._shake(limit)
         while True:
             # in this order: another thread may bring both at once
-            over = connection.peer_closed or connection.failure is not None
+            over = self._peer_is_done() or connection.failure is not None
             if connection.readable:
                 with self._state:
                     if connection.readable:
@@ -213,17 +214,16 @@ class Channel(Settling):
                 return b""
             try:
                 self._take_turn(self._has_arrived, limit)
-            except ssl.SSLEOFError:
-                if not self._options & IGNORE_UNEXPECTED_EOF:
-                    raise
-                return b""
             except ssl.SSLError:
                 if connection.failure is None or not connection.readable:
                     raise  # else the data came first; the failure is raised next time
 
     def _has_arrived(self) -> object:
         connection = self._connected()
-        return connection.readable or connection.peer_closed or connection.failure is not None
+        return connection.readable or self._peer_is_done() or connection.failure is not None
+
+    def _peer_is_done(self) -> bool:
+        return self._cut or self._connected().peer_closed
 
     def write(self, data: Any) -> int:
         """Write all of the data.
@@ -312,7 +312,7 @@ class Channel(Settling):
         if not connection.sent_close:
             self._step(connection.close)
         self._flush(limit)
-        while not connection.peer_closed:
+        while not self._peer_is_done():
             self._check()
             if connection.readable:
                 raise ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY")
@@ -388,14 +388,14 @@ class Channel(Settling):
     def _await(self, reauth: Reauth, limit: float | None) -> None:
         connection = self._connected()
         self._check()
-        if connection.peer_closed:
+        if self._peer_is_done():
             raise ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client said goodbye")
         if connection.unread_size > connection.config.limits.waiting_input:
             raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
         until = self._until_due(limit)
         try:
             self._flush(until, strict=True)
-            self._take_turn(lambda: reauth.done or connection.peer_closed, until, strict=True)
+            self._take_turn(lambda: reauth.done or self._peer_is_done(), until, strict=True)
         except TimeoutError:
             if limit is not None and monotonic() >= limit:
                 raise
@@ -454,8 +454,16 @@ class Channel(Settling):
                 check_is_tls(data, self.server_side)
                 self._began, self._foreign = True, b""
             self._step(connection.receive_data, data)
-        else:
+        elif not self._options & IGNORE_UNEXPECTED_EOF or connection.failure is not None:
             self._step(connection.receive_eof)
+        elif self._open is None:
+            raise ssl.SSLZeroReturnError(
+                ssl.SSL_ERROR_ZERO_RETURN, "TLS/SSL connection has been closed (EOF)"
+            )
+        else:  # for us the peer has said goodbye; the engine, which has no such option, waits on
+            self._cut = True
+            self._fail_reauths(failure)
+            self._reading.tell()
 
     def _step(self, call: Callable[..., object], *arguments: Any, waits: bool = True) -> None:
         """Let the engine take a step, and settle what comes of it.
