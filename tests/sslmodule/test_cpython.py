@@ -13,7 +13,7 @@ from tests.waiting import PATIENCE
 
 # each with what it is about
 NOT_OURS = {
-    # get_ca_certs is OpenSSL's list, into which it puts a folder's when they are needed
+    # docs/ssl.md: What get_ca_certs lists
     "SimpleBackgroundTests.test_get_ca_certs_capath",
     # a private method that returns OpenSSL's certificates
     "TestPostHandshakeAuth.test_internal_chain_client",

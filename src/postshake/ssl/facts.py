@@ -57,11 +57,11 @@ class Facts:
     def context(self) -> SSLContext:
         """The context; another one may be set, before the handshake or in an sni_callback.
 
-        It brings its certificates, whom it trusts, its application protocols (a server's) and
-        its ciphers for TLS 1.2; versions, groups, options and tickets stay those of the
-        context that made this object. What the peer must prove is the stricter of both, in
-        verify_mode, check_hostname and verify_flags. After the handshake, it holds for
-        post-handshake authentication.
+        It brings its certificates, whom it trusts, its application protocols (a server's), its
+        ciphers and signature algorithms; versions, groups, options and tickets stay those of
+        the context that made this object. What the peer must prove is the stricter of both, in
+        verify_mode, check_hostname, verify_flags and security level. After the handshake, it
+        holds for post-handshake authentication.
         """
         return self._context
 
