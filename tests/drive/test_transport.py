@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
 import random
 import ssl
 import time
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postshake import ChainVerifier, ClientConfig, Credential, ServerConfig, TrustStore
-from postshake.config import AuthRequest
+from postshake.config import AuthRequest, ClientAuth
 from postshake.drive.streams import (
     create_connection,
     create_server,
@@ -46,15 +47,16 @@ NAME = "server.example"
 def on_both(function):
     """Run a test on both kinds of loop."""
 
-    @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
     @functools.wraps(function)
-    def test(loop, *arguments, **options):
+    def test(*, loop, **options):
         factory = uvloop.new_event_loop if loop == "uvloop" else None
         with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(asyncio.wait_for(function(*arguments, **options), PATIENCE))
+            runner.run(asyncio.wait_for(function(**options), PATIENCE))
 
-    del test.__wrapped__
-    return test
+    loop = inspect.Parameter("loop", inspect.Parameter.KEYWORD_ONLY)
+    own = inspect.signature(function)
+    test.__signature__ = own.replace(parameters=[*own.parameters.values(), loop])  # type: ignore[attr-defined]
+    return pytest.mark.parametrize("loop", ["asyncio", "uvloop"])(test)
 
 
 @pytest.fixture
@@ -842,3 +844,79 @@ def test_pieces_where_chance_says(seed):
         assert result[0].common_name == "alice"
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+# --- protocols that fail
+
+
+class Failing(asyncio.Protocol):
+    """Makes a mistake where the client says."""
+
+    def __init__(self, where: str, lost: asyncio.Future[Any]):
+        self.where = where
+        self.lost = lost
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.fail("connection_made")
+
+    def data_received(self, data):
+        if data == b"hello":
+            self.transport.write(data)
+        else:
+            self.fail("data_received")
+
+    def eof_received(self):
+        self.fail("eof_received")
+
+    def connection_lost(self, exc):
+        self.lost.set_result(exc)
+
+    def fail(self, where):
+        if where == self.where:
+            raise LookupError("a mistake")
+
+
+@pytest.mark.parametrize("where", ["connection_made", "data_received", "eof_received"])
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "in a task"])
+@on_both
+async def test_a_protocol_that_fails_ends_its_own_connection(where, later):
+    """As on asyncio's own transports, also where a verdict was awaited meanwhile."""
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda loop, context: told.append(context))
+    places = [where, ""]
+    lost: list[asyncio.Future[Any]] = [loop.create_future(), loop.create_future()]
+    pending = list(lost)
+
+    class Slow:
+        def __init__(self, verifier):
+            self.verifier = verifier
+
+        async def verify(self, peer):
+            await asyncio.sleep(0)
+            return self.verifier.verify(peer)
+
+    fields: dict[str, Any] = {"client_auth": ClientAuth.REQUEST}
+    if later:
+        fields["verifier"] = Slow(timed().verifier)
+    server = await create_server(
+        lambda: Failing(places.pop(0), pending.pop(0)), "127.0.0.1", 0, timed(**fields)
+    )
+    port = server.sockets[0].getsockname()[1]
+    reader, writer = await visit(port)
+    with contextlib.suppress(ConnectionError):
+        writer.write(b"fail")
+        writer.write_eof()
+    with contextlib.suppress(ConnectionError, TruncationError):
+        await reader.read()
+    assert isinstance(await lost[0], LookupError)
+    (context,) = told
+    assert context["message"] == f"Fatal error: protocol.{where}() call failed."
+    assert isinstance(context["exception"], LookupError)
+    await leave(writer)
+    reader, writer = await visit(port)  # the next one is served
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"hello"
+    await leave(writer)
+    server.close()

@@ -63,6 +63,7 @@ class Joint(asyncio.Transport):
         self._closer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._failure: PostshakeError | None = None
+        self._crashed: Exception | None = None
         self._data_identity: Identity | None = None
         self._data_is_early = False
 
@@ -113,7 +114,7 @@ class Joint(asyncio.Transport):
                 timer.cancel()
         for task in self._tasks:
             task.cancel()
-        reason = self._failure or error
+        reason = self._failure or self._crashed or error
         if not self._shaken.done():
             self._shaken.set_exception(reason or ConnectionAbortedError("closed in the handshake"))
             self._shaken.exception()  # whoever waits for it sees it; nobody may be there
@@ -203,17 +204,46 @@ class Joint(asyncio.Transport):
             data = connection.read()
             if self._closing and self._failure is None:
                 continue  # nobody wants it any more
-            protocol = self._protocol
-            if isinstance(protocol, asyncio.BufferedProtocol):
-                _feed(protocol, data)
-            else:
-                protocol.data_received(data)  # type: ignore[attr-defined]
+            protocol: Any = self._protocol
+            try:
+                if isinstance(protocol, asyncio.BufferedProtocol):
+                    _feed(protocol, data)
+                else:
+                    protocol.data_received(data)
+            except Exception as error:
+                self._crash(error, "data_received")
+                return
         if self._eof_due and not self._paused:
             self._eof_due = False
             if self._closing:
                 self._part()
-            elif not self._protocol.eof_received():  # type: ignore[attr-defined]
+                return
+            protocol = self._protocol
+            try:
+                goes_on = protocol.eof_received()
+            except Exception as error:
+                self._crash(error, "eof_received")
+                return
+            if not goes_on:
                 self.close()
+
+    def _crash(self, error: Exception, call: str) -> None:
+        """End the connection whose protocol failed, as asyncio's own transports do.
+
+        Here, for this may be called from a task or a timer, where nobody else would.
+        """
+        self._loop.call_exception_handler(
+            {
+                "message": f"Fatal error: protocol.{call}() call failed.",
+                "exception": error,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+        self._crashed = error
+        self._closing = True
+        if self._raw is not None:
+            self._raw.abort()
 
     def _control_reading(self) -> None:
         """Read below if somebody wants it: the protocol, or a reauth that waits."""
@@ -273,7 +303,10 @@ class Joint(asyncio.Transport):
         self._made = True
         if not self._shaken.done():
             self._shaken.set_result(None)
-        self._protocol.connection_made(self)
+        try:
+            self._protocol.connection_made(self)
+        except Exception as error:
+            self._crash(error, "connection_made")
 
     def _find(self, number: int, subject: Any) -> None:
         """Find the answer to a question, at once or in a task."""
