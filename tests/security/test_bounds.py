@@ -6,20 +6,29 @@ object for each of them would be fifty times as much.
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from postshake.config import AuthRequest, ClientAuth, ServerConfig
 from postshake.connection import Connection
 from postshake.constants import NamedGroup, ProtocolVersion, Role
+from postshake.drive.aio import TLSStream
+from postshake.drive.sockets import AsyncSocket
+from postshake.drive.streams import create_server
 from postshake.drive.sync import Stream
 from postshake.errors import DataWaiting, MessageTooLarge, PostshakeError, TooMuch
 from postshake.record.limits import Limits
 from postshake.record.protection import Epoch, Outbound
+from postshake.session import SERVER, CertificateCredentials, Session, SessionError
 from postshake.wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,
@@ -39,9 +48,10 @@ from postshake.wire.handshake import decode_handshake, encode_handshake
 from postshake.wire.hello import ClientHello
 from tests.drive.streams import RawClient, at_once, tcp_pair
 from tests.memory import measured
-from tests.pair import ConnectionPair, End, client_config, server_config
+from tests.pair import ConnectionPair, End, client_config, issued, server_config
 from tests.record.records import plain
 from tests.record_streams import sealed
+from tests.sslmodule.ends import ours, server_context
 from tests.tampering import ends
 
 TLS13, TLS12 = ProtocolVersion.TLS13, ProtocolVersion.TLS12
@@ -319,3 +329,100 @@ def test_small_records_cannot_make_a_blocking_stream_keep_more_than_it_says() ->
         at_once(flood, ask)
         assert server.readable < 64 * 1024  # in bytes of data far less than that
     ours.close()
+
+
+# --- time: a deadline for the whole, not for each read
+
+
+def stream_shakes(sock: socket.socket) -> None:
+    with Stream(sock, server_config(clock=time.monotonic), handshake_time=0.4) as server:
+        server.timeout = None
+        server.handshake()
+
+
+def drop_in_shakes(sock: socket.socket) -> None:
+    context = server_context(ours)
+    context.handshake_timeout = 0.4
+    sock.settimeout(None)
+    with context.wrap_socket(sock, server_side=True):
+        raise AssertionError("it was let in")
+
+
+def session_shakes(sock: socket.socket) -> None:
+    credentials = CertificateCredentials()
+    credentials.set_x509_key(issued("server.example", "server").credential())
+    session = Session(SERVER)
+    session.credentials_set(credentials)
+    session.transport_set(sock)
+    session.handshake_set_timeout(400)
+    with pytest.raises(SessionError, match="E_TIMEDOUT"):
+        session.handshake()
+    raise TimeoutError
+
+
+def anyio_shakes(sock: socket.socket) -> None:
+    async def shake() -> None:
+        config = server_config(clock=time.monotonic)
+        stream = TLSStream(AsyncSocket(sock), config, handshake_time=0.4)
+        try:
+            await stream.handshake()
+        finally:
+            await stream.transport.aclose()
+
+    anyio.run(shake)
+
+
+def asyncio_shakes(sock: socket.socket) -> None:
+    async def shake() -> None:
+        config = server_config(clock=time.monotonic)
+        server = await create_server(asyncio.Protocol, "127.0.0.1", 0, config, handshake_time=0.4)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        sent = hello_bytes()[:-1]
+        try:
+            for byte in sent:
+                writer.write(bytes((byte,)))
+                await writer.drain()
+                await asyncio.sleep(0.005)
+        except ConnectionError as error:
+            raise TimeoutError from error
+        finally:
+            writer.close()
+            server.close()
+
+    sock.close()
+    asyncio.run(shake())
+
+
+def hello_bytes() -> bytes:
+    client = Connection(client_config(), "server.example")
+    client.start()
+    return client.data_to_send()
+
+
+@pytest.mark.parametrize(
+    "shake",
+    [stream_shakes, drop_in_shakes, session_shakes, anyio_shakes, asyncio_shakes],
+    ids=lambda shake: shake.__name__,
+)
+def test_a_hello_that_trickles_is_given_up(shake: Callable[[socket.socket], None]) -> None:
+    """Each byte comes soon after the last. Whoever owns the connection, it ends in time."""
+    client, server = tcp_pair()
+    over = threading.Event()
+
+    def trickle() -> None:
+        with suppress(OSError):
+            for byte in hello_bytes()[:-1]:
+                client.sendall(bytes((byte,)))
+                if over.wait(0.02):
+                    return
+
+    thread = threading.Thread(target=trickle, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(TimeoutError):
+            shake(server)
+    finally:
+        over.set()
+        thread.join(60)
+        client.close()
+        server.close()
