@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ class Trickle:
         self.sent = b""
         self.waited: list[float | None] = []
         self.peer_identity = None
+        # nobody was known at any time
+        self.connection = SimpleNamespace(read_position=len(data), identity_history=[(0, None)])
         self._every = every
         self._pieces: Iterator[bytes] = (data[at : at + size] for at in range(0, len(data), size))
 
