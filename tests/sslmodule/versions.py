@@ -13,6 +13,7 @@ __all__ = [
     "BIO_CHECKS_NAMES",
     "BROKEN_PIPES_ARE_TOLD",
     "CHOOSES_ALGORITHMS",
+    "COMPARED",
     "HAS_DISTRUSTED_KEYS",
     "KEEPS_UNENDED_SESSIONS",
     "LOOKS_UP_ROOTS",
@@ -30,6 +31,10 @@ def _between(version: tuple[int, ...], no: tuple[int, ...], yes: tuple[int, ...]
         return True
     return False if version <= no else None
 
+
+COMPARED = PYTHON >= (3, 11, 7)
+"""Before, among other things: other ends of streams, `shared_ciphers` of clients, no X25519 in
+`set_ecdh_curve`. We do there as later versions do, and so there is nothing to compare."""
 
 CHOOSES_ALGORITHMS = hasattr(ssl.SSLContext, "set_groups")
 """3.15: `set_groups`, `set_ciphersuites`, `set_client_sigalgs`, `set_server_sigalgs`."""
