@@ -60,8 +60,8 @@ class Facts:
         It brings its certificates, whom it trusts, its application protocols (a server's), its
         ciphers and signature algorithms; versions, groups, options and tickets stay those of
         the context that made this object. What the peer must prove is the stricter of both, in
-        verify_mode, check_hostname, verify_flags and security level. After the handshake, it holds for
-        post-handshake authentication.
+        verify_mode, check_hostname, verify_flags and security level. After the handshake, it
+        holds for post-handshake authentication.
         """
         return self._context
 
