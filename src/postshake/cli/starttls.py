@@ -161,8 +161,9 @@ def _imap(talk: _Talk, name: str) -> None:
     if not greeting.upper().startswith("* OK"):
         raise _refused(greeting)
     talk.say(b"a1 STARTTLS\r\n")
-    while (said := talk.line()).startswith("* "):
-        pass
+    said = talk.line()
+    while said.startswith("* "):  # untagged, and may come at any time
+        said = talk.line()
     if not said.upper().startswith("A1 OK"):
         raise _refused(said)
 
