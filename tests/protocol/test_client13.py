@@ -53,7 +53,7 @@ from postshake.wire.extensions import (
 )
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import EncryptedExtensions
-from postshake.wire.later import KeyUpdate, NewSessionTicket
+from postshake.wire.post_handshake import KeyUpdate, NewSessionTicket
 from tests.certs import CA, Issued
 from tests.hostile import send_record
 from tests.pair import ConnectionPair, End, client_config, issued, server_config, the_ca

@@ -28,8 +28,7 @@ from postshake.psk import EarlyDataClaim, ExternalPsk, SingleUse
 from postshake.questions import ClaimEarlyData
 from postshake.tickets import Ticket, TicketKeys, TicketState
 from postshake.wire.extensions import EarlyDataIndication, Extensions
-from postshake.wire.hello import EncryptedExtensions
-from postshake.wire.later import EndOfEarlyData
+from postshake.wire.hello import EncryptedExtensions, EndOfEarlyData
 from tests.certs import CA, NOW
 from tests.interleaving import interleave
 from tests.pair import ConnectionPair, End, server_config

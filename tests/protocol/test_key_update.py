@@ -23,7 +23,7 @@ from postshake.errors import (
 from postshake.events import PeerKeyUpdated
 from postshake.record.limits import Limits
 from postshake.wire.handshake import encode_handshake
-from postshake.wire.later import KeyUpdate, NewSessionTicket
+from postshake.wire.post_handshake import KeyUpdate, NewSessionTicket
 from tests.hostile import link_of, send_handshake, send_record
 from tests.pair import Clock, ConnectionPair, End, client_config, server_config
 from tests.tampering import check_refusal, framed

@@ -54,7 +54,7 @@ from postshake.wire.auth import (
 from postshake.wire.codec import u8, u16, vec8, vec16, vec24
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import HELLO_RETRY_REQUEST_RANDOM, ClientHello, EncryptedExtensions
-from postshake.wire.later import KeyUpdate, NewSessionTicket
+from postshake.wire.post_handshake import KeyUpdate, NewSessionTicket
 from tests.certs import CA
 from tests.hostile import (
     Tap,

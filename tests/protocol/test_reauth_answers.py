@@ -61,7 +61,8 @@ from postshake.wire.extensions import (
     UnknownExtension,
 )
 from postshake.wire.handshake import encode_handshake
-from postshake.wire.later import EndOfEarlyData, KeyUpdate, NewSessionTicket
+from postshake.wire.hello import EndOfEarlyData
+from postshake.wire.post_handshake import KeyUpdate, NewSessionTicket
 from tests.hostile import (
     assert_refused,
     capture_answer,

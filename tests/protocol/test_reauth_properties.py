@@ -31,7 +31,7 @@ from postshake.wire.auth import (
 )
 from postshake.wire.codec import u8, vec24
 from postshake.wire.handshake import encode_handshake
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.hostile import (
     capture_answer,
     rewriting,

@@ -20,7 +20,7 @@ from postshake.events import Ticket, TicketReceived
 from postshake.protocol.outcome import SessionSecrets
 from postshake.record.limits import Limits
 from postshake.wire.extensions import EarlyDataTicket, Extensions, UnknownExtension
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.certs import NOW
 from tests.hostile import send_handshake
 from tests.pair import ConnectionPair, client_config, server_config

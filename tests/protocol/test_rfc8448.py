@@ -54,7 +54,7 @@ from postshake.wire.extensions import (
 )
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import ClientHello, EncryptedExtensions, ServerHello
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.hostile import send_handshake
 from tests.pair import End
 from tests.tampering import lying

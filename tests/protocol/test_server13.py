@@ -51,8 +51,8 @@ from postshake.wire.extensions import (
     UnknownExtension,
 )
 from postshake.wire.handshake import encode_handshake
-from postshake.wire.hello import ClientHello, EncryptedExtensions
-from postshake.wire.later import EndOfEarlyData, KeyUpdate, NewSessionTicket
+from postshake.wire.hello import ClientHello, EncryptedExtensions, EndOfEarlyData
+from postshake.wire.post_handshake import KeyUpdate, NewSessionTicket
 from tests.certs import CA, Issued
 from tests.pair import ConnectionPair, End, client_config, issued, server_config, the_ca
 from tests.tampering import (

@@ -22,7 +22,7 @@ from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.questions import FindTicket, JudgePeer, KeepTicket
 from postshake.record.limits import Limits
 from postshake.tickets import MAX_LIFETIME, Ticket, TicketKeys, TicketState
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.certs import CA, DAY, NOW
 from tests.interleaving import interleave
 from tests.pair import ConnectionPair, client_config, counting_random, issued, server_config, the_ca

@@ -12,8 +12,7 @@ from ..crypto.prf12 import psk_pre_master_secret
 from ..errors import NegotiationError
 from ..psk import ExternalPsk
 from ..questions import ChoosePsk
-from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
-from ..wire.tls12 import ServerHelloDone
+from ..wire.tls12 import ClientKeyExchangePsk, ServerHelloDone, ServerKeyExchangePsk
 from .client_talk12 import Talk, check_group, conclude, lifetime_of, read_ticket
 from .flow import Flow, ask, expect
 from .link import Flight

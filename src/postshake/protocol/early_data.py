@@ -28,8 +28,7 @@ from ..psk import EarlyDataClaim
 from ..questions import ClaimEarlyData
 from ..record.protection import Epoch
 from ..wire.extensions import EarlyDataIndication, PreSharedKeyClientHello
-from ..wire.hello import ClientHello
-from ..wire.later import EndOfEarlyData
+from ..wire.hello import ClientHello, EndOfEarlyData
 from .flow import Flow, ask, expect
 from .link import Flight, Link
 from .psk import Psk

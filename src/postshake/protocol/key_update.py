@@ -6,7 +6,7 @@ from ..constants import KeyUpdateRequest
 from ..errors import require
 from ..events import PeerKeyUpdated
 from ..record.limits import RateLimit
-from ..wire.later import KeyUpdate
+from ..wire.post_handshake import KeyUpdate
 from .desk import Desk
 from .flow import Received
 from .link import Link

@@ -13,7 +13,7 @@ from ..tickets import MAX_LIFETIME, Ticket
 from ..wire.extensions import (
     EarlyDataTicket,
 )
-from ..wire.later import NewSessionTicket
+from ..wire.post_handshake import NewSessionTicket
 from .desk import Desk
 from .flow import Received
 from .link import Link

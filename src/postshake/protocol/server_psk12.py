@@ -13,8 +13,12 @@ from ..crypto.prf12 import psk_pre_master_secret
 from ..crypto.suites12 import Suite12
 from ..errors import BadFinished
 from ..wire.extensions import SessionTicket
-from ..wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
-from ..wire.tls12 import ServerEcdhParams, ServerHelloDone
+from ..wire.tls12 import (
+    ClientKeyExchangePsk,
+    ServerEcdhParams,
+    ServerHelloDone,
+    ServerKeyExchangePsk,
+)
 from .flow import Flow, expect
 from .link import Flight
 from .negotiate import kept_for_later

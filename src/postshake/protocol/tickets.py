@@ -13,7 +13,7 @@ from ..pki.identity import Identity
 from ..questions import KeepTicket
 from ..tickets import TicketState
 from ..wire.extensions import EarlyDataTicket, Extension, Extensions
-from ..wire.later import NewSessionTicket
+from ..wire.post_handshake import NewSessionTicket
 from .desk import Desk
 from .flow import Conversation, Flow, ask
 from .link import Link

@@ -1,4 +1,4 @@
-"""The small messages: tickets, key updates, the end of early data (§4.5, §4.6)."""
+"""Messages after the handshake: tickets and key updates (§4.6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..values import dataclass
 from .codec import Reader, u8, u32, vec8, vec16
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind
 
-__all__ = ["EndOfEarlyData", "KeyUpdate", "NewSessionTicket"]
+__all__ = ["KeyUpdate", "NewSessionTicket"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +96,3 @@ class KeyUpdate:
     def encode(self) -> bytes:
         """Write the body."""
         return u8(self.request_update)
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfEarlyData:
-    """The client's early data ends here (§4.5).
-
-    ::
-
-        struct {} EndOfEarlyData;
-    """
-
-    handshake_type: ClassVar[HandshakeType] = HandshakeType.end_of_early_data
-
-    @classmethod
-    def decode(cls, body: bytes) -> EndOfEarlyData:
-        """Read a whole message, which is empty."""
-        Reader(body, "EndOfEarlyData").finish()
-        return cls()
-
-    def encode(self) -> bytes:
-        """Write the body."""
-        return b""
