@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"connection", "facts"}),),
     (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording", "private_file"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
-    (frozenset({"__init__", "api"}),),
+    (frozenset({"__init__", "_api"}),),
     (frozenset({"web"}), frozenset({"gnutls", "gnutls_calls"})),
     (frozenset({"cli"}),),
     (frozenset({"__main__"}),),
@@ -286,7 +286,7 @@ def test_a_violation_is_found(path, source, complaint):
         ("__init__.py", "from .connection import x\n__version__ = '1'"),
         (
             "__init__.py",
-            "if TYPE_CHECKING:\n    from .api import x\ndef __getattr__(name):\n    pass",
+            "if TYPE_CHECKING:\n    from ._api import x\ndef __getattr__(name):\n    pass",
         ),
         (
             "__init__.py",

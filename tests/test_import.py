@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import postshake
-import postshake.api
+import postshake._api
 
 
 def run(code: str) -> str:
@@ -48,9 +48,9 @@ def test_a_name_loads_what_it_needs(code):
 
 
 def test_every_public_name_is_there():
-    assert postshake.__all__ == postshake.api.__all__
+    assert postshake.__all__ == postshake._api.__all__
     for name in postshake.__all__:
-        assert getattr(postshake, name) is getattr(postshake.api, name)
+        assert getattr(postshake, name) is getattr(postshake._api, name)
     assert set(postshake.__all__) <= set(dir(postshake))
 
 

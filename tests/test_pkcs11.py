@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from postshake.constants import SignatureScheme
 from postshake.crypto.signatures import verify
-from postshake.crypto.signatures12 import verify12
+from postshake.crypto.tls12.signatures import verify12
 from postshake.errors import KeyMismatch, UsageError
 from postshake.pkcs11 import TokenSigner, TokenUri, token_credential
 from postshake.pki.credential import Credential

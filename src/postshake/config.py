@@ -22,9 +22,9 @@ from .constants import (
 )
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
-from .crypto.signatures12 import common_schemes, handshake_schemes12
 from .crypto.suites import TLS13_SUITES
-from .crypto.suites12 import TLS12_SUITES, Authentication
+from .crypto.tls12.signatures import common_schemes, handshake_schemes12
+from .crypto.tls12.suites import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters

@@ -32,10 +32,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .constants import SignatureScheme
 from .crypto.signatures import PssKey, schemes_for
-from .crypto.signatures12 import schemes12_for
+from .crypto.tls12.signatures import schemes12_for
 from .errors import KeyMismatch, UsageError
 from .pki.credential import Credential, Password
-from .pki.facts import load_certificates
+from .pki.parsed_certificate import load_certificates
 from .pki.pss import pss_key_of
 from .values import dataclass, field
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from .constants import NamedGroup
-from .crypto.prf12 import MASTER_SECRET_LENGTH
-from .crypto.suites12 import TLS12_SUITES, Suite12
+from .crypto.tls12.prf import MASTER_SECRET_LENGTH
+from .crypto.tls12.suites import TLS12_SUITES, Suite12
 from .errors import DecodeError, UsageError
 from .values import dataclass, field
 from .wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24

@@ -10,7 +10,7 @@ import pytest
 from postshake.config import ClientAuth
 from postshake.constants import AlertDescription as Alert
 from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
-from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.crypto.tls12.suites import TLS12_SUITES
 from postshake.drive.answers import find_answer_now
 from postshake.errors import (
     AlertReceived,

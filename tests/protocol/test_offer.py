@@ -8,7 +8,7 @@ import pytest
 
 from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from postshake.crypto.signatures import handshake_schemes
-from postshake.crypto.signatures12 import handshake_schemes12
+from postshake.crypto.tls12.signatures import handshake_schemes12
 from postshake.errors import IllegalParameter, UsageError
 from postshake.protocol.offer import FRAGMENT_LENGTHS, Offer, make_offer, renew_offer
 from postshake.wire.extensions import (

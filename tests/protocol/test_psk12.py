@@ -11,8 +11,8 @@ from postshake.config import ClientAuth, ClientConfig
 from postshake.connection import Connection
 from postshake.constants import AlertDescription as Alert
 from postshake.constants import CipherSuite, NamedGroup
-from postshake.crypto.prf12 import psk_pre_master_secret
-from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.crypto.tls12.prf import psk_pre_master_secret
+from postshake.crypto.tls12.suites import TLS12_SUITES
 from postshake.errors import (
     AlertReceived,
     BadRecordMac,

@@ -45,7 +45,7 @@ from postshake.drive.answers import find_answer_now
 from postshake.drive.streams import start_server
 from postshake.errors import BadCertificate, CertificateError, PostshakeError
 from postshake.pki.credential import LocalSigner
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.path import PathSearch
 from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain

@@ -11,7 +11,7 @@ import pytest
 from postshake.constants import NamedGroup, ProtocolVersion, PskKeyExchangeMode
 from postshake.crypto.groups import supported_groups
 from postshake.crypto.suites import TLS13_SUITES
-from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.crypto.tls12.suites import TLS12_SUITES
 from postshake.errors import UsageError
 from postshake.psk import ExternalPsk
 from tests.pair import ConnectionPair, client_config, server_config

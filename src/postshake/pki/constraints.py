@@ -19,7 +19,7 @@ from ..errors import BadCertificate, UnsupportedCertificate
 from ..values import dataclass, field
 from .der import attribute_values, normal_name, text
 from .extensions import NAME_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME, GeneralName, NameKind
-from .facts import Facts
+from .parsed_certificate import Facts
 
 __all__ = ["COMMON_NAME", "NameBudget", "check_host_name", "check_name_constraints"]
 

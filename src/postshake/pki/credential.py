@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ..constants import SignatureScheme
 from ..crypto import signatures
-from ..crypto.signatures12 import fits12, schemes12_for, sign12
+from ..crypto.tls12.signatures import fits12, schemes12_for, sign12
 from ..errors import KeyMismatch, UnsupportedKey, UsageError
 from ..values import dataclass
-from .facts import describe, load_certificate, load_certificates
+from .parsed_certificate import describe, load_certificate, load_certificates
 from .pkcs12 import read_pkcs12
 from .private_key import Password, ask_password, load_private_key
 from .pss import pss_key_of

@@ -40,7 +40,7 @@ from .extensions import (
     SUBJECT_KEY_IDENTIFIER,
     KeyUsage,
 )
-from .facts import Content, Facts, utc
+from .parsed_certificate import Content, Facts, utc
 from .store import TrustStore
 
 __all__ = ["PathSearch"]

@@ -39,8 +39,8 @@ from ..errors import (
 )
 from ..values import dataclass
 from .der import normal_name
-from .facts import Facts
 from .ocsp import Finding, Standing
+from .parsed_certificate import Facts
 from .path import PathSearch
 from .revocation_list import (
     ALL_REASONS,

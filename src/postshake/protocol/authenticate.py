@@ -36,8 +36,8 @@ from ..errors import (
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
-from ..pki.facts import SMALL, check_sizes
 from ..pki.identity import Identity
+from ..pki.parsed_certificate import SMALL, check_sizes
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Refused, Sign, Verdict

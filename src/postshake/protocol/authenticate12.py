@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from ..constants import NamedGroup, SignatureScheme, name_of
-from ..crypto.signatures12 import fits12, verify12
-from ..crypto.suites12 import Authentication
+from ..crypto.tls12.signatures import fits12, verify12
+from ..crypto.tls12.suites import Authentication
 from ..errors import IllegalParameter, InternalError, TooMuch
 from ..pki.credential import Credential
 from ..questions import Sign

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..config import ClientConfig
 from ..constants import ClientCertificateType, NamedGroup, Role
 from ..crypto.groups import answer_share
-from ..crypto.suites12 import Authentication
+from ..crypto.tls12.suites import Authentication
 from ..errors import (
     DecodeError,
     present,

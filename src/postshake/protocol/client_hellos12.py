@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
-from ..crypto.suites12 import TLS12_SUITES, Suite12
+from ..crypto.tls12.suites import TLS12_SUITES, Suite12
 from ..errors import IllegalParameter, NegotiationError, UnsupportedVersion
 from ..text import listed
 from ..values import dataclass

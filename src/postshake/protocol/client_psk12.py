@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..constants import NamedGroup
 from ..crypto.groups import answer_share
-from ..crypto.prf12 import psk_pre_master_secret
+from ..crypto.tls12.prf import psk_pre_master_secret
 from ..errors import NegotiationError
 from ..psk import ExternalPsk
 from ..questions import ChoosePsk

@@ -8,7 +8,7 @@ from functools import partial
 from ..config import ClientConfig, ServerConfig
 from ..constants import CertificateCompressionAlgorithm, ContentType, HandshakeType, Role
 from ..crypto.suites import Suite
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..errors import (
     InternalError,
     present,

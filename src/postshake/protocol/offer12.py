@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
-from ..crypto.signatures12 import common_schemes
-from ..crypto.suites12 import TLS12_SUITES, Authentication
+from ..crypto.tls12.signatures import common_schemes
+from ..crypto.tls12.suites import TLS12_SUITES, Authentication
 from ..psk import ExternalPsk
 from ..session12 import Session12
 from ..values import replace

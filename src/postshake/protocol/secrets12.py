@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from ..constants import Role
-from ..crypto.prf12 import (
+from ..crypto.tls12.prf import (
     VERIFY_DATA_LENGTH,
     KeyBlock,
     derive_key_block,
@@ -14,7 +14,7 @@ from ..crypto.prf12 import (
     finished_mac12,
     master_secret,
 )
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..errors import BadFinished, DecodeError, UsageError
 from ..values import dataclass, field
 from ..wire.auth import Finished

@@ -10,7 +10,7 @@ from ..constants import (
     names_of,
 )
 from ..crypto.groups import KeyShare, generate_share
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..errors import CertificateRequired, NegotiationError, UnrecognizedName
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential

@@ -10,7 +10,7 @@ from ..constants import (
     SignatureScheme,
     names_of,
 )
-from ..crypto.suites12 import TLS12_SUITES, Authentication, Suite12
+from ..crypto.tls12.suites import TLS12_SUITES, Authentication, Suite12
 from ..errors import (
     IllegalParameter,
     InappropriateFallback,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ..constants import NamedGroup
 from ..crypto.groups import generate_share
-from ..crypto.prf12 import psk_pre_master_secret
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.prf import psk_pre_master_secret
+from ..crypto.tls12.suites import Suite12
 from ..errors import BadFinished
 from ..wire.extensions import SessionTicket
 from ..wire.tls12 import (

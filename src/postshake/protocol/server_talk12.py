@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..config import ServerConfig
 from ..constants import NamedGroup, ProtocolVersion
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..events import Established
 from ..pki.credential import Credential
 from ..pki.identity import Identity

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
-from ..crypto.suites12 import TLS12_SUITES
+from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import UnsupportedKey, UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer

@@ -14,9 +14,9 @@ from ..config import ClientAuth, ClientConfig, ServerConfig
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import handshake_schemes
-from ..crypto.signatures12 import handshake_schemes12
 from ..crypto.suites import TLS13_SUITES
-from ..crypto.suites12 import TLS12_SUITES
+from ..crypto.tls12.signatures import handshake_schemes12
+from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import (
     UsageError,
     present,

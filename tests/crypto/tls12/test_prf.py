@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from postshake.constants import CipherSuite, Role
-from postshake.crypto.prf12 import (
+from postshake.crypto.tls12.prf import (
     KeyBlock,
     derive_key_block,
     exporter12,
@@ -16,7 +16,7 @@ from postshake.crypto.prf12 import (
     master_secret,
     prf,
 )
-from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.crypto.tls12.suites import TLS12_SUITES
 from tests.requirements import require
 from tests.waiting import PATIENCE
 

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 
 from ..constants import ContentType
 from ..crypto.suites import TAG_LENGTH
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
 from .deframer import MAX_PLAINTEXT
 from .protection import Epoch, Inbound, Outbound, no_content

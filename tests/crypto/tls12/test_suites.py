@@ -6,7 +6,7 @@ import pytest
 
 from postshake.constants import CipherSuite
 from postshake.crypto.suites import IV_LENGTH, TAG_LENGTH, TLS13_SUITES
-from postshake.crypto.suites12 import TLS12_SUITES, Authentication, Suite12
+from postshake.crypto.tls12.suites import TLS12_SUITES, Authentication, Suite12
 
 suites = pytest.mark.parametrize("suite", TLS12_SUITES.values(), ids=str)
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from postshake.constants import Role
 from postshake.errors import BadCertificate, CertificateError, UnsupportedCertificate
 from postshake.pki import extensions as ext
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
 from tests import forging as f
 from tests.certs import CA, NOW, new_key, peer

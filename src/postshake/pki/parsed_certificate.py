@@ -13,13 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
-from ..errors import (
-    BadCertificate,
-    CertificateError,
-    UnsupportedCertificate,
-    WeakKey,
-    require,
-)
+from ..errors import BadCertificate, CertificateError, UnsupportedCertificate, WeakKey, require
 from ..values import dataclass
 from . import extensions as ext
 from .der import (

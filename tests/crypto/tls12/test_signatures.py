@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from postshake.constants import SignatureScheme
 from postshake.crypto.signatures import handshake_schemes, sign, verify
-from postshake.crypto.signatures12 import (
+from postshake.crypto.tls12.signatures import (
     fits12,
     handshake_schemes12,
     schemes12_for,

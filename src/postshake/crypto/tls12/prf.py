@@ -14,9 +14,9 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
-from ..constants import Role
-from ..values import dataclass, field
-from .suites12 import Suite12
+from ...constants import Role
+from ...values import dataclass, field
+from .suites import Suite12
 
 __all__ = [
     "MASTER_SECRET_LENGTH",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.constants import CipherSuite, Role
-from postshake.crypto.suites12 import TLS12_SUITES, Suite12
+from postshake.crypto.tls12.suites import TLS12_SUITES, Suite12
 from postshake.errors import (
     BadRecordMac,
     InternalError,
@@ -19,7 +19,7 @@ from postshake.errors import (
 from postshake.record.layer import RecordLayer
 from postshake.record.limits import Limits
 from postshake.record.protection import Epoch
-from postshake.record.protection12 import Inbound12, Outbound12
+from postshake.record.tls12 import Inbound12, Outbound12
 from tests.record.records import ALERT, DATA, HANDSHAKE, drain, flip, plain
 
 CCS = 20

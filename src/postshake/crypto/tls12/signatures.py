@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
-from ..constants import SignatureScheme, name_of
-from ..errors import BadSignature, IllegalParameter
-from . import signatures
+from ...constants import SignatureScheme, name_of
+from ...errors import BadSignature, IllegalParameter
+from .. import signatures
 
 __all__ = [
     "common_schemes",
