@@ -258,9 +258,9 @@ def key_updates() -> st.SearchStrategy[post_handshake.KeyUpdate]:
     return st.builds(post_handshake.KeyUpdate, st.sampled_from(KeyUpdateRequest))
 
 
-def ends_of_early_data() -> st.SearchStrategy[post_handshake.EndOfEarlyData]:
+def ends_of_early_data() -> st.SearchStrategy[hello.EndOfEarlyData]:
     """Draw the EndOfEarlyData there is."""
-    return st.just(post_handshake.EndOfEarlyData())
+    return st.just(hello.EndOfEarlyData())
 
 
 MESSAGES: dict[str, st.SearchStrategy[Any]] = {

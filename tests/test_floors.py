@@ -24,10 +24,10 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"errors", "constants", "text"}), frozenset({"values"})),
     (frozenset({"wire"}), frozenset({"crypto"})),
     (frozenset({"record"}), frozenset({"pki"})),
-    (frozenset({"config", "events", "questions", "psk", "tickets", "session12"}),),
+    (frozenset({"config", "events", "questions", "resumption"}),),
     (frozenset({"protocol"}),),
     (frozenset({"connection", "facts"}),),
-    (frozenset({"drive"}), frozenset({"pkcs11"}), frozenset({"recording", "private_file"})),
+    (frozenset({"drive"}), frozenset({"signers"}), frozenset({"recording", "private_file"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "_api"}),),
     (frozenset({"web"}), frozenset({"gnutls", "gnutls_calls"})),
@@ -61,7 +61,7 @@ CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 THIRD_PARTY = frozenset({"cryptography"})
 OPTIONAL = {
     "pki": frozenset({"backports", "brotli", "certifi", "compression"}),
-    "pkcs11": frozenset({"anyio", "pkcs11"}),
+    "signers": frozenset({"anyio", "pkcs11"}),
     "drive": frozenset({"anyio"}),
     "web": frozenset({"cheroot", "hypercorn", "starlette"}),
     "cli": frozenset({"uvicorn"}),

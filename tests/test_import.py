@@ -71,7 +71,7 @@ SIGN = """
 import asyncio
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from postshake.constants import SignatureScheme
-from postshake.drive.threaded import ThreadedSigner
+from postshake.signers.threaded import ThreadedSigner
 from postshake.pki.credential import LocalSigner
 signer = ThreadedSigner(LocalSigner(ed25519.Ed25519PrivateKey.generate()))
 assert len(asyncio.run(signer.sign(SignatureScheme.ed25519, b"data"))) == 64
@@ -103,7 +103,7 @@ else: raise SystemExit("it was not needed")
         "context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname='x')",
         SIGN,
         ASGI,
-        "import postshake.web, postshake.cli.main, postshake.pkcs11, postshake.gnutls",
+        "import postshake.web, postshake.cli.main, postshake.signers.pkcs11, postshake.gnutls",
     ],
     ids=["config", "session", "ssl", "threaded signer", "asgi", "modules"],
 )

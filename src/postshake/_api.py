@@ -10,9 +10,10 @@ from .events import Outcome, ReauthCompleted, ReauthRequested
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.trust import ChainVerifier, TrustStore
-from .psk import ExternalPsk, PskKind, import_psk
-from .session12 import Session12, SessionCache12
-from .tickets import Ticket, TicketKeys
+from .resumption.external_psk import ExternalPsk, PskKind, import_psk
+from .resumption.session12 import Session12, SessionCache12
+from .resumption.ticket import Ticket
+from .resumption.ticket_keys import TicketKeys
 
 __all__ = [
     "AuthRequest",

@@ -31,10 +31,12 @@ from .pki.choose import read_oid_filters
 from .pki.compression import can_compress
 from .pki.credential import Credential
 from .pki.trust import Verifier
-from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
 from .record.limits import Limits
-from .session12 import SessionCache12, TicketSealer
-from .tickets import MAX_LIFETIME, TicketDatabase, TicketKeys
+from .resumption.external_psk import ExternalPsk, PskLookup
+from .resumption.replay import ReplayGuard, SingleUse
+from .resumption.session12 import SessionCache12
+from .resumption.ticket import MAX_LIFETIME, TicketDatabase
+from .resumption.ticket_keys import TicketKeys, TicketSealer
 from .values import dataclass, field
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]

@@ -21,7 +21,7 @@ from .protocol.outcome import SessionSecrets
 from .protocol.reauth_server import ReauthServer
 from .protocol.secrets12 import SessionSecrets12
 from .questions import Question
-from .session12 import Session12
+from .resumption.session12 import Session12
 
 __all__ = ["Connection", "State"]
 

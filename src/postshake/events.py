@@ -16,8 +16,8 @@ from .crypto.suites import Suite
 from .errors import CertificateError
 from .pki.credential import Credential
 from .pki.identity import Identity
-from .psk import PskKind
-from .tickets import Ticket
+from .resumption.external_psk import PskKind
+from .resumption.ticket import Ticket
 from .values import dataclass, field
 from .wire.auth import CertificateRequest
 

@@ -10,7 +10,7 @@ from .errors import PostshakeError
 from .events import Established, Ticket
 from .pki.identity import Identity
 from .protocol.engine import Engine
-from .session12 import Session12
+from .resumption.session12 import Session12
 
 __all__ = ["Facts", "State"]
 

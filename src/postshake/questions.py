@@ -17,8 +17,9 @@ from .pki.choose import Wanted
 from .pki.credential import Credential, Signer
 from .pki.identity import Identity
 from .pki.trust import PeerChain, VerifiedChain, Verifier
-from .psk import EarlyDataClaim, ExternalPsk, PskLookup, ReplayGuard
-from .tickets import TicketDatabase, TicketState
+from .resumption.external_psk import ExternalPsk, PskLookup
+from .resumption.replay import EarlyDataClaim, ReplayGuard
+from .resumption.ticket import TicketDatabase, TicketState
 from .values import dataclass, field
 from .wire.hello import ClientHello
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from postshake.errors import DecodeError, PeerError
-from postshake.psk import ImportedIdentity
+from postshake.resumption import ImportedIdentity
 from postshake.wire import handshake
 from postshake.wire.alert import Alert
 from postshake.wire.codec import Reader

@@ -24,9 +24,15 @@ from postshake.events import Outcome
 from postshake.protocol import handshake
 from postshake.protocol.link import Flight
 from postshake.protocol.psk import Psk
-from postshake.psk import EarlyDataClaim, ExternalPsk, SingleUse
 from postshake.questions import ClaimEarlyData
-from postshake.tickets import Ticket, TicketKeys, TicketState
+from postshake.resumption import (
+    EarlyDataClaim,
+    ExternalPsk,
+    SingleUse,
+    Ticket,
+    TicketKeys,
+    TicketState,
+)
 from postshake.wire.extensions import EarlyDataIndication, Extensions
 from postshake.wire.hello import EncryptedExtensions, EndOfEarlyData
 from tests.certs import CA, NOW

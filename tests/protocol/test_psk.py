@@ -23,9 +23,8 @@ from postshake.errors import (
 )
 from postshake.events import Outcome
 from postshake.protocol.psk import Psk, make_binder
-from postshake.psk import ExternalPsk, PskKind
 from postshake.questions import FindPsk, JudgePeer
-from postshake.tickets import TicketState
+from postshake.resumption import ExternalPsk, PskKind, TicketState
 from postshake.wire.auth import CertificateRequest
 from postshake.wire.extensions import (
     Extensions,

@@ -23,9 +23,9 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.protocol.offer12 import offered_suites
-from postshake.psk import import_psk
 from postshake.questions import ChoosePsk
-from postshake.session12 import Session12, SessionCache12
+from postshake.resumption import Session12, SessionCache12
+from postshake.resumption.external_psk import import_psk
 from postshake.wire.extensions import PreSharedKeyClientHello
 from postshake.wire.handshake import encode_handshake
 from postshake.wire.hello import ClientHello, ServerHello

@@ -25,7 +25,7 @@ from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol import server_talk12
 from postshake.protocol.offer12 import tls12_extensions
 from postshake.questions import JudgePeer, Question
-from postshake.session12 import Session12, SessionCache12
+from postshake.resumption import Session12, SessionCache12
 from postshake.wire.extensions import (
     ExtendedMasterSecret,
     SessionTicket,

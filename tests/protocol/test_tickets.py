@@ -21,7 +21,8 @@ from postshake.events import Outcome, ReauthCompleted, TicketReceived
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.questions import FindTicket, JudgePeer, KeepTicket
 from postshake.record.limits import Limits
-from postshake.tickets import MAX_LIFETIME, Ticket, TicketKeys, TicketState
+from postshake.resumption import TicketKeys
+from postshake.resumption.ticket import MAX_LIFETIME, Ticket, TicketState
 from postshake.wire.post_handshake import NewSessionTicket
 from tests.certs import CA, DAY, NOW
 from tests.interleaving import interleave

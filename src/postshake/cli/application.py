@@ -13,14 +13,14 @@ from typing import Any
 from ..errors import UsageError
 from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
-from ..recording import Recording
+from ..recording.html import html_page
+from ..recording.recording import Recording
 from ..web.asgi import StepUp, connection_of
 from ..web.policy import Policy
 from ..web.root_paths import own_root_paths
 from ..web.servers import server_context, uvicorn_ssl
 from .common import RECORDED
 from .deadlines import with_deadlines
-from .picture import picture
 
 __all__ = ["load", "serve"]
 
@@ -120,7 +120,7 @@ class _Pictures:
         if not asked_for or scope["path"] != self._path:
             await self._app(scope, receive, send)
             return
-        page = picture(connection_of(scope).recording, "Your connection")
+        page = html_page(connection_of(scope).recording, "Your connection")
         headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": page.encode()})

@@ -19,7 +19,7 @@ from ..errors import (
     UsageError,
     present,
 )
-from ..recording import LONGEST, MAX_LINES, Recording
+from ..recording.recording import LONGEST, MAX_LINES, Recording
 from .common import waiting
 
 __all__ = ["read_capture"]

@@ -24,9 +24,9 @@ from ..errors import UnknownCA, UsageError
 from ..events import Event, TraceEntry
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
-from ..recording import Recording
+from ..recording.ladder import Ladder
+from ..recording.recording import Recording
 from .common import endpoint, groups, key_log, seconds, waiting
-from .ladder import Ladder
 from .sessions import SessionRefused, Sessions
 from .starttls import PORTS, PROTOCOLS, start_tls
 from .teller import Teller
@@ -231,7 +231,7 @@ def _credentials(options: argparse.Namespace) -> tuple[Credential, ...]:
     file = options.key_password_file
     password = (lambda: _first_line(file)) if file is not None else None
     if options.key is not None and options.key.startswith("pkcs11:"):
-        from ..pkcs11 import token_credential  # an extra
+        from ..signers.pkcs11 import token_credential  # an extra
 
         return (token_credential(options.key, options.cert, pin=password),)
     if options.cert is not None:

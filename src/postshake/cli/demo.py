@@ -24,11 +24,11 @@ from ..errors import (
 from ..events import Direction, Outcome, ReauthCompleted, TraceEntry
 from ..pki.identity import Identity
 from ..pki.trust import ChainVerifier
-from ..recording import Recording
+from ..recording.html import save_page
+from ..recording.ladder import Ladder, Paint
+from ..recording.recording import Recording
 from ..values import dataclass, field, replace
 from .certs import Authority
-from .ladder import Ladder, Paint
-from .picture import save_page
 
 __all__ = ["add_arguments", "demo"]
 

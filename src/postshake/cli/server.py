@@ -26,7 +26,7 @@ from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
 from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
-from ..recording import Recording
+from ..recording.recording import Recording
 from ..values import dataclass
 from ..web.path_guard import PathGuard
 from .certs import Folder

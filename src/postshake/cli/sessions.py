@@ -9,10 +9,10 @@ from time import monotonic
 
 from ..drive.sync import Stream
 from ..errors import PostshakeError, UsageError
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 from ..session.errors import SessionError
 from ..session.saved import NO_DATA, read_session_data, session_data
-from ..session12 import Session12
-from ..tickets import Ticket
 from .certs import private_file
 
 __all__ = ["SessionRefused", "Sessions"]

@@ -14,7 +14,7 @@ from time import monotonic
 from xml.sax.saxutils import quoteattr
 
 from ..errors import PostshakeError
-from .ladder import clip
+from ..text import clip
 
 __all__ = ["PORTS", "PROTOCOLS", "StartTLSError", "start_tls"]
 

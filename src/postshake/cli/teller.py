@@ -13,9 +13,9 @@ from typing import Any
 from ..events import Established, Event, PeerClosed, ReauthAnswered, ReauthRequested
 from ..pki.der import attributes, text
 from ..pki.identity import Identity
-from ..recording import facts_of
+from ..recording.recording import facts_of
+from ..text import clip, printable
 from .common import summary
-from .ladder import clip, printable
 
 __all__ = ["Teller"]
 

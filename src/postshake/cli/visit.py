@@ -21,12 +21,12 @@ from ..errors import (
 from ..events import Outcome, ReauthCompleted
 from ..pki.identity import Identity
 from ..questions import Refused
-from ..recording import Recording
+from ..recording.html import html_page
+from ..recording.recording import Recording
+from ..text import clip, printable
 from ..values import dataclass, field
 from ..web.path_guard import AmbiguousPath, PathGuard, decode_path
 from .files import INDEX, Found, Site
-from .ladder import clip, printable
-from .picture import picture
 
 __all__ = ["Visit"]
 
@@ -230,7 +230,7 @@ class Visit:
         if refusal is not None:
             return 403, f"This page needs a client certificate. {refusal}\n"
         if is_drawn and self.recording is not None:
-            return 200, picture(self.recording, "Your connection")
+            return 200, html_page(self.recording, "Your connection")
         if protected:
             return 200, f"This page is protected. To me you are {self.name}.\n"
         public = f"This page is public. To me you are {self.name}.\n"

@@ -55,8 +55,8 @@ from ..errors import (
 )
 from ..events import Established, Event, ReauthCompleted
 from ..pki.identity import Identity
-from ..session12 import Session12
-from ..tickets import Ticket
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 from .answers import conclude
 from .carrier import Carrier
 from .errands import AsyncAnswerer

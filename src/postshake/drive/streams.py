@@ -19,8 +19,8 @@ from typing import Any
 
 from ..config import ClientConfig, ServerConfig
 from ..errors import UsageError
-from ..session12 import Session12
-from ..tickets import Ticket
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 from .joint import MAX_UNREAD, SHUTDOWN_TIME, Answer
 from .transport import Below, TLSTransport
 

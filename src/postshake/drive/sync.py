@@ -46,8 +46,8 @@ from ..connection import Connection, State
 from ..errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
 from ..events import Established, Event, ReauthCompleted
 from ..pki.identity import Identity
-from ..session12 import Session12
-from ..tickets import Ticket
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 from .chores import Answerer, Chores
 from .pump import Pump
 

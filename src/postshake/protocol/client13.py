@@ -15,9 +15,9 @@ from ..errors import (
 from ..events import Established
 from ..pki.credential import Credential
 from ..pki.identity import Identity
-from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..resumption.external_psk import PskKind
 from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (

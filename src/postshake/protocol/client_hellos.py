@@ -16,7 +16,7 @@ from ..errors import (
     UnsupportedExtension,
     UnsupportedVersion,
 )
-from ..tickets import Ticket
+from ..resumption.ticket import Ticket
 from ..values import dataclass, field
 from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake

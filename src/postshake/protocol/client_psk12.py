@@ -10,8 +10,8 @@ from ..constants import NamedGroup
 from ..crypto.groups import answer_share
 from ..crypto.tls12.prf import psk_pre_master_secret
 from ..errors import NegotiationError
-from ..psk import ExternalPsk
 from ..questions import ChoosePsk
+from ..resumption.external_psk import ExternalPsk
 from ..wire.tls12 import ClientKeyExchangePsk, ServerHelloDone, ServerKeyExchangePsk
 from .client_talk12 import Talk, check_group, conclude, lifetime_of, read_ticket
 from .flow import Flow, ask, expect

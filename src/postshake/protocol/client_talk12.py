@@ -8,8 +8,8 @@ from ..errors import IllegalParameter
 from ..events import Established
 from ..pki.credential import Credential
 from ..pki.identity import Identity
-from ..psk import PskKind
-from ..session12 import Session12
+from ..resumption.external_psk import PskKind
+from ..resumption.session12 import Session12
 from ..values import dataclass
 from ..wire.tls12 import NewSessionTicket12, ServerEcdhParams
 from .authenticate import FinishedProof

@@ -24,9 +24,9 @@ from ..errors import (
     present,
 )
 from ..events import Direction, TraceEntry
-from ..psk import EarlyDataClaim
 from ..questions import ClaimEarlyData
 from ..record.protection import Epoch
+from ..resumption.replay import EarlyDataClaim
 from ..wire.extensions import EarlyDataIndication, PreSharedKeyClientHello
 from ..wire.hello import ClientHello, EndOfEarlyData
 from .flow import Flow, ask, expect

@@ -33,8 +33,8 @@ from ..record.layer import RecordLayer
 from ..record.limits import Budget
 from ..record.protection import Epoch
 from ..record.reassembly import Reassembly
-from ..session12 import Session12
-from ..tickets import Ticket
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 from ..wire.alert import Alert
 from ..wire.auth import CompressedCertificate
 from ..wire.tls12 import ChangeCipherSpec

@@ -8,7 +8,7 @@ from ..errors import (
     require,
 )
 from ..questions import ChooseConfig
-from ..tickets import Ticket
+from ..resumption.ticket import Ticket
 from ..wire.extensions import ApplicationLayerProtocolNegotiation, ServerName
 from ..wire.hello import ClientHello
 from . import client_hellos, server_hellos

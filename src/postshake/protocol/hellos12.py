@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..pki.trust import VerifiedChain
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..values import dataclass
 from ..wire.extensions import Extensions
 from ..wire.hello import ClientHello, ServerHello

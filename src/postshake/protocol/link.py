@@ -18,7 +18,7 @@ from ..record.deframer import MAX_PLAINTEXT
 from ..record.layer import RecordLayer
 from ..record.protection import Epoch, Inbound, Outbound
 from ..record.reassembly import Reassembly
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..wire.handshake import (
     Handshake,
     decode_handshake,

@@ -11,7 +11,7 @@ from ..constants import (
 from ..crypto.groups import KeyShare, generate_share
 from ..errors import IllegalParameter
 from ..pki.names import normalize_server_name
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..values import dataclass, field, replace
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,

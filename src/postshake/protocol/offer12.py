@@ -6,8 +6,8 @@ from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion
 from ..crypto.tls12.signatures import common_schemes
 from ..crypto.tls12.suites import TLS12_SUITES, Authentication
-from ..psk import ExternalPsk
-from ..session12 import Session12
+from ..resumption.external_psk import ExternalPsk
+from ..resumption.session12 import Session12
 from ..values import replace
 from ..wire.extensions import (
     EcPointFormats,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..crypto.suites import Suite
 from ..events import Established
 from ..pki.identity import Identity
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..values import dataclass, field
 from .authenticate import FinishedProof
 from .secrets12 import SessionSecrets12

@@ -31,9 +31,9 @@ from ..errors import (
 )
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
-from ..psk import ExternalPsk, PskKind
 from ..questions import JudgePeer, Refused
-from ..tickets import TicketState
+from ..resumption.external_psk import ExternalPsk, PskKind
+from ..resumption.ticket import TicketState
 from ..values import dataclass, field, replace
 from .authenticate import FinishedProof
 from .flow import Flow, ask

@@ -8,7 +8,7 @@ from ..config import ClientConfig
 from ..constants import ProtocolVersion, PskKeyExchangeMode, Role
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import IllegalParameter, NegotiationError
-from ..tickets import Ticket
+from ..resumption.ticket import Ticket
 from ..values import replace
 from ..wire.extensions import (
     EarlyDataIndication,

@@ -8,9 +8,9 @@ from ..config import ClientAuth, ServerConfig
 from ..constants import PskKeyExchangeMode, Role
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import DecryptError, InternalError, UsageError
-from ..psk import ExternalPsk
 from ..questions import FindPsk, FindTicket
-from ..tickets import TicketState
+from ..resumption.external_psk import ExternalPsk
+from ..resumption.ticket import TicketState
 from ..values import replace
 from ..wire.extensions import (
     PreSharedKeyClientHello,

@@ -9,7 +9,7 @@ from ..errors import (
 )
 from ..events import TicketReceived
 from ..record.limits import Budget
-from ..tickets import MAX_LIFETIME, Ticket
+from ..resumption.ticket import MAX_LIFETIME, Ticket
 from ..wire.extensions import (
     EarlyDataTicket,
 )

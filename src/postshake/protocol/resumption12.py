@@ -8,7 +8,7 @@ from ..errors import InternalError, NegotiationError, UsageError, present
 from ..pki.identity import Identity
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused, Verdict
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..wire.extensions import ExtendedMasterSecret, ServerName, SessionTicket
 from .authenticate import FinishedProof, SignedChain
 from .flow import Flow, ask

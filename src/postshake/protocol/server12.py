@@ -17,7 +17,7 @@ from ..pki.credential import Credential
 from ..pki.names import matches_host
 from ..pki.trust import VerifiedChain
 from ..questions import ChooseCredential, Refused
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..values import dataclass, field
 from ..wire.auth import CertificateVerify
 from ..wire.extensions import (

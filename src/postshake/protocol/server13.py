@@ -24,9 +24,9 @@ from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
 from ..pki.identity import Identity
 from ..pki.names import matches_host
-from ..psk import PskKind
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
+from ..resumption.external_psk import PskKind
 from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (

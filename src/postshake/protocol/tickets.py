@@ -11,7 +11,7 @@ from ..crypto.schedule import resumption_psk
 from ..errors import InternalError
 from ..pki.identity import Identity
 from ..questions import KeepTicket
-from ..tickets import TicketState
+from ..resumption.ticket import TicketState
 from ..wire.extensions import EarlyDataTicket, Extension, Extensions
 from ..wire.post_handshake import NewSessionTicket
 from .desk import Desk

@@ -10,7 +10,7 @@ from ..connection import Connection
 from ..constants import ProtocolVersion, PskKeyExchangeMode, Role
 from ..errors import UsageError
 from ..pki.trust import PeerChain, VerifiedChain
-from ..psk import ExternalPsk
+from ..resumption.external_psk import ExternalPsk
 from . import codes
 from . import constants as c
 from .errors import SessionError, translate

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from ..constants import Role
 from ..errors import present
-from ..psk import EarlyDataClaim, ReplayGuard, SingleUse
-from ..tickets import Ticket, TicketKeys
+from ..resumption.replay import EarlyDataClaim, ReplayGuard, SingleUse
+from ..resumption.ticket import Ticket
+from ..resumption.ticket_keys import TicketKeys
 from . import codes
 from . import constants as c
 from .calls import Calls

@@ -27,9 +27,9 @@ from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
 from ..private_file import open_private
 from ..protocol.offer12 import groups12
-from ..recording import Recording
-from ..session12 import SessionCache12
-from ..tickets import TicketKeys
+from ..recording.recording import Recording
+from ..resumption.session12 import SessionCache12
+from ..resumption.ticket_keys import TicketKeys
 from .algorithms import (
     group_named,
     groups_listed,

@@ -11,7 +11,7 @@ from ..constants import ProtocolVersion, Role, SignatureScheme
 from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
-from ..recording import Recording
+from ..recording.recording import Recording
 from ..values import replace
 from .peercert import certificate_dict
 from .settings import cipher_name, config_for, stricter_mode

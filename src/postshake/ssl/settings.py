@@ -26,7 +26,7 @@ from ..pki.compression import compressors_named
 from ..pki.credential import Credential
 from ..pki.limited import limited
 from ..protocol.offer12 import groups12
-from ..psk import ExternalPsk
+from ..resumption.external_psk import ExternalPsk
 from .algorithms import supported_schemes
 from .errors import ssl_error, translate
 from .security_level import (

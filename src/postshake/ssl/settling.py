@@ -16,8 +16,8 @@ from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.limited import limited
 from ..protocol.server_hellos12 import choose_version
-from ..psk import ExternalPsk
 from ..questions import ChooseConfig, ChoosePsk, Question, Sign
+from ..resumption.external_psk import ExternalPsk
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth

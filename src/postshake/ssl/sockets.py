@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
-from ..recording import Recording
+from ..recording.recording import Recording
 from .reauth import Authority, Reauth, auth_request
 
 if TYPE_CHECKING:

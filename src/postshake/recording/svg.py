@@ -1,7 +1,7 @@
 """A recording as one SVG image: the ladder, a flight a row, for a page or a slide.
 
 Nothing is loaded from anywhere, and what a peer sent is text, never markup. The page that
-`picture` draws tells more; this one can stand in another.
+`html` draws tells more; this one can stand in another.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..recording import Recording
+from ..text import clip, printable
 from ..values import dataclass, field
-from .ladder import clip, printable
+from .recording import Recording
 
 __all__ = ["THEMES", "add_svg_arguments", "draw", "save_drawing"]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from postshake.cli.picture import picture
 from postshake.constants import Role
 from postshake.recording import Recording
+from postshake.recording.html import html_page
 from tests.interop.chromium import Chromium
 
 SHOTS = Path(__file__).parent.parent.parent / "build" / "screenshots"
@@ -56,7 +56,7 @@ def test_what_a_peer_sent_is_text():
         {"t": 0.2, "identity": {"subject": nasty, "issuer": nasty}, "context": nasty},
         {"t": 0.3, "outcome": nasty, "context": nasty},
     ]  # fmt: skip
-    text = picture(recording, nasty)
+    text = html_page(recording, nasty)
     assert nasty not in text
     assert text.count("<script>") == 1
     assert html.escape(nasty) in text
@@ -105,7 +105,7 @@ def test_several_requests_at_once(stage, tmp_path):
         {"t": 0.01, "identity": {"subject": "CN=a"}, "context": "a" * 8},
     ]  # fmt: skip
     page = tmp_path / "page.html"
-    page.write_text(picture(recording), encoding="utf-8")
+    page.write_text(html_page(recording), encoding="utf-8")
     browser = Chromium(stage, width=500)
     browser.open(page.as_uri())
     # d has no answer, and of c nobody knows what became

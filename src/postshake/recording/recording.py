@@ -34,7 +34,7 @@ from typing import Any
 
 from cryptography import x509
 
-from .constants import (
+from ..constants import (
     CertificateCompressionAlgorithm,
     CipherSuite,
     ExtensionType,
@@ -45,8 +45,8 @@ from .constants import (
     SignatureScheme,
     name_of,
 )
-from .errors import UsageError
-from .events import (
+from ..errors import UsageError
+from ..events import (
     Direction,
     Established,
     Event,
@@ -55,11 +55,11 @@ from .events import (
     ReauthCompleted,
     TraceEntry,
 )
-from .pki.der import certificate_fields
-from .pki.identity import Identity
-from .pki.unreadable import UNREADABLE
-from .private_file import open_private
-from .wire.extensions import Extensions
+from ..pki.der import certificate_fields
+from ..pki.identity import Identity
+from ..pki.unreadable import UNREADABLE
+from ..private_file import open_private
+from ..wire.extensions import Extensions
 
 __all__ = ["FORMAT", "LONGEST", "MAX_LINES", "Recording", "describe", "facts_of"]
 

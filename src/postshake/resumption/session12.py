@@ -10,17 +10,14 @@ between two connections could join them (RFC 7627 section 5.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from ..constants import NamedGroup
+from ..crypto.tls12.prf import MASTER_SECRET_LENGTH
+from ..crypto.tls12.suites import TLS12_SUITES, Suite12
+from ..errors import DecodeError, UsageError
+from ..values import dataclass, field
+from ..wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
 
-from .constants import NamedGroup
-from .crypto.tls12.prf import MASTER_SECRET_LENGTH
-from .crypto.tls12.suites import TLS12_SUITES, Suite12
-from .errors import DecodeError, UsageError
-from .values import dataclass, field
-from .wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
-
-__all__ = ["Session12", "SessionCache12", "TicketSealer"]
+__all__ = ["Session12", "SessionCache12"]
 
 FORMAT = 0x22
 """Of what `Session12.encode` writes. No session of TLS 1.3 begins so, should one sealer
@@ -115,18 +112,6 @@ class Session12:
         )
         reader.finish()
         return session
-
-
-class TicketSealer(Protocol):
-    """What seals a server's sessions into tickets, and opens them (RFC 5077 section 4)."""
-
-    def seal(self, plaintext: bytes, now: float, random: Callable[[int], bytes]) -> bytes:
-        """Make a ticket of these bytes, which nobody else can read or change."""
-        ...
-
-    def open(self, ticket: bytes, now: float) -> bytes | None:
-        """Return what was sealed; None if the ticket is not from here, or too old."""
-        ...
 
 
 class SessionCache12:

@@ -8,9 +8,9 @@ from typing import TextIO
 
 from ..constants import Role
 from ..events import Direction, TraceEntry
-from ..text import clip, printable
+from ..text import clip
 
-__all__ = ["Ladder", "Paint", "clip", "printable"]
+__all__ = ["Ladder", "Paint"]
 
 NARROWEST, WIDEST = 24, 40  # between the two rails
 BYTES, KEYS, DETAIL = 7, 13, 22

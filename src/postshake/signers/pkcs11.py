@@ -10,7 +10,7 @@ chain comes from files or from the token too. What comes out is a `Credential` l
 other: every part of postshake that takes one takes it, on both roles.
 
 A token may take long to sign, or wait for a finger: for event loops, give its signer to
-`postshake.drive.threaded.ThreadedSigner`.
+`postshake.signers.threaded.ThreadedSigner`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .constants import SignatureScheme
-from .crypto.signatures import PssKey, schemes_for
-from .crypto.tls12.signatures import schemes12_for
-from .errors import KeyMismatch, UsageError
-from .pki.credential import Credential, Password
-from .pki.parsed_certificate import load_certificates
-from .pki.pss import pss_key_of
-from .values import dataclass, field
+from ..constants import SignatureScheme
+from ..crypto.signatures import PssKey, schemes_for
+from ..crypto.tls12.signatures import schemes12_for
+from ..errors import KeyMismatch, UsageError
+from ..pki.credential import Credential, Password
+from ..pki.parsed_certificate import load_certificates
+from ..pki.pss import pss_key_of
+from ..values import dataclass, field
 
 __all__ = ["TokenSigner", "TokenUri", "token_credential"]
 

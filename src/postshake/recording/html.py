@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..recording import Recording
+from .recording import Recording
 
-__all__ = ["picture", "save_page"]
+__all__ = ["html_page", "save_page"]
 
 MOST_ROWS = 5000  # a browser takes no more with pleasure
 _ABOUT_A_REQUEST = ("CertificateRequest", "Certificate", "CompressedCertificate")
@@ -27,9 +27,9 @@ _NAMED = {"plaintext": "not encrypted", "encrypted": "encrypted, keys unknown"}
 EPOCHS = ("plaintext", "early", "handshake", "application")
 
 
-def picture(recording: Recording, title: str = "A connection") -> str:
+def html_page(recording: Recording, title: str = "A connection") -> str:
     """Draw a recording as an HTML page."""
-    script = (files(__package__) / "picture.js").read_text(encoding="utf-8")
+    script = (files(__package__) / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rows = list(_Rows(recording))
     left_out = max(0, len(rows) - MOST_ROWS)
@@ -42,7 +42,7 @@ def picture(recording: Recording, title: str = "A connection") -> str:
         "FOOTER": _footer(recording, left_out),
         "SCRIPT": script,
     }
-    page = (files(__package__) / "picture.html").read_text(encoding="utf-8")
+    page = (files(__package__) / "page.html").read_text(encoding="utf-8")
     # split once: what is put in is never looked at again
     pieces = page.split("@@")
     return "".join(parts[piece] if index % 2 else piece for index, piece in enumerate(pieces))
@@ -55,7 +55,7 @@ def save_page(path: str, recording: Recording, title: str) -> None:
         UsageError: it cannot be written.
     """
     try:
-        Path(path).write_text(picture(recording, title), encoding="utf-8")
+        Path(path).write_text(html_page(recording, title), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from error
 

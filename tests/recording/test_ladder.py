@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from postshake.cli.ladder import Ladder, Paint, clip, printable
 from postshake.constants import Role
 from postshake.events import Direction, TraceEntry
+from postshake.recording.ladder import Ladder, Paint
+from postshake.text import clip, printable
 
 REQUEST = TraceEntry(
     Direction.sent, "CertificateRequest", 141, "application 0", "context 0badcafe…"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from postshake.constants import NamedGroup
 from postshake.crypto.tls12.suites import TLS12_SUITES
 from postshake.errors import UsageError
-from postshake.session12 import Session12, SessionCache12
+from postshake.resumption import Session12, SessionCache12
 from tests.strategies import opaque, tuples_of
 
 sessions = st.builds(

@@ -13,7 +13,7 @@ from postshake import ExternalPsk
 from postshake.constants import CipherSuite
 from postshake.errors import DecodeError, DecryptError, TLSError, UsageError
 from postshake.events import Established
-from postshake.psk import ImportedIdentity, import_psk
+from postshake.resumption.external_psk import ImportedIdentity, import_psk
 from tests.pair import ConnectionPair, client_config, server_config
 
 KEY = bytes(range(32))

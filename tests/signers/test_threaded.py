@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 from postshake.crypto.signatures import verify
-from postshake.drive.threaded import ThreadedSigner
+from postshake.signers.threaded import ThreadedSigner
 from tests.waiting import PATIENCE
 
 

@@ -11,8 +11,8 @@ from postshake.constants import SignatureScheme
 from postshake.crypto.signatures import verify
 from postshake.crypto.tls12.signatures import verify12
 from postshake.errors import KeyMismatch, UsageError
-from postshake.pkcs11 import TokenSigner, TokenUri, token_credential
 from postshake.pki.credential import Credential
+from postshake.signers.pkcs11 import TokenSigner, TokenUri, token_credential
 from tests.tokens import PIN, needs_softhsm, token
 
 # --- URIs

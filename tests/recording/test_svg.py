@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from postshake.cli.svg import MOST_ROWS, draw
 from postshake.constants import Role
 from postshake.recording import Recording
+from postshake.recording.svg import MOST_ROWS, draw
 
 ASSETS = Path(__file__).parent.parent.parent / "docs" / "assets"
 SVG = "{http://www.w3.org/2000/svg}"
