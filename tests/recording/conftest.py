@@ -1,5 +1,5 @@
 """The commands that show recordings."""
 
-from tests.cli.conftest import certificates, elsewhere, run, serve, stage, start
+from tests.cli.conftest import as_client, certificates, elsewhere, run, serve, shared, stage, start
 
-__all__ = ["certificates", "elsewhere", "run", "serve", "stage", "start"]
+__all__ = ["as_client", "certificates", "elsewhere", "run", "serve", "shared", "stage", "start"]
