@@ -13,7 +13,7 @@ from postshake.connection import State
 from postshake.constants import NamedGroup
 from postshake.crypto.schedule import traffic_keys
 from postshake.errors import BadRecordMac
-from postshake.protocol.outcome import SessionSecrets
+from postshake.protocol.session_secrets import SessionSecrets
 from postshake.wire.alert import Alert
 from postshake.wire.post_handshake import NewSessionTicket
 from tests.hostile import link_of, release, send_handshake

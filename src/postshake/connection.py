@@ -17,9 +17,8 @@ from .pki.credential import Credential
 from .pki.names import normalize_server_name
 from .protocol.engine import APPLICATION_DATA, Engine
 from .protocol.exporter import channel_binding, export
-from .protocol.outcome import SessionSecrets
 from .protocol.reauth_server import ReauthServer
-from .protocol.secrets12 import SessionSecrets12
+from .protocol.session_secrets import SessionSecrets, SessionSecrets12
 from .questions import Question
 from .resumption.session12 import Session12
 

@@ -42,7 +42,7 @@ from .pki.choose import choose_credential, choose_server_credential
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.names import normalize_server_name
-from .protocol.authenticate import hold_to, identify
+from .protocol.authenticate import hold_to
 from .protocol.certificate_request import make_certificate_request, wanted_by, wanted_for
 from .protocol.exported import (
     REQUESTS,
@@ -54,6 +54,7 @@ from .protocol.exported import (
     write_authenticator,
 )
 from .protocol.flow import Ask, Flow
+from .protocol.proofs import identify
 from .questions import Refused
 from .values import dataclass, field
 from .wire.extensions import Extension, Extensions, ServerName

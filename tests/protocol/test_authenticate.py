@@ -25,17 +25,16 @@ from postshake.errors import (
 from postshake.pki.choose import Wanted
 from postshake.pki.trust import VerifiedChain
 from postshake.protocol.authenticate import (
-    FinishedProof,
     add_certificate,
     certificate_entries,
     check_certificate,
     check_finished,
     check_signature,
-    identify,
     signed_content,
 )
 from postshake.protocol.flow import Ask
 from postshake.protocol.link import Flight
+from postshake.protocol.proofs import FinishedProof, identify
 from postshake.protocol.transcript import Transcript
 from postshake.questions import Sign
 from postshake.record.limits import Limits

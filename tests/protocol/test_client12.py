@@ -31,7 +31,7 @@ from postshake.errors import (
     UsageError,
 )
 from postshake.protocol.link import Flight
-from postshake.protocol.secrets12 import SessionSecrets12
+from postshake.protocol.session_secrets import SessionSecrets12
 from postshake.questions import ChooseCredential, JudgePeer, Sign
 from postshake.record.limits import Limits
 from postshake.wire.extensions import (

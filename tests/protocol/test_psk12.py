@@ -22,7 +22,7 @@ from postshake.errors import (
     UnexpectedMessage,
     UsageError,
 )
-from postshake.protocol.offer12 import offered_suites
+from postshake.protocol.offer import offered_suites
 from postshake.questions import ChoosePsk
 from postshake.resumption import Session12, SessionCache12
 from postshake.resumption.external_psk import import_psk

@@ -17,7 +17,7 @@ from postshake.errors import (
     UnexpectedMessage,
 )
 from postshake.events import Ticket, TicketReceived
-from postshake.protocol.outcome import SessionSecrets
+from postshake.protocol.session_secrets import SessionSecrets
 from postshake.record.limits import Limits
 from postshake.wire.extensions import EarlyDataTicket, Extensions, UnknownExtension
 from postshake.wire.post_handshake import NewSessionTicket

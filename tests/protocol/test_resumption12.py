@@ -23,7 +23,7 @@ from postshake.errors import (
 )
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol import server_talk12
-from postshake.protocol.offer12 import tls12_extensions
+from postshake.protocol.offer import tls12_extensions
 from postshake.questions import JudgePeer, Question
 from postshake.resumption import Session12, SessionCache12
 from postshake.wire.extensions import (

@@ -40,7 +40,7 @@ from postshake.pki.credential import Credential
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol import client_hellos
 from postshake.protocol.offer import Offer, renew_offer
-from postshake.protocol.outcome import SessionSecrets
+from postshake.protocol.session_secrets import SessionSecrets
 from postshake.questions import ChooseCredential, JudgePeer, Sign
 from postshake.wire.auth import Certificate, CertificateRequest, CertificateVerify
 from postshake.wire.extensions import (

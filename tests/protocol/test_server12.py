@@ -33,7 +33,7 @@ from postshake.errors import (
     UnsupportedVersion,
     UsageError,
 )
-from postshake.protocol.offer12 import tls12_extensions
+from postshake.protocol.offer import tls12_extensions
 from postshake.questions import ChooseCredential, Sign
 from postshake.record.limits import Limits
 from postshake.wire.auth import CertificateVerify

@@ -18,7 +18,7 @@ from postshake import AuthRequest, ClientAuth, ProtocolVersion
 from postshake.errors import InternalError
 from postshake.exported import ExportedAuthenticators
 from postshake.pki.trust import VerifiedChain
-from postshake.protocol.authenticate import FinishedProof, SignedChain, identify
+from postshake.protocol.proofs import FinishedProof, SignedChain, identify
 from postshake.protocol.psk import Psk, recall
 from postshake.protocol.resumption12 import resumed_identity
 from postshake.questions import JudgePeer

@@ -12,11 +12,12 @@ from .desk import Desk
 from .flow import Conversation, Received
 from .key_update import KeyUpdates
 from .link import Link
-from .outcome import HandshakeOutcome, SessionSecrets
+from .outcome import HandshakeOutcome
 from .reauth_client import ReauthClient
 from .reauth_server import ReauthServer
 from .renegotiation import Renegotiation
 from .resumption import TicketStore
+from .session_secrets import SessionSecrets
 from .tickets import TicketIssuer
 
 __all__ = ["Afterwards"]

@@ -14,15 +14,11 @@ from __future__ import annotations
 
 import hmac
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-
 from ..config import AuthRequest
 from ..constants import Role, SignatureScheme, name_of
 from ..crypto.schedule import finished_mac
-from ..crypto.signatures import PssKey, fits, verify
+from ..crypto.signatures import fits, verify
 from ..errors import (
-    BadCertificate,
     BadFinished,
     CertificateError,
     DecodeError,
@@ -36,13 +32,9 @@ from ..errors import (
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
-from ..pki.identity import Identity
-from ..pki.parsed_certificate import SMALL, check_sizes
-from ..pki.pss import pss_key_of
-from ..pki.trust import PeerChain, VerifiedChain
+from ..pki.trust import VerifiedChain
 from ..questions import Refused, Sign, Verdict
 from ..record.limits import Limits
-from ..values import dataclass, field
 from ..wire.auth import (
     Certificate,
     CertificateEntry,
@@ -60,18 +52,15 @@ from ..wire.extensions import (
 from .compression import add_compressed
 from .flow import Flow, ask
 from .link import Flight, Link
+from .proofs import FinishedProof, SignedChain, read_leaf
 
 __all__ = [
-    "FinishedProof",
-    "SignedChain",
     "add_certificate",
     "certificate_entries",
     "check_certificate",
     "check_finished",
     "check_signature",
     "hold_to",
-    "identify",
-    "read_leaf",
     "sign_transcript",
     "signed_content",
 ]
@@ -80,29 +69,6 @@ CONTEXT_STRINGS = {
     Role.server: b"TLS 1.3, server CertificateVerify",
     Role.client: b"TLS 1.3, client CertificateVerify",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SignedChain:
-    """Proof: the peer holds the private key of this chain's leaf (§4.4.3)."""
-
-    certificates: tuple[bytes, ...]
-    """DER, leaf first, as presented. Whether anyone trusts them is not said."""
-    leaf: x509.Certificate
-    scheme: SignatureScheme
-    ocsp_response: bytes | None = field(default=None, repr=False)
-    key: PublicKeyTypes | None = field(default=None, repr=False)
-    """The leaf's, if it was read."""
-
-    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
-        """Put it as the question whether to believe it."""
-        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
-        return peer.with_leaf(self.leaf, self.key)
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedProof:
-    """Proof: the peer has the traffic key and saw the same transcript (§4.4.4)."""
 
 
 def certificate_entries(
@@ -259,17 +225,6 @@ def check_signature(
     )
 
 
-def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyTypes]:
-    """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
-    try:
-        leaf = x509.load_der_x509_certificate(cert_data)
-        if len(cert_data) > SMALL:
-            check_sizes(cert_data)  # whoever is shown this peer reads what is in it
-        return leaf, pss_key_of(leaf), leaf.public_key()
-    except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …
-        raise BadCertificate(f"Certificate: the leaf cannot be read: {error}") from error
-
-
 def check_finished(
     finished: Finished, hash_name: str, base_key: bytes, digest: bytes
 ) -> FinishedProof:
@@ -312,29 +267,3 @@ def hold_to(
     except CertificateError as error:
         return Refused(error)
     return verdict
-
-
-def identify(
-    signed: SignedChain,
-    proof: FinishedProof,
-    verified: VerifiedChain,
-    now: float,
-    context: bytes = b"",
-) -> Identity:
-    """Make the identity that a peer has proven: key, presence and trust are in hand.
-
-    Raises:
-        InternalError: one of the three is not.
-    """
-    kinds = type(signed), type(proof), type(verified)
-    if kinds != (SignedChain, FinishedProof, VerifiedChain):
-        given = ", ".join(kind.__name__ for kind in kinds)
-        raise InternalError(f"no identity without its three proofs: {given}")
-    return Identity(
-        chain=signed.certificates,
-        verified_chain=verified.certificates,
-        proven_at=now,
-        certificate_request_context=context,
-        ocsp_response=signed.ocsp_response,
-        signature_scheme=signed.scheme,
-    )

@@ -18,8 +18,8 @@ from ..errors import IllegalParameter, InternalError, TooMuch
 from ..pki.credential import Credential
 from ..questions import Sign
 from ..record.limits import Limits
-from .authenticate import SignedChain, read_leaf
 from .flow import Flow, ask
+from .proofs import SignedChain, read_leaf
 
 __all__ = [
     "authentication_of",

@@ -25,7 +25,6 @@ from ..wire.tls12 import (
     ServerHelloDone,
     ServerKeyExchange,
 )
-from .authenticate import SignedChain, identify
 from .authenticate12 import check_chain_length, check_signature12, sign_data, with_keys_for
 from .client_hellos12 import settle
 from .client_psk12 import shake_with_psk
@@ -34,14 +33,10 @@ from .flow import Flow, Received, ask, expect, expect_one_of
 from .hellos12 import OfferedSession12, ServerChose12
 from .link import Flight, Link
 from .outcome import HandshakeOutcome
+from .proofs import SignedChain, identify
 from .resumption12 import resumed_identity, session_of
-from .secrets12 import (
-    SessionSecrets12,
-    Transcript12,
-    derive_secrets,
-    read_finished,
-    send_finished,
-)
+from .secrets12 import Transcript12, derive_secrets, read_finished, send_finished
+from .session_secrets import SessionSecrets12
 
 __all__ = ["client_handshake12"]
 

@@ -18,12 +18,9 @@ from ..pki.identity import Identity
 from ..questions import ChooseCredential, JudgePeer, Refused
 from ..record.protection import Epoch
 from ..resumption.external_psk import PskKind
-from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
-    ApplicationLayerProtocolNegotiation,
     EarlyDataIndication,
-    Extensions,
     KeyShareServerHello,
     MaxFragmentLength,
     RecordSizeLimit,
@@ -31,23 +28,18 @@ from ..wire.extensions import (
 from ..wire.hello import (
     EncryptedExtensions,
 )
-from .authenticate import (
-    FinishedProof,
-    SignedChain,
-    add_certificate,
-    check_certificate,
-    check_finished,
-    check_signature,
-    identify,
-)
+from .authenticate import add_certificate, check_certificate, check_finished, check_signature
 from .certificate_request import wanted_by
-from .client_hellos import Hellos, check_answers
+from .client_hellos import Hellos
 from .early_data import EarlyData
 from .flow import Flow, ask, expect, expect_one_of
 from .link import Flight, Link
-from .offer import FRAGMENT_LENGTHS
-from .outcome import HandshakeOutcome, SessionSecrets
+from .negotiate import check_alpn
+from .offer import FRAGMENT_LENGTHS, check_answers
+from .outcome import HandshakeOutcome
+from .proofs import FinishedProof, SignedChain, identify
 from .psk import Psk, handshake_secret, recall, started_at
+from .session_secrets import SessionSecrets
 
 __all__ = ["client_handshake13"]
 
@@ -187,25 +179,10 @@ def read_parameters(
                 section="RFC 6066, 4",
             )
         link.limit_records(sent=length + 1, received=length + 1)
-    alpn_protocol = protocol_chosen(config, extensions)
+    alpn_protocol = check_alpn(config, "EncryptedExtensions", extensions)
     accepted = extensions.get(EarlyDataIndication) is not None
     early_data.settle(accepted, hellos.suite, alpn_protocol)
     return alpn_protocol
-
-
-def protocol_chosen(config: ClientConfig, extensions: Extensions) -> bytes | None:
-    """Return the application protocol that the server chose (RFC 7301 section 3.1)."""
-    protocols = extensions.get(ApplicationLayerProtocolNegotiation)
-    if protocols is None:
-        return None
-    names = protocols.protocol_name_list
-    if len(names) != 1 or names[0] not in config.alpn_protocols:
-        raise IllegalParameter(
-            "EncryptedExtensions: expected one of our application protocols, "
-            f"got {listed(names) or 'none'}",
-            section="RFC 7301, 3.1",
-        )
-    return names[0]
 
 
 # --- §4.4: who the server is

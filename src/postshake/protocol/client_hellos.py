@@ -13,12 +13,11 @@ from ..errors import (
     IllegalParameter,
     InternalError,
     UnexpectedMessage,
-    UnsupportedExtension,
     UnsupportedVersion,
 )
 from ..resumption.ticket import Ticket
 from ..values import dataclass, field
-from ..wire.extensions import Cookie, Extensions, SupportedVersionsServerHello
+from ..wire.extensions import SupportedVersionsServerHello
 from ..wire.handshake import encode_handshake
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello
 from .early_data import EarlyData
@@ -26,12 +25,12 @@ from .flow import Flow, expect, expect_one_of
 from .hellos12 import OfferedSession12, ServerChose12
 from .link import Flight, Link
 from .negotiate import check_legacy_version
-from .offer import make_offer, renew_offer
+from .offer import check_answers, make_offer, renew_offer
 from .psk import Psk
 from .psk_client import check_selected, offer_psks
 from .transcript import Transcript
 
-__all__ = ["Hellos", "check_answers", "exchange_hellos"]
+__all__ = ["Hellos", "exchange_hellos"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +195,3 @@ def _require_equal(field_name: str, expected: int | bytes, got: int | bytes) -> 
         raise IllegalParameter(
             f"ServerHello.{field_name}: expected {expected!r}, got {got!r}", section="4.1.3"
         )
-
-
-def check_answers(offered: ClientHello, answered: Extensions, message: str) -> None:
-    """Refuse answers to extensions that we did not send (§4.2)."""
-    sent = {extension.extension_type for extension in offered.extensions}
-    for extension in answered:
-        unasked = isinstance(extension, Cookie)  # the one that a server may begin
-        if extension.extension_type not in sent and not unasked:
-            raise UnsupportedExtension(
-                f"{message}: extension {extension.extension_type} answers none of ours",
-                section="4.2",
-            )

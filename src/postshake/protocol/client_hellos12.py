@@ -6,10 +6,8 @@ from ..config import ClientConfig
 from ..constants import CipherSuite, ProtocolVersion, name_of
 from ..crypto.tls12.suites import TLS12_SUITES, Suite12
 from ..errors import IllegalParameter, NegotiationError, UnsupportedVersion
-from ..text import listed
 from ..values import dataclass
 from ..wire.extensions import (
-    ApplicationLayerProtocolNegotiation,
     EcPointFormats,
     ExtendedMasterSecret,
     Extensions,
@@ -20,10 +18,10 @@ from ..wire.extensions import (
     StatusRequestEmpty,
 )
 from ..wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ServerHello
-from .client_hellos import check_answers
 from .hellos12 import OfferedSession12, ServerChose12
 from .link import Link
-from .offer12 import UNCOMPRESSED, offered_suites12
+from .negotiate import UNCOMPRESSED, check_alpn
+from .offer import check_answers, offered_suites12
 
 __all__ = ["Settled12", "settle"]
 
@@ -66,7 +64,7 @@ def settle(link: Link, config: ClientConfig, hellos: ServerChose12) -> Settled12
         session=session,
         ticket_promised=extensions.get(SessionTicket) is not None,
         status_promised=extensions.get(StatusRequestEmpty) is not None,
-        alpn_protocol=check_protocol(config, extensions),
+        alpn_protocol=check_alpn(config, "ServerHello", extensions),
     )
 
 
@@ -180,18 +178,3 @@ def limit_records12(link: Link, config: ClientConfig, extensions: Extensions) ->
                 section="RFC 6066, 4",
             )
         link.limit_records12(sent=fragment.length, received=fragment.length)
-
-
-def check_protocol(config: ClientConfig, extensions: Extensions) -> bytes | None:
-    """Return the application protocol that the server chose (RFC 7301 section 3.1)."""
-    protocols = extensions.get(ApplicationLayerProtocolNegotiation)
-    if protocols is None:
-        return None
-    names = protocols.protocol_name_list
-    if len(names) != 1 or names[0] not in config.alpn_protocols:
-        raise IllegalParameter(
-            "ServerHello: expected one of our application protocols, "
-            f"got {listed(names) or 'none'}",
-            section="RFC 7301, 3.1",
-        )
-    return names[0]

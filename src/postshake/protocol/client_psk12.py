@@ -16,7 +16,7 @@ from ..wire.tls12 import ClientKeyExchangePsk, ServerHelloDone, ServerKeyExchang
 from .client_talk12 import Talk, check_group, conclude, lifetime_of, read_ticket
 from .flow import Flow, ask, expect
 from .link import Flight
-from .offer12 import psks_for_tls12
+from .offer import psks_for_tls12
 from .outcome import HandshakeOutcome
 from .resumption12 import session_of
 from .secrets12 import derive_secrets, read_finished, send_finished

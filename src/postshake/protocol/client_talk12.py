@@ -12,14 +12,15 @@ from ..resumption.external_psk import PskKind
 from ..resumption.session12 import Session12
 from ..values import dataclass
 from ..wire.tls12 import NewSessionTicket12, ServerEcdhParams
-from .authenticate import FinishedProof
 from .client_hellos12 import Settled12
 from .flow import Flow, expect
 from .hellos12 import ServerChose12
 from .link import Link
-from .offer12 import groups12
+from .negotiate import groups12
 from .outcome import HandshakeOutcome
-from .secrets12 import SessionSecrets12, Transcript12
+from .proofs import FinishedProof
+from .secrets12 import Transcript12
+from .session_secrets import SessionSecrets12
 
 __all__ = ["Talk", "check_group", "conclude", "lifetime_of", "read_ticket"]
 

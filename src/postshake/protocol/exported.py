@@ -34,16 +34,10 @@ from ..wire.auth import (
     Finished,
 )
 from ..wire.handshake import encode_handshake
-from .authenticate import (
-    FinishedProof,
-    SignedChain,
-    certificate_entries,
-    check_certificate,
-    check_signature,
-    signed_content,
-)
+from .authenticate import certificate_entries, check_certificate, check_signature, signed_content
 from .certificate_request import wanted_by
 from .flow import Flow, ask
+from .proofs import FinishedProof, SignedChain
 from .transcript import Transcript
 
 __all__ = [

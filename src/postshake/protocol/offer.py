@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from ..config import ClientConfig
 from ..constants import (
+    CipherSuite,
+    ExtensionType,
     NamedGroup,
     ProtocolVersion,
     name_of,
 )
 from ..crypto.groups import KeyShare, generate_share
-from ..errors import IllegalParameter
+from ..crypto.tls12.signatures import common_schemes
+from ..crypto.tls12.suites import TLS12_SUITES, Authentication
+from ..errors import (
+    IllegalParameter,
+    UnsupportedExtension,
+)
 from ..pki.names import normalize_server_name
+from ..resumption.external_psk import ExternalPsk
 from ..resumption.session12 import Session12
 from ..values import dataclass, field, replace
 from ..wire.extensions import (
@@ -18,6 +26,8 @@ from ..wire.extensions import (
     CertificateAuthorities,
     CompressCertificate,
     Cookie,
+    EcPointFormats,
+    ExtendedMasterSecret,
     Extension,
     Extensions,
     KeyShareClientHello,
@@ -27,7 +37,9 @@ from ..wire.extensions import (
     PostHandshakeAuth,
     PskKeyExchangeModes,
     RecordSizeLimit,
+    RenegotiationInfo,
     ServerName,
+    SessionTicket,
     SignatureAlgorithms,
     SignatureAlgorithmsCert,
     StatusRequest,
@@ -35,14 +47,21 @@ from ..wire.extensions import (
     SupportedVersionsClientHello,
 )
 from ..wire.hello import ClientHello, ServerHello
-from .offer12 import (
-    offered_schemes,
-    offered_suites,
-    tls12_extensions,
-    without_tls13,
-)
+from .negotiate import UNCOMPRESSED, groups12
 
-__all__ = ["FRAGMENT_LENGTHS", "Offer", "make_offer", "renew_offer"]
+__all__ = [
+    "FRAGMENT_LENGTHS",
+    "Offer",
+    "check_answers",
+    "make_offer",
+    "offered_schemes",
+    "offered_suites",
+    "offered_suites12",
+    "psks_for_tls12",
+    "renew_offer",
+    "tls12_extensions",
+    "without_tls13",
+]
 
 FRAGMENT_LENGTHS = {1: 512, 2: 1024, 3: 2048, 4: 4096}
 """RFC 6066 section 4: code to bytes."""
@@ -173,3 +192,106 @@ def renew_offer(config: ClientConfig, offer: Offer, retry: ServerHello) -> Offer
     if cookie is not None:
         extensions.append(cookie)
     return Offer(replace(offer.hello, extensions=Extensions(tuple(extensions))), shares)
+
+
+TLS13_ALONE = frozenset(
+    {
+        ExtensionType.pre_shared_key,
+        ExtensionType.early_data,
+        ExtensionType.supported_versions,
+        ExtensionType.cookie,
+        ExtensionType.psk_key_exchange_modes,
+        ExtensionType.certificate_authorities,
+        ExtensionType.post_handshake_auth,
+        ExtensionType.key_share,
+    }
+)
+"""Extensions that mean nothing to TLS 1.2 (§4.2)."""
+
+
+def offered_suites(config: ClientConfig) -> tuple[int, ...]:
+    """Return the cipher suites of all versions, and the signal of a fallback (RFC 7507)."""
+    suites: list[int] = []
+    if ProtocolVersion.TLS13 in config.versions:
+        suites += config.cipher_suites
+    if ProtocolVersion.TLS12 in config.versions:
+        suites += offered_suites12(config)
+    if config.is_fallback:
+        suites.append(CipherSuite.TLS_FALLBACK_SCSV)
+    return tuple(suites)
+
+
+def offered_suites12(config: ClientConfig) -> tuple[CipherSuite, ...]:
+    """Return those of TLS 1.2 whose way of vouching for a server means something to us."""
+    usable = {
+        Authentication.PSK: bool(psks_for_tls12(config)),
+        Authentication.ECDSA: config.verifier is not None,
+        Authentication.RSA: config.verifier is not None,
+    }
+    return tuple(
+        code for code in config.cipher_suites12 if usable[TLS12_SUITES[code].authentication]
+    )
+
+
+def psks_for_tls12(config: ClientConfig) -> tuple[ExternalPsk, ...]:
+    """Return the external PSKs that are meant for TLS 1.2, too: not imported ones (RFC 9258)."""
+    if not config.psk_modes:
+        return ()
+    return tuple([psk for psk in config.psks if not psk.is_imported])
+
+
+def offered_schemes(config: ClientConfig) -> tuple[int, ...]:
+    """Return the signature schemes of all versions: one list serves both (§4.2.3).
+
+    A scheme that both versions have is offered if both settings name it, since the server
+    may use it in either.
+    """
+    ours13, ours12 = config.signature_algorithms, config.signature_algorithms12
+    if ProtocolVersion.TLS12 not in config.versions:
+        return ours13
+    if ProtocolVersion.TLS13 not in config.versions:
+        return ours12
+    return common_schemes(ours13, ours12)
+
+
+def tls12_extensions(config: ClientConfig, session: Session12 | None) -> list[Extension]:
+    """Return the extensions that a TLS 1.2 server looks for.
+
+    Args:
+        config: our policy.
+        session: what we offer to resume.
+    """
+    if ProtocolVersion.TLS12 not in config.versions:
+        return []
+    extensions: list[Extension] = [
+        ExtendedMasterSecret(),
+        RenegotiationInfo(b""),  # instead of the SCSV (RFC 5746 section 3.4)
+        EcPointFormats((UNCOMPRESSED,)),
+    ]
+    if config.tickets12:
+        extensions.append(SessionTicket(session.ticket if session is not None else b""))
+    return extensions
+
+
+def without_tls13(hello: ClientHello) -> ClientHello:
+    """Return a ClientHello as a client writes it that speaks TLS 1.2 alone."""
+    extensions: list[Extension] = []
+    for extension in hello.extensions:
+        if isinstance(extension, SupportedGroups):
+            groups = map(NamedGroup, extension.named_group_list)
+            extensions.append(SupportedGroups(groups12(tuple(groups))))
+        elif extension.extension_type not in TLS13_ALONE:
+            extensions.append(extension)
+    return replace(hello, extensions=Extensions(tuple(extensions)))
+
+
+def check_answers(offered: ClientHello, answered: Extensions, message: str) -> None:
+    """Refuse answers to extensions that we did not send (§4.2)."""
+    sent = {extension.extension_type for extension in offered.extensions}
+    for extension in answered:
+        unasked = isinstance(extension, Cookie)  # the one that a server may begin
+        if extension.extension_type not in sent and not unasked:
+            raise UnsupportedExtension(
+                f"{message}: extension {extension.extension_type} answers none of ours",
+                section="4.2",
+            )

@@ -35,8 +35,8 @@ from ..questions import JudgePeer, Refused
 from ..resumption.external_psk import ExternalPsk, PskKind
 from ..resumption.ticket import TicketState
 from ..values import dataclass, field, replace
-from .authenticate import FinishedProof
 from .flow import Flow, ask
+from .proofs import FinishedProof
 from .transcript import Transcript
 
 __all__ = ["Psk", "judge_again", "make_binder", "recall", "started_at"]

@@ -8,8 +8,7 @@ from ..config import ClientAuth, ServerConfig
 from ..constants import PskKeyExchangeMode, Role
 from ..crypto.suites import TLS13_SUITES, Suite
 from ..errors import DecryptError, InternalError, UsageError
-from ..questions import FindPsk, FindTicket
-from ..resumption.external_psk import ExternalPsk
+from ..questions import FindTicket
 from ..resumption.ticket import TicketState
 from ..values import replace
 from ..wire.extensions import (
@@ -19,6 +18,7 @@ from ..wire.extensions import (
     SupportedGroups,
 )
 from ..wire.hello import ClientHello
+from .external_psk import find_external
 from .flow import Flow, ask
 from .negotiate import common_suites
 from .psk import Psk, judge_again, make_binder
@@ -99,19 +99,6 @@ def find_psk(config: ServerConfig, identity: bytes) -> Flow[Psk | None]:
         if session is not None and not isinstance(session, TicketState):
             raise InternalError(f"FindTicket: the answer is a {type(session).__name__}")
     return Psk.resuming(identity, session) if session is not None else None
-
-
-def find_external(config: ServerConfig, identity: bytes) -> Flow[ExternalPsk | None]:
-    """Find an external PSK: in the configuration, or where that says."""
-    for psk in config.psks:
-        if psk.identity == identity:
-            return psk
-    if config.psk_lookup is None:
-        return None
-    found = yield from ask(FindPsk(config.psk_lookup, identity))
-    if found is not None and not isinstance(found, ExternalPsk):
-        raise InternalError(f"FindPsk: the answer is a {type(found).__name__}")
-    return found
 
 
 def open_ticket(config: ServerConfig, ticket: bytes) -> TicketState | None:

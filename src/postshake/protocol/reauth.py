@@ -48,17 +48,11 @@ from ..pki.trust import Verifier
 from ..questions import JudgePeer, Verdict
 from ..values import dataclass, field
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
-from .authenticate import (
-    FinishedProof,
-    SignedChain,
-    add_certificate,
-    check_certificate,
-    check_finished,
-    check_signature,
-)
+from .authenticate import add_certificate, check_certificate, check_finished, check_signature
 from .certificate_request import wanted_by
 from .flow import Conversation, Flow, ask, expect
 from .link import Flight, Link
+from .proofs import FinishedProof, SignedChain
 from .transcript import Transcript
 
 __all__ = [

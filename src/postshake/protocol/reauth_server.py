@@ -22,11 +22,12 @@ from ..events import Established, Outcome, ReauthCompleted
 from ..questions import Refused, Verdict
 from ..values import replace
 from ..wire.auth import Certificate
-from .authenticate import hold_to, identify
+from .authenticate import hold_to
 from .certificate_request import make_certificate_request, wanted_for
 from .desk import Desk
 from .flow import Conversation, Received
 from .link import Flight, Link
+from .proofs import identify
 from .reauth import Answer, Authenticated, Declined, OpenRequest, read_answer
 from .tickets import TicketIssuer
 from .transcript import Transcript

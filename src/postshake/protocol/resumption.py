@@ -17,7 +17,8 @@ from ..wire.post_handshake import NewSessionTicket
 from .desk import Desk
 from .flow import Received
 from .link import Link
-from .outcome import HandshakeOutcome, SessionSecrets
+from .outcome import HandshakeOutcome
+from .session_secrets import SessionSecrets
 
 __all__ = ["TicketStore"]
 

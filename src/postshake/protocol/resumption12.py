@@ -10,11 +10,11 @@ from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused, Verdict
 from ..resumption.session12 import Session12
 from ..wire.extensions import ExtendedMasterSecret, ServerName, SessionTicket
-from .authenticate import FinishedProof, SignedChain
+from .external_psk import find_external
 from .flow import Flow, ask
 from .hellos12 import ClientOffered12, OfferedSession12
-from .psk_server import find_external
-from .secrets12 import SessionSecrets12
+from .proofs import FinishedProof, SignedChain
+from .session_secrets import SessionSecrets12
 
 __all__ = [
     "find_session",

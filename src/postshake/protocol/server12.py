@@ -38,7 +38,6 @@ from ..wire.tls12 import (
     ServerHelloDone,
     ServerKeyExchange,
 )
-from .authenticate import SignedChain
 from .authenticate12 import (
     authentication_of,
     check_chain_length,
@@ -50,17 +49,11 @@ from .authenticate12 import (
 from .flow import Flow, ask, expect
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import kept_for_later
+from .negotiate import choose_protocol, kept_for_later, name_asked_for
 from .outcome import HandshakeOutcome
+from .proofs import SignedChain, judge_client
 from .resumption12 import find_session, judge_again, resumed_identity, session_of
-from .secrets12 import (
-    SessionSecrets12,
-    Transcript12,
-    derive_secrets,
-    read_finished,
-    send_finished,
-)
-from .server13 import choose_protocol, judge_client, name_asked_for
+from .secrets12 import Transcript12, derive_secrets, read_finished, send_finished
 from .server_hellos12 import Offered12, check_client_hello, choose_suite, read_offer
 from .server_psk12 import shake_with_psk
 from .server_talk12 import (
@@ -70,6 +63,7 @@ from .server_talk12 import (
     keep_session,
     make_server_hello,
 )
+from .session_secrets import SessionSecrets12
 
 __all__ = ["server_handshake12"]
 
@@ -94,8 +88,8 @@ def server_handshake12(
     """Shake hands as a server, from the ClientHello on (RFC 5246 section 7.3)."""
     link.enter_tls12()
     extended = check_client_hello(config, hellos.client_hello)
-    alpn_protocol = choose_protocol(config, hellos)
-    talk = Talk(link, config, hellos, extended, name_asked_for(hellos), alpn_protocol)
+    alpn_protocol = choose_protocol(config, hellos.extensions)
+    talk = Talk(link, config, hellos, extended, name_asked_for(hellos.extensions), alpn_protocol)
     session = yield from find_session(config, hellos)
     if session is not None:
         verdict = yield from judge_again(config, session)

@@ -14,20 +14,16 @@ from ..crypto.schedule import HandshakeSecret, MasterSecret, finished_mac
 from ..errors import (
     CertificateRequired,
     IllegalParameter,
-    InternalError,
-    NoApplicationProtocol,
     NoCommonScheme,
     UnrecognizedName,
 )
 from ..events import Established
 from ..pki.choose import Wanted, choose_scheme
 from ..pki.credential import Credential
-from ..pki.identity import Identity
 from ..pki.names import matches_host
-from ..questions import ChooseCredential, JudgePeer, Refused
+from ..questions import ChooseCredential
 from ..record.protection import Epoch
 from ..resumption.external_psk import PskKind
-from ..text import listed
 from ..wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
@@ -53,34 +49,32 @@ from ..wire.hello import (
     ServerHello,
 )
 from .authenticate import (
-    FinishedProof,
-    SignedChain,
     certificate_entries,
     check_certificate,
     check_finished,
     check_signature,
-    identify,
     sign_transcript,
 )
 from .certificate_request import make_certificate_request
 from .compression import add_compressed
 from .early_data import admit_early_data, begin_reading, read_early_data
 from .flow import Flow, ask, expect
-from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import choose_alpn, kept_for_later
+from .negotiate import choose_protocol, kept_for_later, name_asked_for
 from .offer import FRAGMENT_LENGTHS
-from .outcome import HandshakeOutcome, SessionSecrets
+from .outcome import HandshakeOutcome
+from .proofs import FinishedProof, SignedChain, judge_client
 from .psk import handshake_secret, recall, started_at
 from .server_hellos import Hellos, enter_compatibility
+from .session_secrets import SessionSecrets
 
-__all__ = ["choose_protocol", "judge_client", "name_asked_for", "server_handshake13"]
+__all__ = ["server_handshake13"]
 
 
 def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow[HandshakeOutcome]:
     """Shake hands as a server, from the ClientHello on (§2)."""
-    server_name = name_asked_for(hellos)
-    alpn_protocol = choose_protocol(config, hellos)
+    server_name = name_asked_for(hellos.extensions)
+    alpn_protocol = choose_protocol(config, hellos.extensions)
     ours = yield from choose_proof(config, hellos, server_name)
     early = yield from admit_early_data(
         config, hellos.client_hello, hellos.psk, hellos.suite, alpn_protocol
@@ -133,25 +127,6 @@ def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow
 
 
 # --- what we choose
-
-
-def name_asked_for(hellos: Hellos | ClientOffered12) -> str | None:
-    """Return the server name that the client wants (RFC 6066 section 3)."""
-    server_name = hellos.extensions.get(ServerName)
-    return server_name.host_name if server_name is not None else None
-
-
-def choose_protocol(config: ServerConfig, hellos: Hellos | ClientOffered12) -> bytes | None:
-    """Choose the application protocol (RFC 7301 section 3.2)."""
-    offered = hellos.extensions.get(ApplicationLayerProtocolNegotiation)
-    if offered is None or not config.alpn_protocols:
-        return None
-    chosen = choose_alpn(config.alpn_protocols, offered.protocol_name_list)
-    if chosen is None and config.alpn_mismatch_is_fatal:
-        raise NoApplicationProtocol(
-            f"expected one of {config.alpn_protocols!r}, got {listed(offered.protocol_name_list)}"
-        )
-    return chosen
 
 
 def is_resumable(config: ServerConfig, hellos: Hellos) -> bool:
@@ -373,20 +348,3 @@ def read_client_proof(
     finished = yield from expect(Finished, into=transcript)
     secret = link.reading_secret
     return signed, check_finished(finished, hellos.suite.hash_name, secret, digest)
-
-
-def judge_client(
-    config: ServerConfig, signed: SignedChain | None, proof: FinishedProof
-) -> Flow[Identity | None]:
-    """Ask whether the client's chain is accepted; its key is proven by now."""
-    if signed is None:
-        return None
-    verifier = config.verifier
-    if verifier is None:  # ServerConfig sees to it
-        raise InternalError("there is no verifier")
-    now = config.wall_clock()
-    peer = signed.for_verifier(Role.client, None, now)
-    verdict = yield from ask(JudgePeer(peer, verifier, b"", None))
-    if isinstance(verdict, Refused):
-        raise verdict.error.without_traceback()
-    return identify(signed, proof, verdict, now)

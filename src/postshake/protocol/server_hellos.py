@@ -45,10 +45,9 @@ from .early_data import skip_early_data
 from .flow import Flow, Received, expect_one_of
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .negotiate import check_legacy_version, choose_group, common_suites
+from .negotiate import check_legacy_version, choose_group, choose_version, common_suites
 from .psk import Psk
 from .psk_server import choose_psk, choose_suite
-from .server_hellos12 import choose_version
 from .transcript import Transcript
 
 __all__ = ["Hellos", "enter_compatibility", "exchange_hellos"]

@@ -13,9 +13,7 @@ from ..constants import (
 from ..crypto.tls12.suites import TLS12_SUITES, Authentication, Suite12
 from ..errors import (
     IllegalParameter,
-    InappropriateFallback,
     NegotiationError,
-    UnsupportedVersion,
 )
 from ..values import dataclass
 from ..wire.extensions import (
@@ -25,61 +23,25 @@ from ..wire.extensions import (
     RenegotiationInfo,
     SignatureAlgorithms,
     SupportedGroups,
-    SupportedVersionsClientHello,
 )
 from ..wire.hello import DOWNGRADE_TLS12, ClientHello
-from .negotiate import choose_first, common_suites
-from .offer12 import UNCOMPRESSED, groups12
+from .negotiate import UNCOMPRESSED, choose_first, common_suites, groups12
 
 __all__ = [
     "Offered12",
     "check_client_hello",
     "choose_suite",
-    "choose_version",
     "make_server_random",
     "read_offer",
     "wants_renegotiation_info",
 ]
 
-SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
-"""The versions of `Config.versions`, as people call them."""
 
 KNOWN_SCHEMES = frozenset(map(int, SignatureScheme))
 KNOWN_GROUPS = frozenset(map(int, NamedGroup))
 
 GROUPS_UNSAID = (NamedGroup.secp256r1, NamedGroup.secp384r1)
 """What a client without supported_groups most likely has (RFC 8422 section 4)."""
-
-
-def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
-    """Choose the highest version that both ends have (§4.2.1, RFC 5246 appendix E.1).
-
-    Raises:
-        UnsupportedVersion: there is none.
-        InappropriateFallback: the client says that it retried with an older version
-            than it has, and we have a newer one (RFC 7507).
-    """
-    extension = hello.extensions.get(SupportedVersionsClientHello)
-    offered: tuple[int, ...]
-    if extension is not None:
-        offered = extension.versions
-    elif hello.legacy_version >= ProtocolVersion.TLS12:  # 1.3 is only in the extension
-        offered = (ProtocolVersion.TLS12,)
-    else:
-        offered = (hello.legacy_version,)
-    common = [version for version in config.versions if version in offered]
-    fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
-    if fallback and max(config.versions) > max(common, default=0):
-        raise InappropriateFallback(
-            f"ClientHello: a fallback to {names_of(ProtocolVersion, offered)}, "
-            f"and we have {SPOKEN[max(config.versions)]}",
-            section="RFC 7507, 3",
-        )
-    if not common:
-        ours = " or ".join(SPOKEN[version] for version in config.versions)
-        got = names_of(ProtocolVersion, offered)
-        raise UnsupportedVersion(f"expected {ours} to be offered, got {got}", section="4.2.1")
-    return max(common)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ from ..wire.tls12 import (
     ServerHelloDone,
     ServerKeyExchangePsk,
 )
+from .external_psk import find_external
 from .flow import Flow, expect
 from .link import Flight
 from .negotiate import kept_for_later
 from .outcome import HandshakeOutcome
-from .psk_server import find_external
 from .resumption12 import session_of
 from .secrets12 import Transcript12, derive_secrets, read_finished, send_finished
 from .server_talk12 import (

@@ -26,14 +26,15 @@ from ..wire.extensions import (
 )
 from ..wire.hello import ServerHello
 from ..wire.tls12 import NewSessionTicket12
-from .authenticate import FinishedProof
 from .hellos12 import ClientOffered12
 from .link import Flight, Link
-from .offer12 import UNCOMPRESSED
+from .negotiate import UNCOMPRESSED
 from .outcome import HandshakeOutcome
+from .proofs import FinishedProof
 from .resumption12 import make_ticket
-from .secrets12 import SessionSecrets12, Transcript12
+from .secrets12 import Transcript12
 from .server_hellos12 import make_server_random, wants_renegotiation_info
+from .session_secrets import SessionSecrets12
 
 __all__ = ["Talk", "acknowledgements", "conclude", "keep_session", "make_server_hello"]
 

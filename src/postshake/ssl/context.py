@@ -26,7 +26,7 @@ from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, Unusable
 from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
 from ..private_file import open_private
-from ..protocol.offer12 import groups12
+from ..protocol.negotiate import groups12
 from ..recording.recording import Recording
 from ..resumption.session12 import SessionCache12
 from ..resumption.ticket_keys import TicketKeys

@@ -25,7 +25,7 @@ from ..errors import (
 from ..pki.compression import compressors_named
 from ..pki.credential import Credential
 from ..pki.limited import limited
-from ..protocol.offer12 import groups12
+from ..protocol.negotiate import groups12
 from ..resumption.external_psk import ExternalPsk
 from .algorithms import supported_schemes
 from .errors import ssl_error, translate

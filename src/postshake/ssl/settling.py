@@ -15,7 +15,7 @@ from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.limited import limited
-from ..protocol.server_hellos12 import choose_version
+from ..protocol.negotiate import choose_version
 from ..questions import ChooseConfig, ChoosePsk, Question, Sign
 from ..resumption.external_psk import ExternalPsk
 from .errors import alerting
