@@ -17,8 +17,8 @@ from .pki.credential import Credential
 from .pki.names import normalize_server_name
 from .protocol.engine import APPLICATION_DATA, Engine
 from .protocol.exporter import channel_binding, export
-from .protocol.reauth_server import ReauthServer
 from .protocol.session_secrets import SessionSecrets, SessionSecrets12
+from .protocol.tls13.reauth_server import ReauthServer
 from .questions import Question
 from .resumption.session12 import Session12
 

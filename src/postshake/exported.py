@@ -42,9 +42,11 @@ from .pki.choose import choose_credential, choose_server_credential
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.names import normalize_server_name
-from .protocol.authenticate import hold_to
-from .protocol.certificate_request import make_certificate_request, wanted_by, wanted_for
-from .protocol.exported import (
+from .protocol.flow import Ask, Flow
+from .protocol.proofs import identify
+from .protocol.tls13.authenticate import hold_to
+from .protocol.tls13.certificate_request import make_certificate_request, wanted_by, wanted_for
+from .protocol.tls13.exported_authenticator import (
     REQUESTS,
     Claim,
     Proven,
@@ -53,8 +55,6 @@ from .protocol.exported import (
     read_request,
     write_authenticator,
 )
-from .protocol.flow import Ask, Flow
-from .protocol.proofs import identify
 from .questions import Refused
 from .values import dataclass, field
 from .wire.extensions import Extension, Extensions, ServerName

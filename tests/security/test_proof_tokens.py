@@ -19,8 +19,8 @@ from postshake.errors import InternalError
 from postshake.exported import ExportedAuthenticators
 from postshake.pki.trust import VerifiedChain
 from postshake.protocol.proofs import FinishedProof, SignedChain, identify
-from postshake.protocol.psk import Psk, recall
-from postshake.protocol.resumption12 import resumed_identity
+from postshake.protocol.tls12.resumption import resumed_identity
+from postshake.protocol.tls13.psk import Psk, recall
 from postshake.questions import JudgePeer
 from tests.pair import ConnectionPair, client_config, issued, server_config, the_ca
 from tests.resuming import Today, resuming
@@ -172,9 +172,9 @@ IN_ANOTHER_PROCESS = """
 import sys
 from postshake.errors import InternalError
 from postshake.pki.trust import VerifiedChain
-from postshake.protocol.authenticate import identify
-from postshake.protocol.psk import recall
-from postshake.protocol.resumption12 import resumed_identity
+from postshake.protocol.tls13.authenticate import identify
+from postshake.protocol.tls13.psk import recall
+from postshake.protocol.tls12.resumption import resumed_identity
 if __debug__:
     raise SystemExit("this is not python -O")
 for call in (

@@ -38,16 +38,16 @@ from ..resumption.ticket import Ticket
 from ..wire.alert import Alert
 from ..wire.auth import CompressedCertificate
 from ..wire.tls12 import ChangeCipherSpec
-from .afterwards import Afterwards
 from .alerts import CLOSURE_ALERTS, bear, send_alert, trace_alert
-from .compression import uncompressed
-from .desk import Desk
-from .early_data import EarlyData
+from .event_queue import Desk
 from .failing import Failing
 from .flow import Ask, Conversation, Expect, Received
 from .handshake import client_handshake, server_handshake
 from .link import Link
 from .outcome import HandshakeOutcome
+from .post_handshake import Afterwards
+from .tls13.compressed_certificate import uncompressed
+from .tls13.early_data import EarlyData
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 

@@ -11,18 +11,18 @@ from ..questions import ChooseConfig
 from ..resumption.ticket import Ticket
 from ..wire.extensions import ApplicationLayerProtocolNegotiation, ServerName
 from ..wire.hello import ClientHello
-from . import client_hellos, server_hellos
-from .client12 import client_handshake12
-from .client13 import client_handshake13
-from .early_data import EarlyData
 from .flow import Flow, ask, expect_one_of
-from .hellos12 import ClientOffered12, ServerChose12
 from .link import Link
 from .outcome import HandshakeOutcome
-from .psk_client import gather_psks
-from .resumption12 import offered_session
-from .server12 import server_handshake12
-from .server13 import server_handshake13
+from .tls12.client import client_handshake12
+from .tls12.resumption import offered_session
+from .tls12.server import server_handshake12
+from .tls12_chosen import ClientOffered12, ServerChose12
+from .tls13 import client_hellos, server_hellos
+from .tls13.client import client_handshake13
+from .tls13.early_data import EarlyData
+from .tls13.psk_client import gather_psks
+from .tls13.server import server_handshake13
 
 __all__ = ["client_handshake", "server_handshake"]
 

@@ -19,7 +19,7 @@ from ..errors import (
     require,
 )
 from ..events import Outcome
-from ..protocol.certificate_request import wanted_by
+from ..protocol.tls13.certificate_request import wanted_by
 from ..questions import JudgePeer, Question, Sign
 from . import codes
 from . import constants as c
