@@ -158,11 +158,11 @@ class Connection(Facts):
         if engine.link.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
         try:
-            if engine.after.key_updates.owed:
-                engine.after.key_updates.send()
+            if engine.post_handshake.key_updates.update_owed:
+                engine.post_handshake.key_updates.send()
             layer.send(APPLICATION_DATA, data)
             if layer.outbound.sequence >= layer.outbound.update_due:
-                engine.after.key_updates.send()
+                engine.post_handshake.key_updates.send()
         except InternalError as error:  # a part of the data may be queued already
             engine.fail(error)
             raise
@@ -234,11 +234,11 @@ class Connection(Facts):
 
     def next_event(self) -> Event | None:
         """Take the oldest event; None if there is none."""
-        return self._engine.desk.next_event()
+        return self._engine.event_queue.next_event()
 
     def next_question(self) -> Question | None:
         """Take the oldest question; None if there is none. Every one wants an answer."""
-        return self._engine.desk.next_question()
+        return self._engine.event_queue.next_question()
 
     def answer(self, question_id: int, value: object) -> None:
         """Answer a question.
@@ -304,7 +304,7 @@ class Connection(Facts):
             UsageError: no open request has this context.
         """
         self._check_open()
-        requests = self._engine.after.reauth_client
+        requests = self._engine.post_handshake.reauth_client
         if self._is_tls12:
             raise ReauthUnavailable(
                 "TLS 1.2 was chosen, which has no post-handshake authentication"
@@ -320,7 +320,7 @@ class Connection(Facts):
         Raises:
             CertificateRequired: one of them said that this ends the connection.
         """
-        requests = self._engine.after.reauth_server
+        requests = self._engine.post_handshake.reauth_server
         if requests is not None and self.failure is None:
             with self._engine.failing():
                 requests.expire()
@@ -344,12 +344,12 @@ class Connection(Facts):
                 complete, or our side is closed.
         """
         self._check_open()
-        if self._engine.after.issuer is None:
+        if self._engine.post_handshake.issuer is None:
             raise UsageError("only a server sends tickets")
         if count < 1:
             raise UsageError(f"expected to send at least one ticket, not {count}")
         with self._engine.failing():
-            return self._engine.after.issuer.issue(count)
+            return self._engine.post_handshake.issuer.issue(count)
 
     # --- keys
 
@@ -363,7 +363,7 @@ class Connection(Facts):
         if self._is_tls12:
             raise UsageError("TLS 1.2 has no key updates")
         with self._engine.failing():
-            self._engine.after.key_updates.send(request_peer)
+            self._engine.post_handshake.key_updates.send(request_peer)
 
     def export(self, label: bytes, context: bytes | None, length: int) -> bytes:
         """Derive keying material for an application (§7.5, RFC 5705).
@@ -392,9 +392,9 @@ class Connection(Facts):
             raise ReauthUnavailable(
                 "TLS 1.2 was chosen, which has no post-handshake authentication"
             )
-        if self._engine.after.reauth_server is None:
+        if self._engine.post_handshake.reauth_server is None:
             raise UsageError("only an established server asks for authentication")
-        return self._engine.after.reauth_server
+        return self._engine.post_handshake.reauth_server
 
     def _check_open(self) -> None:
         engine = self._engine

@@ -44,7 +44,7 @@ from .pki.identity import Identity
 from .pki.names import normalize_server_name
 from .protocol.flow import Ask, Flow
 from .protocol.proofs import identify
-from .protocol.tls13.authenticate import hold_to
+from .protocol.tls13.authenticate import apply_request_policy
 from .protocol.tls13.certificate_request import make_certificate_request, wanted_by, wanted_for
 from .protocol.tls13.exported_authenticator import (
     REQUESTS,
@@ -240,7 +240,7 @@ class _Exported:
                 raise CertificateRequired("asked for a certificate, got none")
             return None
         wanted = wanted_for(opened.policy, self._connection.config)
-        verdict = hold_to(proven.verdict, opened.policy, wanted, proven.signed)
+        verdict = apply_request_policy(proven.verdict, opened.policy, wanted, proven.signed)
         if isinstance(verdict, Refused):
             raise verdict.error.without_traceback()
         context = opened.claim.message.certificate_request_context

@@ -36,7 +36,7 @@ class Facts:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._plaintext = engine.desk.plaintext
+        self._plaintext = engine.event_queue.plaintext
 
     def __repr__(self) -> str:
         waiting = "".join(f", {each!r}" for each in self._engine.conversations())
@@ -103,7 +103,7 @@ class Facts:
     @property
     def tickets(self) -> tuple[Ticket, ...]:
         """Client: the session tickets received so far, newest last."""
-        store = self._engine.after.tickets
+        store = self._engine.post_handshake.tickets
         return tuple(store.tickets) if store is not None else ()
 
     @property
@@ -191,8 +191,8 @@ class Facts:
     @property
     def has_news(self) -> bool:
         """Whether an event or a question waits to be taken."""
-        desk = self._engine.desk
-        return desk.events is not None or desk.questions is not None
+        queue = self._engine.event_queue
+        return queue.events is not None or queue.questions is not None
 
     # --- requests for authentication
 
@@ -204,14 +204,14 @@ class Facts:
         for our own answer.
         """
         engine = self._engine
-        after = engine.after
+        after = engine.post_handshake
         if after.reauth_server is not None:
             return after.reauth_server.open_requests
         return after.reauth_client.pending_requests if after.reauth_client is not None else ()
 
     def next_deadline(self) -> float | None:
         """Return when `check_deadlines` is due, on `config.clock`; None for never."""
-        requests = self._engine.after.reauth_server
+        requests = self._engine.post_handshake.reauth_server
         return requests.next_deadline() if requests is not None else None
 
     @property

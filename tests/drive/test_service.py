@@ -224,7 +224,7 @@ async def test_what_a_handler_raises_ends_its_connection_and_is_logged(
 # --- what users of a stream see
 
 
-class Failing:
+class FailConnection:
     """A transport under which everything breaks, when a test says so."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -255,10 +255,10 @@ class Failing:
 
 
 @contextlib.asynccontextmanager
-async def breakable() -> AsyncIterator[tuple[TLSStream, TLSStream, Failing]]:
+async def breakable() -> AsyncIterator[tuple[TLSStream, TLSStream, FailConnection]]:
     """A client, a server, and what the server stands on."""
     one, other = tcp_pair()
-    transport = Failing(other)
+    transport = FailConnection(other)
     client = TLSStream(AsyncSocket(one), with_alice(), NAME)
     server = TLSStream(transport, server_config())
     async with anyio.create_task_group() as group:

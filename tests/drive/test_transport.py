@@ -849,7 +849,7 @@ def test_pieces_where_chance_says(seed):
 # --- protocols that fail
 
 
-class Failing(asyncio.Protocol):
+class FailConnection(asyncio.Protocol):
     """Makes a mistake where the client says."""
 
     def __init__(self, where: str, lost: asyncio.Future[Any]):
@@ -901,7 +901,7 @@ async def test_a_protocol_that_fails_ends_its_own_connection(where, later):
     if later:
         fields["verifier"] = Slow(timed().verifier)
     server = await create_server(
-        lambda: Failing(places.pop(0), pending.pop(0)), "127.0.0.1", 0, timed(**fields)
+        lambda: FailConnection(places.pop(0), pending.pop(0)), "127.0.0.1", 0, timed(**fields)
     )
     port = server.sockets[0].getsockname()[1]
     reader, writer = await visit(port)

@@ -12,10 +12,10 @@ from ..questions import Question
 from .flow import Ask, Conversation
 from .plaintext import Plaintext
 
-__all__ = ["Desk"]
+__all__ = ["EventQueue"]
 
 
-class Desk:
+class EventQueue:
     """Where conversations put what the owner must know or decide."""
 
     __slots__ = ("_asking", "_next_id", "events", "plaintext", "questions")
@@ -65,12 +65,12 @@ class Desk:
             self.questions = None
         return question
 
-    def begin(self, conversation: Conversation[Any]) -> None:
+    def start(self, conversation: Conversation[Any]) -> None:
         """Start a conversation, and put up its first question if it asks one."""
         conversation.begin()
-        self.note(conversation)
+        self.add_question(conversation)
 
-    def note(self, conversation: Conversation[Any]) -> None:
+    def add_question(self, conversation: Conversation[Any]) -> None:
         """Put up the question that a conversation stopped at, if it did."""
         waiting_for = conversation.waiting_for
         if isinstance(waiting_for, Ask):
@@ -80,7 +80,7 @@ class Desk:
             self.questions.append(Question(self._next_id, waiting_for.subject))
             self._next_id += 1
 
-    def who_asked(self, question_id: int) -> Conversation[Any]:
+    def take_asker(self, question_id: int) -> Conversation[Any]:
         """Return the conversation that waits for this answer; it asks no more."""
         conversation = self._asking.pop(question_id, None)
         if conversation is None:
@@ -89,7 +89,7 @@ class Desk:
             self._asking = {}  # one that was used keeps its size
         return conversation
 
-    def open_questions(self) -> list[Conversation[Any]]:
+    def askers(self) -> list[Conversation[Any]]:
         """Return the conversations that wait for answers."""
         return list(self._asking.values())
 

@@ -14,15 +14,15 @@ from ..wire.hello import ClientHello
 from .flow import Flow, ask, expect_one_of
 from .link import Link
 from .outcome import HandshakeOutcome
-from .tls12.client import client_handshake12
+from .tls12 import client as client12
+from .tls12 import server as server12
 from .tls12.resumption import offered_session
-from .tls12.server import server_handshake12
 from .tls12_chosen import ClientOffered12, ServerChose12
+from .tls13 import client as client13
 from .tls13 import client_hellos, server_hellos
-from .tls13.client import client_handshake13
+from .tls13 import server as server13
 from .tls13.early_data import EarlyData
 from .tls13.psk_client import gather_psks
-from .tls13.server import server_handshake13
 
 __all__ = ["client_handshake", "server_handshake"]
 
@@ -49,8 +49,8 @@ def client_handshake(
         link, config, server_name, psks, session12, early_data
     )
     if isinstance(hellos, ServerChose12):
-        return (yield from client_handshake12(link, config, server_name, hellos))
-    return (yield from client_handshake13(link, config, server_name, hellos, early_data))
+        return (yield from client12.handshake(link, config, server_name, hellos))
+    return (yield from client13.handshake(link, config, server_name, hellos, early_data))
 
 
 def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
@@ -64,8 +64,8 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
     del received  # it may be large, and when a second comes is for the client to say
     hellos = yield from flow
     if isinstance(hellos, ClientOffered12):
-        return (yield from server_handshake12(link, config, hellos))
-    return (yield from server_handshake13(link, config, hellos))
+        return (yield from server12.handshake(link, config, hellos))
+    return (yield from server13.handshake(link, config, hellos))
 
 
 def choose_config(link: Link, config: ServerConfig, hello: ClientHello) -> Flow[ServerConfig]:

@@ -8,7 +8,7 @@ from ..config import ClientConfig, ServerConfig
 from ..constants import HandshakeType
 from ..errors import InternalError, UnexpectedMessage
 from ..wire.handshake import struct_name
-from .event_queue import Desk
+from .event_queue import EventQueue
 from .flow import Conversation, Received
 from .link import Link
 from .outcome import HandshakeOutcome
@@ -20,18 +20,18 @@ from .tls13.reauth_server import ReauthServer
 from .tls13.ticket_issuer import TicketIssuer
 from .tls13.ticket_store import TicketStore
 
-__all__ = ["Afterwards"]
+__all__ = ["PostHandshake"]
 
 
 _ANSWERS = (HandshakeType.certificate, HandshakeType.compressed_certificate)
 _FOR_CLIENTS = (HandshakeType.certificate_request, HandshakeType.new_session_ticket)
 
 
-class Afterwards:
+class PostHandshake:
     """The takers of messages that no conversation expects."""
 
     __slots__ = (
-        "_desk",
+        "_events",
         "_link",
         "_renegotiation",
         "issuer",
@@ -41,10 +41,10 @@ class Afterwards:
         "tickets",
     )
 
-    def __init__(self, link: Link, desk: Desk) -> None:
+    def __init__(self, link: Link, events: EventQueue) -> None:
         self._link = link
-        self._desk = desk
-        self.key_updates = KeyUpdates(link, desk)
+        self._events = events
+        self.key_updates = KeyUpdates(link, events)
         self.reauth_server: ReauthServer | None = None
         self.reauth_client: ReauthClient | None = None
         self.tickets: TicketStore | None = None
@@ -60,16 +60,16 @@ class Afterwards:
 
     def begin(self, outcome: HandshakeOutcome) -> None:
         """Prepare for what TLS 1.3 has after this handshake; a server sends its tickets."""
-        link, desk, config = self._link, self._desk, self._link.config
+        link, events, config = self._link, self._events, self._link.config
         secrets = outcome.secrets
         if not isinstance(secrets, SessionSecrets):
             raise InternalError("these are not TLS 1.3's secrets")
-        shared = (outcome.established, outcome.transcript, desk)
+        shared = (outcome.established, outcome.transcript, events)
         if isinstance(config, ClientConfig):
-            self.tickets = TicketStore(link, outcome, secrets, desk)
+            self.tickets = TicketStore(link, outcome, secrets, events)
             self.reauth_client = ReauthClient(link, config, *shared)
         elif isinstance(config, ServerConfig):
-            self.issuer = TicketIssuer(link, config, outcome, secrets, desk)
+            self.issuer = TicketIssuer(link, config, outcome, secrets, events)
             self.reauth_server = ReauthServer(link, config, *shared, self.issuer)
             self.issuer.issue(config.tickets)
 

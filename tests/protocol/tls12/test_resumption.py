@@ -513,7 +513,7 @@ def test_an_unbound_session_is_not_kept_by_a_server(kind: str, unbound: None) ->
 def test_an_unbound_session_is_not_kept_by_a_client(
     monkeypatch: pytest.MonkeyPatch, unbound: None
 ) -> None:
-    monkeypatch.setattr(server_state.Talk, "sends_ticket", True)
+    monkeypatch.setattr(server_state.ServerHandshakeState, "sends_ticket", True)
     pair = pair12(server=means("ticket")).handshake()
     assert pair.client.connection.session12 is None
 

@@ -312,7 +312,9 @@ def test_every_bit_of_it_is_in_the_transcript() -> None:
     pair, _ = pair_of((ZLIB,), (ZLIB,))
     pair.handshake()
     context = pair.ask()
-    request, transcript, _ = pair.client.connection._engine.after.reauth_client._pending[context]
+    request, transcript, _ = pair.client.connection._engine.post_handshake.reauth_client._pending[
+        context
+    ]
     assert request.extensions.get(CompressCertificate) == CompressCertificate((ZLIB,))
     before = transcript.digest()
     pair.answer_all()

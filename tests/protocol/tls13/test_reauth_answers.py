@@ -689,7 +689,7 @@ def test_a_scheme_that_only_another_request_offered_is_refused() -> None:
     pair.ask(signature_algorithms=(S.ecdsa_secp256r1_sha256,))
     strict = pair.ask(signature_algorithms=(S.ed25519,))
     lenient = CertificateRequest(strict, pair.client.of(ReauthRequested)[0].request.extensions)
-    client = pair.client.connection._engine.after.reauth_client
+    client = pair.client.connection._engine.post_handshake.reauth_client
     assert client is not None
     _, transcript, size = client._pending[strict]
     client._pending[strict] = lenient, transcript, size  # the client believes what it likes
@@ -717,7 +717,7 @@ def test_r29_a_status_that_was_asked_for_is_taken_and_shown_to_the_verifier() ->
         return replace(request, extensions=Extensions((*request.extensions, StatusRequestEmpty())))
 
     context = pair.ask(verifier=Nosy())
-    server = pair.server.connection._engine.after.reauth_server
+    server = pair.server.connection._engine.post_handshake.reauth_server
     assert server is not None
     request = server._open[context]
     request.message = asking(request.message)  # our API does not ask yet

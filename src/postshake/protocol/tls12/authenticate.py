@@ -24,8 +24,8 @@ from ..proofs import SignedChain, read_leaf
 __all__ = [
     "authentication_of",
     "check_chain_length",
-    "check_signature12",
-    "sign_data",
+    "check_signature",
+    "sign_messages",
     "with_keys_for",
     "with_keys_in",
 ]
@@ -85,7 +85,7 @@ def check_chain_length(certificates: tuple[bytes, ...], limits: Limits) -> None:
         )
 
 
-def check_signature12(
+def check_signature(
     what: str,
     certificates: tuple[bytes, ...],
     algorithm: int,
@@ -136,7 +136,7 @@ def check_signature12(
     return SignedChain(certificates, leaf, SignatureScheme(algorithm), ocsp_response)
 
 
-def sign_data(credential: Credential, scheme: SignatureScheme, data: bytes) -> Flow[bytes]:
+def sign_messages(credential: Credential, scheme: SignatureScheme, data: bytes) -> Flow[bytes]:
     """Have data signed by our credential (RFC 5246 section 4.7)."""
     signature = yield from ask(Sign(credential.signer, scheme, data))
     if not isinstance(signature, bytes):

@@ -23,11 +23,11 @@ from ..link import Link
 from ..negotiate import UNCOMPRESSED, check_alpn
 from ..tls12_chosen import OfferedSession12, ServerChose12
 
-__all__ = ["Settled12", "settle"]
+__all__ = ["ServerHelloChoices", "read_server_hello"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled12:
+class ServerHelloChoices:
     """What the server's choices come to."""
 
     suite: Suite12
@@ -42,7 +42,9 @@ class Settled12:
     alpn_protocol: bytes | None
 
 
-def settle(link: Link, config: ClientConfig, hellos: ServerChose12) -> Settled12:
+def read_server_hello(
+    link: Link, config: ClientConfig, hellos: ServerChose12
+) -> ServerHelloChoices:
     """Check a ServerHello, and draw the conclusions (RFC 5246 section 7.4.1.3)."""
     hello = hellos.server_hello
     extensions = hello.extensions
@@ -58,7 +60,7 @@ def settle(link: Link, config: ClientConfig, hellos: ServerChose12) -> Settled12
         )
     session = find_session(hellos, suite, extended)
     limit_records12(link, config, extensions)
-    return Settled12(
+    return ServerHelloChoices(
         suite=suite,
         extended=extended,
         session=session,

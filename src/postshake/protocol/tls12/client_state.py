@@ -19,21 +19,21 @@ from ..outcome import HandshakeOutcome
 from ..proofs import FinishedProof
 from ..session_secrets import SessionSecrets12
 from ..tls12_chosen import ServerChose12
-from .client_hellos import Settled12
+from .client_hellos import ServerHelloChoices
 from .master_secret import Transcript12
 
-__all__ = ["Talk", "check_group", "conclude", "lifetime_of", "read_ticket"]
+__all__ = ["ClientHandshakeState", "check_group", "lifetime_of", "make_outcome", "read_ticket"]
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class ClientHandshakeState:
     """What the steps of one handshake have in common."""
 
     link: Link
     config: ClientConfig
     server_name: str | None
     hellos: ServerChose12
-    settled: Settled12
+    choices: ServerHelloChoices
     transcript: Transcript12
 
     @property
@@ -42,20 +42,20 @@ class Talk:
         return self.hellos.client_hello.random, self.hellos.server_hello.random
 
 
-def check_group(talk: Talk, params: ServerEcdhParams) -> None:
+def check_group(state: ClientHandshakeState, params: ServerEcdhParams) -> None:
     """Check that the server's ephemeral key is in a group of ours (RFC 8422 section 5.4)."""
-    if params.group not in groups12(talk.config.groups):
+    if params.group not in groups12(state.config.groups):
         raise IllegalParameter(
             f"ServerKeyExchange: expected a group of ours, got {name_of(NamedGroup, params.group)}",
             section="RFC 8422, 5.4",
         )
 
 
-def read_ticket(talk: Talk) -> Flow[NewSessionTicket12 | None]:
+def read_ticket(state: ClientHandshakeState) -> Flow[NewSessionTicket12 | None]:
     """Read the ticket that the ServerHello promised (RFC 5077 section 3.3)."""
-    if not talk.settled.ticket_promised:
+    if not state.choices.ticket_promised:
         return None
-    return (yield from expect(NewSessionTicket12, into=talk.transcript))
+    return (yield from expect(NewSessionTicket12, into=state.transcript))
 
 
 def lifetime_of(ticket: NewSessionTicket12 | None) -> int:
@@ -71,8 +71,8 @@ MAX_LIFETIME = 7 * LIFETIME
 """Whatever a server hints at: as in TLS 1.3 (§4.6.1)."""
 
 
-def conclude(
-    talk: Talk,
+def make_outcome(
+    state: ClientHandshakeState,
     session: Session12 | None,
     group: NamedGroup,
     secrets: SessionSecrets12,
@@ -86,7 +86,7 @@ def conclude(
     """Gather what the handshake came to.
 
     Args:
-        talk: the handshake.
+        state: the handshake.
         session: what may be resumed of it; None for nothing.
         group: of the key exchange.
         secrets: the connection's.
@@ -97,14 +97,14 @@ def conclude(
         psk_identity_hint: what the server said of it.
     """
     named = session is not None and bool(session.ticket or session.session_id)
-    resumed = talk.settled.session is not None
+    resumed = state.choices.session is not None
     return HandshakeOutcome(
         Established(
             version=ProtocolVersion.TLS12,
             suite=secrets.suite,
             group=group,
-            server_name=talk.server_name,
-            alpn_protocol=talk.settled.alpn_protocol,
+            server_name=state.server_name,
+            alpn_protocol=state.choices.alpn_protocol,
             post_handshake_auth=False,
             our_credential=credential,
             client_random=secrets.client_random,
@@ -116,7 +116,7 @@ def conclude(
         ),
         identity,
         secrets,
-        talk.transcript.fork(),
+        state.transcript.fork(),
         proof,
         session12=session if named and secrets.extended else None,
     )

@@ -82,10 +82,10 @@ def read_finished(
     link.change_read_keys12(secrets.suite, *secrets.key_block().write_keys(peer))
     digest = transcript.digest()
     finished = yield from expect(Finished, into=transcript)
-    return check_finished12(finished, secrets, peer, digest)
+    return check_finished(finished, secrets, peer, digest)
 
 
-def check_finished12(
+def check_finished(
     finished: Finished, secrets: SessionSecrets12, role: Role, digest: bytes
 ) -> FinishedProof:
     """Check a Finished, and return the proof (RFC 5246 section 7.4.9).

@@ -25,61 +25,69 @@ from ..link import Flight
 from ..negotiate import kept_for_later
 from ..outcome import HandshakeOutcome
 from .master_secret import Transcript12, derive_secrets, read_finished, send_finished
-from .resumption import session_of
-from .server_state import Talk, acknowledgements, conclude, keep_session, make_server_hello
+from .resumption import make_session
+from .server_state import (
+    ServerHandshakeState,
+    acknowledgements,
+    keep_session,
+    make_outcome,
+    make_server_hello,
+)
 
-__all__ = ["shake_with_psk"]
+__all__ = ["psk_handshake"]
 
 DECOY_LENGTH = 32
 
 
-def shake_with_psk(talk: Talk, suite: Suite12, group: NamedGroup) -> Flow[HandshakeOutcome]:
+def psk_handshake(
+    state: ServerHandshakeState, suite: Suite12, group: NamedGroup
+) -> Flow[HandshakeOutcome]:
     """Answer a ClientHello with a suite of pre-shared keys, and go on from there.
 
     No certificate is shown or asked for (RFC 4279 section 2).
     """
-    config, transcript = talk.config, Transcript12(suite.hash_name, talk.hellos.raw)
-    talk.link.enter_psk12()
+    config, transcript = state.config, Transcript12(suite.hash_name, state.hellos.raw)
+    state.link.enter_psk12()
     flight = Flight(transcript)
-    extensions = acknowledgements(talk)
-    if talk.sends_ticket:
+    extensions = acknowledgements(state)
+    if state.sends_ticket:
         extensions.append(SessionTicket(b""))
-    keeps = config.sessions12 is not None and talk.extended and not talk.sends_ticket
+    keeps = config.sessions12 is not None and state.extended and not state.sends_ticket
     session_id = config.random(32) if keeps else b""
-    hello = make_server_hello(talk, suite, session_id, extensions)
+    hello = make_server_hello(state, suite, session_id, extensions)
     flight.add(hello)
     share = generate_share(group, config.random)
     params = ServerEcdhParams(group, share.public)
     flight.add(ServerKeyExchangePsk(config.psk_identity_hint, params))
     flight.add(ServerHelloDone())
-    talk.link.send(flight)
-    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
+    state.link.send(flight)
+    state.hellos.client_hello = kept_for_later(state.hellos.client_hello)
     exchange = yield from expect(ClientKeyExchangePsk, into=transcript)
     shared = share.complete(exchange.public)
     psk = yield from find_external(config, exchange.psk_identity)
     if psk is not None and psk.is_imported:
         psk = None  # it is for TLS 1.3 alone (RFC 9258 section 3)
     key = psk.key if psk is not None else config.random(DECOY_LENGTH)
-    session_hash = transcript.digest() if talk.extended else None
-    randoms = (talk.client_random, hello.random)
+    session_hash = transcript.digest() if state.extended else None
+    randoms = (state.client_random, hello.random)
     secrets = derive_secrets(suite, psk_pre_master_secret(shared, key), randoms, session_hash)
-    talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
-    proof = yield from read_finished(talk.link, secrets, transcript)
+    state.link.log_secret("CLIENT_RANDOM", state.client_random, secrets.master_secret)
+    proof = yield from read_finished(state.link, secrets, transcript)
     if psk is None:  # nobody can know the decoy; but then nobody is to get past it either
         raise BadFinished("Finished: there is no such PSK", section="RFC 4279, 2")
-    session = session_of(
+    session = make_session(
         secrets,
         group,
-        server_name=talk.server_name,
+        server_name=state.server_name,
         peer=None,
         proven_at=config.wall_clock(),
         lifetime=config.session_lifetime12,
         session_id=session_id,
         psk_identity=psk.identity,
     )
-    keep_session(talk, session, transcript)
-    send_finished(talk.link, secrets, transcript)
+    keep_session(state, session, transcript)
+    send_finished(state.link, secrets, transcript)
     identity = psk.identity
-    return conclude(
-        talk, session, group, secrets, transcript, None, proof, None, psk_identity=identity
+    return make_outcome(
+        state, session, group, secrets, transcript, None, proof, None, psk_identity=identity
     )

@@ -18,17 +18,17 @@ from ..tls12_chosen import ClientOffered12, OfferedSession12
 
 __all__ = [
     "find_session",
-    "judge_again",
+    "make_session",
     "make_ticket",
     "offered_session",
     "resumed_identity",
-    "session_of",
+    "reverify",
 ]
 
 MAX_TICKET = 2**16 - 1
 
 
-def session_of(
+def make_session(
     secrets: SessionSecrets12,
     group: NamedGroup,
     *,
@@ -130,7 +130,7 @@ def _server_name(hellos: ClientOffered12) -> str | None:
     return server_name.host_name if server_name is not None else None
 
 
-def judge_again(config: ServerConfig, session: Session12) -> Flow[VerifiedChain | Refused | None]:
+def reverify(config: ServerConfig, session: Session12) -> Flow[VerifiedChain | Refused | None]:
     """Ask whether the client of a session is still trusted; None if it was nobody."""
     if not session.peer_chain:
         return None

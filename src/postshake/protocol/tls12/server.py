@@ -43,24 +43,30 @@ from ..tls12_chosen import ClientOffered12
 from .authenticate import (
     authentication_of,
     check_chain_length,
-    check_signature12,
-    sign_data,
+    check_signature,
+    sign_messages,
     with_keys_for,
     with_keys_in,
 )
 from .master_secret import Transcript12, derive_secrets, read_finished, send_finished
-from .psk_server import shake_with_psk
-from .resumption import find_session, judge_again, resumed_identity, session_of
+from .psk_server import psk_handshake
+from .resumption import find_session, make_session, resumed_identity, reverify
 from .server_hellos import Offered12, check_client_hello, choose_suite, read_offer
-from .server_state import Talk, acknowledgements, conclude, keep_session, make_server_hello
+from .server_state import (
+    ServerHandshakeState,
+    acknowledgements,
+    keep_session,
+    make_outcome,
+    make_server_hello,
+)
 
-__all__ = ["server_handshake12"]
+__all__ = ["handshake"]
 
 CERTIFICATE_TYPES = (ClientCertificateType.ecdsa_sign, ClientCertificateType.rsa_sign)
 
 
 @dataclass(frozen=True, slots=True)
-class OurSide:
+class ServerFlight:
     """What our first flight said, and what the rest of the handshake needs of it."""
 
     suite: Suite12
@@ -71,56 +77,58 @@ class OurSide:
     transcript: Transcript12
 
 
-def server_handshake12(
-    link: Link, config: ServerConfig, hellos: ClientOffered12
-) -> Flow[HandshakeOutcome]:
+def handshake(link: Link, config: ServerConfig, hellos: ClientOffered12) -> Flow[HandshakeOutcome]:
     """Shake hands as a server, from the ClientHello on (RFC 5246 section 7.3)."""
     link.enter_tls12()
     extended = check_client_hello(config, hellos.client_hello)
     alpn_protocol = choose_protocol(config, hellos.extensions)
-    talk = Talk(link, config, hellos, extended, name_asked_for(hellos.extensions), alpn_protocol)
+    state = ServerHandshakeState(
+        link, config, hellos, extended, name_asked_for(hellos.extensions), alpn_protocol
+    )
     session = yield from find_session(config, hellos)
     if session is not None:
-        verdict = yield from judge_again(config, session)
+        verdict = yield from reverify(config, session)
         if not isinstance(verdict, Refused):  # else: prove it anew
-            return (yield from resume(talk, session, verdict))
+            return (yield from resume(state, session, verdict))
     offered = read_offer(config, hellos.client_hello)
     psk_suite = offered.psk_suite
     if psk_suite is not None and offered.suites[0] is psk_suite:
-        return (yield from shake_with_psk(talk, psk_suite, offered.group))
+        return (yield from psk_handshake(state, psk_suite, offered.group))
     try:
-        credential, scheme = yield from choose_credential(talk, offered)
+        credential, scheme = yield from choose_credential(state, offered)
     except NegotiationError:
         if psk_suite is None:
             raise
-        return (yield from shake_with_psk(talk, psk_suite, offered.group))
-    ours = yield from send_flight(talk, offered, credential, scheme)
-    signed, secrets = yield from read_client_proof(talk, ours)
+        return (yield from psk_handshake(state, psk_suite, offered.group))
+    ours = yield from send_flight(state, offered, credential, scheme)
+    signed, secrets = yield from read_client_proof(state, ours)
     proof = yield from read_finished(link, secrets, ours.transcript)
     identity = yield from judge_client(config, signed, proof)
-    session = session_of(
+    session = make_session(
         secrets,
         offered.group,
-        server_name=talk.server_name,
+        server_name=state.server_name,
         peer=signed,
         proven_at=config.wall_clock(),
         lifetime=config.session_lifetime12,
         session_id=ours.session_id,
     )
-    keep_session(talk, session, ours.transcript)
+    keep_session(state, session, ours.transcript)
     send_finished(link, secrets, ours.transcript)
-    return conclude(
-        talk, session, session.group, secrets, ours.transcript, identity, proof, credential
+    return make_outcome(
+        state, session, session.group, secrets, ours.transcript, identity, proof, credential
     )
 
 
 # --- what we choose
 
 
-def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, SignatureScheme]]:
+def choose_credential(
+    state: ServerHandshakeState, offered: Offered12
+) -> Flow[tuple[Credential, SignatureScheme]]:
     """Choose what to prove ourselves with, and the scheme to sign it (7.4.2, 7.4.1.4.1)."""
-    config = talk.config
-    schemes_cert = talk.hellos.extensions.get(SignatureAlgorithmsCert)
+    config = state.config
+    schemes_cert = state.hellos.extensions.get(SignatureAlgorithmsCert)
     wanted = Wanted(
         signature_algorithms=offered.schemes,
         signature_algorithms_cert=(
@@ -129,7 +137,7 @@ def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, 
         tls12=True,
     )
     able = with_keys_in(with_keys_for(config.credentials, offered.authentications), offered.groups)
-    name = talk.server_name
+    name = state.server_name
     credential = yield from ask(ChooseCredential(Role.server, able, wanted, name))
     if credential is None:
         raise NegotiationError("none of our certificates fits what the client accepts")
@@ -153,39 +161,39 @@ def choose_credential(talk: Talk, offered: Offered12) -> Flow[tuple[Credential, 
 
 
 def send_flight(
-    talk: Talk, offered: Offered12, credential: Credential, scheme: SignatureScheme
-) -> Flow[OurSide]:
+    state: ServerHandshakeState, offered: Offered12, credential: Credential, scheme: SignatureScheme
+) -> Flow[ServerFlight]:
     """Send ServerHello through ServerHelloDone."""
-    config = talk.config
+    config = state.config
     suite = choose_suite(offered, authentication_of(credential.leaf.public_key()))
-    keeps = config.sessions12 is not None and talk.extended and not talk.sends_ticket
+    keeps = config.sessions12 is not None and state.extended and not state.sends_ticket
     session_id = config.random(32) if keeps else b""
-    transcript = Transcript12(suite.hash_name, talk.hellos.raw)
+    transcript = Transcript12(suite.hash_name, state.hellos.raw)
     flight = Flight(transcript)
-    hello = make_server_hello(talk, suite, session_id, full_extensions(talk, credential))
+    hello = make_server_hello(state, suite, session_id, full_extensions(state, credential))
     flight.add(hello)
     flight.add(Certificate12(credential.chain))
     if credential.ocsp_response is not None and hello.extensions.get(StatusRequestEmpty):
         flight.add(CertificateStatus12(credential.ocsp_response))
     share = generate_share(offered.group, config.random)
     params = ServerEcdhParams(offered.group, share.public)
-    signed = talk.client_random + hello.random + params.encode()
-    signature = yield from sign_data(credential, scheme, signed)
+    signed = state.client_random + hello.random + params.encode()
+    signature = yield from sign_messages(credential, scheme, signed)
     flight.add(ServerKeyExchange(params, scheme, signature))
     request = make_request(config)
     if request is not None:
         flight.add(request)
     flight.add(ServerHelloDone())
-    talk.link.send(flight)
-    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
-    return OurSide(suite, hello.random, session_id, share, request, transcript)
+    state.link.send(flight)
+    state.hellos.client_hello = kept_for_later(state.hellos.client_hello)
+    return ServerFlight(suite, hello.random, session_id, share, request, transcript)
 
 
-def full_extensions(talk: Talk, credential: Credential) -> list[Extension]:
+def full_extensions(state: ServerHandshakeState, credential: Credential) -> list[Extension]:
     """Return the answers that only a full handshake has."""
-    asked = talk.hellos.extensions
-    extensions = acknowledgements(talk)
-    if talk.sends_ticket:
+    asked = state.hellos.extensions
+    extensions = acknowledgements(state)
+    if state.sends_ticket:
         extensions.append(SessionTicket(b""))
     if credential.ocsp_response is not None and asked.get(StatusRequest) is not None:
         extensions.append(StatusRequestEmpty())
@@ -208,33 +216,33 @@ def make_request(config: ServerConfig) -> CertificateRequest12 | None:
 
 
 def read_client_proof(
-    talk: Talk, ours: OurSide
+    state: ServerHandshakeState, ours: ServerFlight
 ) -> Flow[tuple[SignedChain | None, SessionSecrets12]]:
     """Read the client's certificate, its key, and the proof that goes with it."""
     transcript = ours.transcript
     certificates: tuple[bytes, ...] = ()
     if ours.request is not None:
         certificates = (yield from expect(Certificate12, into=transcript)).certificate_list
-        check_chain_length(certificates, talk.config.limits)
-        if not certificates and talk.config.auth12 is ClientAuth.REQUIRE:
+        check_chain_length(certificates, state.config.limits)
+        if not certificates and state.config.auth12 is ClientAuth.REQUIRE:
             raise CertificateRequired("expected a certificate, got none", section="RFC 5246, 7.4.6")
     exchange = yield from expect(ClientKeyExchange, into=transcript)
     pre_master_secret = ours.share.complete(exchange.public)
-    session_hash = transcript.digest() if talk.extended else None
-    randoms = (talk.client_random, ours.server_random)
+    session_hash = transcript.digest() if state.extended else None
+    randoms = (state.client_random, ours.server_random)
     secrets = derive_secrets(ours.suite, pre_master_secret, randoms, session_hash)
-    talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
+    state.link.log_secret("CLIENT_RANDOM", state.client_random, secrets.master_secret)
     if not certificates:
         return None, secrets
     signed_data = transcript.messages()
     verify = yield from expect(CertificateVerify, into=transcript)
-    signed = check_signature12(
+    signed = check_signature(
         "CertificateVerify",
         certificates,
         verify.algorithm,
         verify.signature,
         signed_data,
-        talk.config.signature_algorithms12,
+        state.config.signature_algorithms12,
     )
     return signed, secrets
 
@@ -243,24 +251,24 @@ def read_client_proof(
 
 
 def resume(
-    talk: Talk, session: Session12, verified: VerifiedChain | None
+    state: ServerHandshakeState, session: Session12, verified: VerifiedChain | None
 ) -> Flow[HandshakeOutcome]:
     """Go on from an earlier session; here we finish first (RFC 5246 section 7.3)."""
-    transcript = Transcript12(session.suite.hash_name, talk.hellos.raw)
+    transcript = Transcript12(session.suite.hash_name, state.hellos.raw)
     flight = Flight(transcript)
-    session_id = talk.hellos.client_hello.legacy_session_id
-    hello = make_server_hello(talk, session.suite, session_id, [])
+    session_id = state.hellos.client_hello.legacy_session_id
+    hello = make_server_hello(state, session.suite, session_id, [])
     flight.add(hello)
-    talk.link.send(flight)
-    talk.hellos.client_hello = kept_for_later(talk.hellos.client_hello)
-    randoms = (talk.client_random, hello.random)
+    state.link.send(flight)
+    state.hellos.client_hello = kept_for_later(state.hellos.client_hello)
+    randoms = (state.client_random, hello.random)
     secrets = SessionSecrets12(session.suite, *randoms, session.master_secret, True)
-    talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
-    send_finished(talk.link, secrets, transcript)
-    proof = yield from read_finished(talk.link, secrets, transcript)
+    state.link.log_secret("CLIENT_RANDOM", state.client_random, secrets.master_secret)
+    send_finished(state.link, secrets, transcript)
+    proof = yield from read_finished(state.link, secrets, transcript)
     identity = resumed_identity(session, proof, verified) if verified is not None else None
-    return conclude(
-        talk,
+    return make_outcome(
+        state,
         session,
         session.group,
         secrets,

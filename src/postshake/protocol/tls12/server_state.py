@@ -36,11 +36,17 @@ from .master_secret import Transcript12
 from .resumption import make_ticket
 from .server_hellos import make_server_random, wants_renegotiation_info
 
-__all__ = ["Talk", "acknowledgements", "conclude", "keep_session", "make_server_hello"]
+__all__ = [
+    "ServerHandshakeState",
+    "acknowledgements",
+    "keep_session",
+    "make_outcome",
+    "make_server_hello",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class ServerHandshakeState:
     """What the steps of one handshake have in common."""
 
     link: Link
@@ -67,27 +73,27 @@ class Talk:
 
 
 def make_server_hello(
-    talk: Talk, suite: Suite12, session_id: bytes, more: list[Extension]
+    state: ServerHandshakeState, suite: Suite12, session_id: bytes, more: list[Extension]
 ) -> ServerHello:
     """Write a ServerHello (RFC 5246 section 7.4.1.3)."""
     extensions: list[Extension] = []
-    if wants_renegotiation_info(talk.hellos.client_hello):
+    if wants_renegotiation_info(state.hellos.client_hello):
         extensions.append(RenegotiationInfo(b""))
-    if talk.extended:
+    if state.extended:
         extensions.append(ExtendedMasterSecret())
-    if talk.alpn_protocol is not None:
-        extensions.append(ApplicationLayerProtocolNegotiation((talk.alpn_protocol,)))
+    if state.alpn_protocol is not None:
+        extensions.append(ApplicationLayerProtocolNegotiation((state.alpn_protocol,)))
     return ServerHello(
-        random=make_server_random(talk.config),
+        random=make_server_random(state.config),
         legacy_session_id_echo=session_id,
         cipher_suite=suite.code,
-        extensions=Extensions((*extensions, *limit_records(talk), *more)),
+        extensions=Extensions((*extensions, *limit_records(state), *more)),
     )
 
 
-def acknowledgements(talk: Talk) -> list[Extension]:
+def acknowledgements(state: ServerHandshakeState) -> list[Extension]:
     """Return the answers of every full handshake."""
-    asked = talk.hellos.extensions
+    asked = state.hellos.extensions
     extensions: list[Extension] = []
     if asked.get(ServerName) is not None:
         extensions.append(ServerNameAck())
@@ -96,33 +102,33 @@ def acknowledgements(talk: Talk) -> list[Extension]:
     return extensions
 
 
-def limit_records(talk: Talk) -> list[Extension]:
+def limit_records(state: ServerHandshakeState) -> list[Extension]:
     """Agree on the size of records, and keep to it (RFC 8449, RFC 6066 section 4)."""
-    size_limit = talk.hellos.extensions.get(RecordSizeLimit)
-    fragment = talk.hellos.extensions.get(MaxFragmentLength)
+    size_limit = state.hellos.extensions.get(RecordSizeLimit)
+    fragment = state.hellos.extensions.get(MaxFragmentLength)
     if size_limit is not None:
-        ours = talk.config.record_size_limit
-        talk.link.limit_records12(sent=size_limit.limit, received=ours)
+        ours = state.config.record_size_limit
+        state.link.limit_records12(sent=size_limit.limit, received=ours)
         return [RecordSizeLimit(min(ours if ours is not None else 2**14, 2**14))]
     if fragment is not None:
-        talk.link.limit_records12(sent=fragment.length, received=fragment.length)
+        state.link.limit_records12(sent=fragment.length, received=fragment.length)
         return [fragment]
     return []
 
 
-def keep_session(talk: Talk, session: Session12, transcript: Transcript12) -> None:
+def keep_session(state: ServerHandshakeState, session: Session12, transcript: Transcript12) -> None:
     """Give the session to the client in a ticket, or keep it (RFC 5077 section 3.3)."""
-    if talk.sends_ticket:
+    if state.sends_ticket:
         flight = Flight(transcript)
-        ticket = make_ticket(talk.config, session)
+        ticket = make_ticket(state.config, session)
         flight.add(NewSessionTicket12(session.lifetime if ticket else 0, ticket))
-        talk.link.send(flight)
-    elif session.session_id and talk.config.sessions12 is not None:
-        talk.config.sessions12.put(session)
+        state.link.send(flight)
+    elif session.session_id and state.config.sessions12 is not None:
+        state.config.sessions12.put(session)
 
 
-def conclude(
-    talk: Talk,
+def make_outcome(
+    state: ServerHandshakeState,
     session: Session12 | None,
     group: NamedGroup,
     secrets: SessionSecrets12,
@@ -137,7 +143,7 @@ def conclude(
     """Gather what the handshake came to.
 
     Args:
-        talk: the handshake.
+        state: the handshake.
         session: what can be resumed of it; None for nothing.
         group: of the key exchange.
         secrets: the connection's.
@@ -153,11 +159,11 @@ def conclude(
             version=ProtocolVersion.TLS12,
             suite=secrets.suite,
             group=group,
-            server_name=talk.server_name,
-            alpn_protocol=talk.alpn_protocol,
+            server_name=state.server_name,
+            alpn_protocol=state.alpn_protocol,
             post_handshake_auth=False,
             our_credential=credential,
-            client_random=talk.client_random,
+            client_random=state.client_random,
             psk=PskKind.EXTERNAL if psk_identity is not None and not resumed else None,
             psk_identity=psk_identity,
             resumed=resumed,

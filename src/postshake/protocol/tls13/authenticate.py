@@ -56,11 +56,11 @@ from .compressed_certificate import add_compressed
 
 __all__ = [
     "add_certificate",
+    "apply_request_policy",
     "certificate_entries",
     "check_certificate",
     "check_finished",
     "check_signature",
-    "hold_to",
     "sign_transcript",
     "signed_content",
 ]
@@ -252,7 +252,7 @@ def check_finished(
     return FinishedProof()
 
 
-def hold_to(
+def apply_request_policy(
     verdict: Verdict, policy: AuthRequest, wanted: Wanted, signed: SignedChain
 ) -> VerifiedChain | Refused:
     """Add to a verifier's verdict what a request demands beside (§4.2.4, §4.2.5)."""

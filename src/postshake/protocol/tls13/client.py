@@ -31,12 +31,12 @@ from .authenticate import add_certificate, check_certificate, check_finished, ch
 from .certificate_request import wanted_by
 from .client_hellos import Hellos
 from .early_data import EarlyData
-from .psk import Psk, handshake_secret, recall, started_at
+from .psk import Psk, handshake_secret, resumed_identity, started_at
 
-__all__ = ["client_handshake13"]
+__all__ = ["handshake"]
 
 
-def client_handshake13(
+def handshake(
     link: Link,
     config: ClientConfig,
     server_name: str | None,
@@ -246,7 +246,7 @@ def identify_server(
 ) -> Flow[Identity | None]:
     """Find out who the server is: by its certificate now, or in the session resumed."""
     if signed is None:
-        return recall(psk, proof) if psk is not None else None
+        return resumed_identity(psk, proof) if psk is not None else None
     return (yield from judge_server(config, server_name, signed, proof))
 
 

@@ -37,7 +37,7 @@ from ..flow import Flow, ask
 from ..proofs import FinishedProof
 from ..transcript import Transcript
 
-__all__ = ["Psk", "judge_again", "make_binder", "recall", "started_at"]
+__all__ = ["Psk", "make_binder", "resumed_identity", "reverify", "started_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def make_binder(psk: Psk, truncated_hello: bytes, before: Transcript | None) -> 
     return finished_mac(psk.hash_name, binder_key, digest)
 
 
-def judge_again(config: Config, psk: Psk, peer: Role, server_name: str | None) -> Flow[Psk | None]:
+def reverify(config: Config, psk: Psk, peer: Role, server_name: str | None) -> Flow[Psk | None]:
     """Ask whether whom the peer was then is acceptable today; None if not (§4.6.1).
 
     Args:
@@ -139,7 +139,7 @@ def judge_again(config: Config, psk: Psk, peer: Role, server_name: str | None) -
     return replace(psk, verdict=verdict)
 
 
-def recall(psk: Psk, proof: FinishedProof) -> Identity | None:
+def resumed_identity(psk: Psk, proof: FinishedProof) -> Identity | None:
     """Make the identity that the peer brings from the session that is resumed.
 
     Its key was proven then; Finished proves that the peer has the session's key, and

@@ -23,7 +23,7 @@ from ...wire.handshake import encode_handshake
 from ...wire.hello import ClientHello, ServerHello
 from ..flow import Flow
 from ..transcript import Transcript
-from .psk import Psk, judge_again, make_binder
+from .psk import Psk, make_binder, reverify
 
 __all__ = ["check_selected", "gather_psks", "offer_psks"]
 
@@ -41,7 +41,7 @@ def gather_psks(
     if ticket is not None and is_good(config, server_name, ticket):
         name = server_name if config.check_server_name else None
         psk = Psk.resuming(ticket.ticket, ticket)
-        accepted = yield from judge_again(config, psk, Role.server, name)
+        accepted = yield from reverify(config, psk, Role.server, name)
         if accepted is not None:
             offers.append(accepted)
     hashes = {TLS13_SUITES[code].hash_name for code in config.cipher_suites}

@@ -22,7 +22,7 @@ from ..external_psk import find_external
 from ..flow import Flow, ask
 from ..negotiate import common_suites
 from ..transcript import Transcript
-from .psk import Psk, judge_again, make_binder
+from .psk import Psk, make_binder, reverify
 
 __all__ = ["choose_psk", "choose_suite"]
 
@@ -158,4 +158,4 @@ def accept_session(config: ServerConfig, hello: ClientHello, psk: Psk) -> Flow[P
         and session.psk_identity is None
     ):
         return None
-    return (yield from judge_again(config, psk, Role.client, None))
+    return (yield from reverify(config, psk, Role.client, None))

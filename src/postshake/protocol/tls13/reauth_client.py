@@ -12,7 +12,7 @@ from ...pki.choose import read_oid_filters
 from ...pki.credential import Credential
 from ...record.limits import RateLimit
 from ...wire.auth import CertificateRequest
-from ..event_queue import Desk
+from ..event_queue import EventQueue
 from ..flow import Conversation, Received
 from ..link import Flight, Link
 from ..transcript import Transcript
@@ -28,8 +28,8 @@ class ReauthClient:
     __slots__ = (
         "_answering",
         "_config",
-        "_desk",
         "_established",
+        "_events",
         "_link",
         "_pending",
         "_pending_size",
@@ -43,13 +43,13 @@ class ReauthClient:
         config: ClientConfig,
         established: Established,
         transcript: Transcript,
-        desk: Desk,
+        events: EventQueue,
     ) -> None:
         self._link = link
         self._config = config
         self._established = established
         self._transcript = transcript
-        self._desk = desk
+        self._events = events
         self._pending: dict[bytes, tuple[CertificateRequest, Transcript, int]] = {}
         self._pending_size = 0  # bytes of their messages
         # those of them that wait for a signature; an empty set takes thrice as much memory
@@ -107,9 +107,9 @@ class ReauthClient:
         transcript.add(received.raw)
         self._pending[context] = request, transcript, size
         self._pending_size += size
-        self._desk.emit(
+        self._events.emit(
             ReauthRequested(
-                self._desk.position,
+                self._events.position,
                 request,
                 context,
                 wanted.authorities,
@@ -139,7 +139,7 @@ class ReauthClient:
             self._pending_size -= size
             self._answering.pop(context, None)
             self._link.send(flight)
-            self._desk.emit(ReauthAnswered(self._desk.position, context, used))
+            self._events.emit(ReauthAnswered(self._events.position, context, used))
 
         def put_back(error: BaseException) -> None:
             self._answering.pop(context, None)
@@ -147,4 +147,4 @@ class ReauthClient:
         # a fork, so that a second try starts where this one did
         flow = write_answer(request, transcript.fork(), credential, self._link)
         name = f"answer to reauth {context[:4].hex()}"
-        self._desk.begin(Conversation(name, flow, send, put_back))
+        self._events.start(Conversation(name, flow, send, put_back))

@@ -22,12 +22,12 @@ from ...events import Established, Outcome, ReauthCompleted
 from ...questions import Refused, Verdict
 from ...values import replace
 from ...wire.auth import Certificate
-from ..event_queue import Desk
+from ..event_queue import EventQueue
 from ..flow import Conversation, Received
 from ..link import Flight, Link
 from ..proofs import identify
 from ..transcript import Transcript
-from .authenticate import hold_to
+from .authenticate import apply_request_policy
 from .certificate_request import make_certificate_request, wanted_for
 from .reauth import Answer, Authenticated, Declined, OpenRequest, read_answer
 from .ticket_issuer import TicketIssuer
@@ -43,8 +43,8 @@ class ReauthServer:
     __slots__ = (
         "_config",
         "_deadlines",
-        "_desk",
         "_established",
+        "_events",
         "_issuer",
         "_link",
         "_open",
@@ -58,14 +58,14 @@ class ReauthServer:
         config: ServerConfig,
         established: Established,
         transcript: Transcript,
-        desk: Desk,
+        events: EventQueue,
         issuer: TicketIssuer,
     ) -> None:
         self._link = link
         self._config = config
         self._established = established
         self._transcript = transcript
-        self._desk = desk
+        self._events = events
         self._issuer = issuer
         self._open: dict[bytes, OpenRequest] = {}
         self._deadlines: list[tuple[float, bytes]] = []
@@ -98,7 +98,7 @@ class ReauthServer:
         request = OpenRequest(context, policy, message, wanted, flight.transcript, verifier)
         request.conversation = Conversation(
             f"reauth {context[:4].hex()}",
-            read_answer(request, self._link, self._config, lambda: self._desk.peer_identity),
+            read_answer(request, self._link, self._config, lambda: self._events.peer_identity),
             lambda answer: self._settle(request, answer),
         )
         request.conversation.begin()
@@ -179,18 +179,20 @@ class ReauthServer:
             return
         request.settled = True
         identity = identify(answer.signed, answer.proof, verdict, answer.at, request.context)
-        self._desk.commit_identity(identity)
-        self._desk.emit(
-            ReauthCompleted(self._desk.position, request.context, Outcome.AUTHENTICATED, identity)
+        self._events.commit_identity(identity)
+        self._events.emit(
+            ReauthCompleted(self._events.position, request.context, Outcome.AUTHENTICATED, identity)
         )
         self._issuer.issue(self._config.tickets_after_reauth)
 
     def _accept(self, request: OpenRequest, answer: Authenticated) -> Verdict:
         """Add to the owner's verdict what the request itself demands."""
-        verdict = hold_to(answer.verdict, request.policy, request.wanted, answer.signed)
+        verdict = apply_request_policy(
+            answer.verdict, request.policy, request.wanted, answer.signed
+        )
         if isinstance(verdict, Refused):
             return verdict
-        previous = self._desk.peer_identity
+        previous = self._events.peer_identity
         if (
             previous is not None
             and previous.chain[0] != answer.signed.certificates[0]
@@ -204,7 +206,9 @@ class ReauthServer:
     def _conclude(self, request: OpenRequest, outcome: Outcome, error: CertificateError) -> None:
         """Report that a request brought no identity; end the connection if it says so."""
         request.settled = True
-        self._desk.emit(ReauthCompleted(self._desk.position, request.context, outcome, None, error))
+        self._events.emit(
+            ReauthCompleted(self._events.position, request.context, outcome, None, error)
+        )
         harmless = outcome is Outcome.CANCELLED or (
             outcome is Outcome.DECLINED and not request.policy.required
         )

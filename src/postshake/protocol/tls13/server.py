@@ -52,13 +52,13 @@ from .authenticate import (
 from .certificate_request import make_certificate_request
 from .compressed_certificate import add_compressed
 from .early_data import admit_early_data, begin_reading, read_early_data
-from .psk import handshake_secret, recall, started_at
+from .psk import handshake_secret, resumed_identity, started_at
 from .server_hellos import Hellos, enter_compatibility
 
-__all__ = ["server_handshake13"]
+__all__ = ["handshake"]
 
 
-def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow[HandshakeOutcome]:
+def handshake(link: Link, config: ServerConfig, hellos: Hellos) -> Flow[HandshakeOutcome]:
     """Shake hands as a server, from the ClientHello on (§2)."""
     server_name = name_asked_for(hellos.extensions)
     alpn_protocol = choose_protocol(config, hellos.extensions)
@@ -82,7 +82,9 @@ def server_handshake13(link: Link, config: ServerConfig, hellos: Hellos) -> Flow
     link.read_with(hellos.suite, reading_secret, Epoch.application)
     psk = hellos.psk
     identity = (
-        recall(psk, proof) if psk is not None else (yield from judge_client(config, signed, proof))
+        resumed_identity(psk, proof)
+        if psk is not None
+        else (yield from judge_client(config, signed, proof))
     )
     return HandshakeOutcome(
         Established(

@@ -14,7 +14,7 @@ from ...questions import KeepTicket
 from ...resumption.ticket import TicketState
 from ...wire.extensions import EarlyDataTicket, Extension, Extensions
 from ...wire.post_handshake import NewSessionTicket
-from ..event_queue import Desk
+from ..event_queue import EventQueue
 from ..flow import Conversation, Flow, ask
 from ..link import Link
 from ..outcome import HandshakeOutcome
@@ -29,7 +29,7 @@ MAX_TICKET = 2**15
 class TicketIssuer:
     """The tickets that a server sends on one connection."""
 
-    __slots__ = ("_batch", "_config", "_desk", "_link", "_outcome", "_secrets", "_sent")
+    __slots__ = ("_batch", "_config", "_events", "_link", "_outcome", "_secrets", "_sent")
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class TicketIssuer:
         config: ServerConfig,
         outcome: HandshakeOutcome,
         secrets: SessionSecrets,
-        desk: Desk,
+        events: EventQueue,
     ) -> None:
         self._link = link
         self._config = config
         self._outcome = outcome
         self._secrets = secrets
-        self._desk = desk
+        self._events = events
         self._sent = 0
         self._batch: list[NewSessionTicket] | None = None
         """Tickets that leave together; None where each leaves as soon as it is kept."""
@@ -57,7 +57,7 @@ class TicketIssuer:
         """
         if count < 1 or not self._outcome.resumable:
             return 0
-        identity = self._desk.peer_identity
+        identity = self._events.peer_identity
         lifetime = self._lifetime(identity)
         unusable = identity is not None and self._config.verifier is None
         if lifetime <= 0 or unusable:
@@ -70,7 +70,7 @@ class TicketIssuer:
             state = self._state(identity, lifetime, nonce)
             flow = self._write(state, nonce)
             # a ticket that cannot be kept is not sent, and that is all
-            self._desk.begin(Conversation("ticket", flow, self._send, lambda error: None))
+            self._events.start(Conversation("ticket", flow, self._send, lambda error: None))
         batch, self._batch = self._batch, None
         if batch:
             self._link.send_messages(batch)

@@ -9,7 +9,7 @@ from ...record.limits import Budget
 from ...resumption.ticket import MAX_LIFETIME, Ticket
 from ...wire.extensions import EarlyDataTicket
 from ...wire.post_handshake import NewSessionTicket
-from ..event_queue import Desk
+from ..event_queue import EventQueue
 from ..flow import Received
 from ..link import Link
 from ..outcome import HandshakeOutcome
@@ -21,10 +21,10 @@ __all__ = ["TicketStore"]
 class TicketStore:
     """The tickets that a client received on one connection, newest last."""
 
-    __slots__ = ("_budget", "_desk", "_limit", "_link", "_outcome", "_secrets", "tickets")
+    __slots__ = ("_budget", "_events", "_limit", "_link", "_outcome", "_secrets", "tickets")
 
     def __init__(
-        self, link: Link, outcome: HandshakeOutcome, secrets: SessionSecrets, desk: Desk
+        self, link: Link, outcome: HandshakeOutcome, secrets: SessionSecrets, events: EventQueue
     ) -> None:
         limits = link.config.limits
         self._limit = limits.tickets
@@ -32,7 +32,7 @@ class TicketStore:
         self._link = link
         self._outcome = outcome
         self._secrets = secrets
-        self._desk = desk
+        self._events = events
         self._budget = Budget(limits.tickets_per_connection, "NewSessionTicket messages")
 
     def take(self, received: Received) -> None:
@@ -73,4 +73,4 @@ class TicketStore:
             group=established.group or 0,
         )
         self.tickets = (*self.tickets, ticket)[-self._limit :] if self._limit else ()
-        self._desk.emit(TicketReceived(self._desk.position, ticket))
+        self._events.emit(TicketReceived(self._events.position, ticket))
