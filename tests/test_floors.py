@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"drive"}), frozenset({"signers"}), frozenset({"recording", "private_file"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "_api"}),),
-    (frozenset({"web"}), frozenset({"gnutls", "gnutls_calls"})),
+    (frozenset({"web"}), frozenset({"gnutls"})),
     (frozenset({"cli"}),),
     (frozenset({"__main__"}),),
 )

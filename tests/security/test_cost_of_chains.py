@@ -42,7 +42,7 @@ from postshake import (
 )
 from postshake.constants import Role
 from postshake.drive.answers import find_answer_now
-from postshake.drive.streams import start_server
+from postshake.drive.asyncio import start_server
 from postshake.errors import BadCertificate, CertificateError, PostshakeError
 from postshake.pki.credential import LocalSigner
 from postshake.pki.parsed_certificate import Facts

@@ -29,10 +29,10 @@ from hypothesis import strategies as st
 import postshake.session as gnutls
 import postshake.ssl as ours
 from postshake import ClientAuth, Connection, ProtocolVersion, UsageError
-from postshake.cli.common import key_log
+from postshake.cli.arguments import key_log
+from postshake.cli.connection_report import ConnectionReport
 from postshake.cli.log import Log
 from postshake.cli.main import main
-from postshake.cli.teller import Teller
 from postshake.cli.trace import show
 from postshake.constants import Role
 from postshake.drive.answers import find_answer_now
@@ -261,7 +261,7 @@ def test_lines_of_the_command_line_are_lines(capsys):
         assert len(lines) == 3
         for line in lines:
             assert_words(line, LONGEST + 200)
-        teller = Teller(as_json=as_json)
+        teller = ConnectionReport(as_json=as_json)
         teller.say("trouble", f"it said {ESCAPE}" + "x" * 10**6)
         said = capsys.readouterr().err.split("\n")
         assert len(said) == 2

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.web import BodyTooLarge, Quota, ServerBusy
+from postshake.web.body_buffer import IN_MEMORY, BodyBuffer
 from postshake.web.quota import QUOTA
-from postshake.web.spool import IN_MEMORY, Spool
 
 
 @given(st.lists(st.one_of(st.integers(1, 400_000), st.just(-1)), max_size=20))
 def test_bytes_come_back_in_order(steps):
     quota = Quota()
-    spool, kept, written = Spool(quota), bytearray(), 0
+    spool, kept, written = BodyBuffer(quota), bytearray(), 0
     for step in steps:
         if step < 0:
             data = spool.read(100_000)
@@ -37,7 +37,7 @@ def test_bytes_come_back_in_order(steps):
 
 
 def test_a_small_body_is_in_memory_and_a_large_one_on_disk():
-    spool = Spool(quota := Quota())
+    spool = BodyBuffer(quota := Quota())
     spool.write(bytes(IN_MEMORY), 2**30)
     assert (quota.memory_used, quota.disk_used) == (IN_MEMORY, 0)
     spool.write(b"x", 2**30)
@@ -49,7 +49,7 @@ def test_a_small_body_is_in_memory_and_a_large_one_on_disk():
 
 
 def test_without_memory_it_goes_to_disk_at_once():
-    spool = Spool(quota := Quota(memory=10))
+    spool = BodyBuffer(quota := Quota(memory=10))
     spool.write(b"0123456789", 2**30)
     spool.write(b"x", 2**30)
     assert (quota.memory_used, quota.disk_used) == (0, 11)
@@ -57,7 +57,7 @@ def test_without_memory_it_goes_to_disk_at_once():
 
 
 def test_limits():
-    spool = Spool(quota := Quota(memory=10, disk=20))
+    spool = BodyBuffer(quota := Quota(memory=10, disk=20))
     spool.write(bytes(10), 10)
     with pytest.raises(BodyTooLarge, match="more than 10 bytes"):
         spool.write(b"x", 10)
@@ -69,7 +69,7 @@ def test_limits():
 
 
 def test_a_full_disk(monkeypatch):
-    spool = Spool(quota := Quota(memory=10))
+    spool = BodyBuffer(quota := Quota(memory=10))
     spool.write(b"0123456789", 100)
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent/folder")
     with pytest.raises(ServerBusy, match="cannot be kept"):
@@ -83,7 +83,7 @@ def test_a_full_disk(monkeypatch):
 def test_a_disk_that_becomes_full(monkeypatch):
     full = partial(io.FileIO, "/dev/full", "r+")
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: full())
-    spool = Spool(quota := Quota(memory=10))
+    spool = BodyBuffer(quota := Quota(memory=10))
     spool.write(b"0123456789", 100)
     with pytest.raises(ServerBusy, match="No space left"):
         spool.write(b"x", 100)
@@ -93,7 +93,7 @@ def test_a_disk_that_becomes_full(monkeypatch):
 
 def test_whoever_forgets_it_gives_back():
     quota = Quota()
-    spool = Spool(quota)
+    spool = BodyBuffer(quota)
     spool.write(b"x", 100)
     del spool
     assert quota.memory_used == 0

@@ -19,17 +19,17 @@ from typing import TextIO
 from ..config import ClientConfig
 from ..constants import Role
 from ..crypto.groups import supported_groups
-from ..drive.sync import Stream
+from ..drive.sync.stream import Stream
 from ..errors import UnknownCA, UsageError
 from ..events import Event, TraceEntry
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording.ladder import Ladder
 from ..recording.recording import Recording
-from .common import endpoint, groups, key_log, seconds, waiting
-from .sessions import SessionRefused, Sessions
+from .arguments import endpoint, groups, key_log, seconds, waiting
+from .connection_report import ConnectionReport
+from .session_file import SessionFile, SessionRefused
 from .starttls import PORTS, PROTOCOLS, start_tls
-from .teller import Teller
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 
@@ -135,10 +135,10 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     if options.json and options.trace:
         raise UsageError("--trace draws, which is no JSON: use --record")
-    teller = Teller(as_json=options.json, quiet=options.quiet)
+    teller = ConnectionReport(as_json=options.json, quiet=options.quiet)
     recording = Recording(Role.client)
     config = _config(options, recording)
-    sessions = Sessions(options.session, options.servername or place[0])
+    sessions = SessionFile(options.session, options.servername or place[0])
     with _saving(recording, options.record):
         if options.reconnect:
             with _connected(place, options, config, sessions, recording, teller) as stream:
@@ -158,9 +158,9 @@ def _connected(
     place: tuple[str, int],
     options: argparse.Namespace,
     config: ClientConfig,
-    sessions: Sessions,
+    sessions: SessionFile,
     recording: Recording,
-    teller: Teller,
+    teller: ConnectionReport,
 ) -> Iterator[Stream]:
     """Connect and shake hands; hang up in the end."""
     host, port = place
@@ -272,7 +272,7 @@ def _tracer(stream: TextIO) -> Callable[[TraceEntry], None]:
     return lambda entry: print(ladder.line(entry), file=stream, flush=True)
 
 
-def _talk(stream: Stream, options: argparse.Namespace, teller: Teller) -> None:
+def _talk(stream: Stream, options: argparse.Namespace, teller: ConnectionReport) -> None:
     """Carry bytes both ways until the server closes, or nothing more is to be said."""
     stream.timeout = 0  # this loop does all the waiting
     source: int | None = sys.stdin.fileno() if sys.stdin is not None else None

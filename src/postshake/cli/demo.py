@@ -16,7 +16,7 @@ from typing import TextIO
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..constants import Role
-from ..drive.sync import Stream
+from ..drive.sync.stream import Stream
 from ..errors import (
     InternalError,
     PostshakeError,
@@ -28,7 +28,7 @@ from ..recording.html import save_page
 from ..recording.ladder import Ladder, Paint
 from ..recording.recording import Recording
 from ..values import dataclass, field, replace
-from .certs import Authority
+from .authority import Authority
 
 __all__ = ["add_arguments", "demo"]
 

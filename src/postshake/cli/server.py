@@ -21,7 +21,7 @@ from time import monotonic
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
 from ..crypto.groups import supported_groups
-from ..drive.sync import Stream
+from ..drive.sync.stream import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
 from ..pki.revocation import Revocation
@@ -29,11 +29,12 @@ from ..pki.trust import ChainVerifier, TrustStore
 from ..recording.recording import Recording
 from ..values import dataclass
 from ..web.path_guard import PathGuard
-from .certs import Folder
-from .common import RECORDED, groups, key_log, positive, seconds, summary
-from .files import Site
+from .arguments import RECORDED, groups, key_log, positive, seconds
+from .authority import Folder
+from .connection_handler import ConnectionHandler
+from .connection_report import summary
 from .log import Log
-from .visit import Visit
+from .static_files import StaticFiles
 
 __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 
@@ -56,7 +57,7 @@ examples:
 
 """
 
-Talk = Callable[[Visit], None]
+Talk = Callable[[ConnectionHandler], None]
 
 # no descriptor of its own, unlike epoll: it must work when there are none left
 _Selector: Callable[[], selectors.BaseSelector] = getattr(
@@ -146,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--protect: {error}") from error
     if options.what is not None and _is_application(options.what):
         return _serve_application(options, files, protected, log)
-    site = Site(options.what) if options.what is not None else None
+    site = StaticFiles(options.what) if options.what is not None else None
     if site is not None and options.echo:
         raise UsageError("--echo serves no files")
     config, trust = _config(options, files, _revocation(options, log))
@@ -155,14 +156,14 @@ def run(options: argparse.Namespace) -> int:
     )
     debug = _debug_path(options)
 
-    def pages(visit: Visit) -> None:
+    def pages(visit: ConnectionHandler) -> None:
         visit.site = site
         visit.pages(protected, debug)
 
     with Server(
         config,
         request,
-        Visit.echo if options.echo else pages,
+        ConnectionHandler.echo if options.echo else pages,
         options.host,
         options.port,
         options.connections,
@@ -179,16 +180,16 @@ def run(options: argparse.Namespace) -> int:
 def _serve_application(
     options: argparse.Namespace, files: Files, protected: tuple[str, ...], log: Log
 ) -> int:
-    from . import application
+    from . import asgi
 
     if options.echo or options.optional:
         raise UsageError("--echo and --optional are not for applications")
-    app = application.load(options.what)
+    app = asgi.load(options.what)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.create_server((options.host, options.port), family=family) as listener:
         _announce(options, listener.getsockname()[:2], log)
         with _on_signals(lambda: None):  # which uvicorn takes over, and raises again
-            application.serve(
+            asgi.serve(
                 app,
                 listener,
                 certificate=files.certificate,
@@ -371,7 +372,7 @@ class Server:
                 established = stream.handshake()
                 offered = "offered" if established.post_handshake_auth else "not offered"
                 log(f"handshake: {summary(established)}, reauth {offered}")
-                self._talk(Visit(stream, self._request, log, idle, recording))
+                self._talk(ConnectionHandler(stream, self._request, log, idle, recording))
         except TruncationError:
             log("gone without goodbye")
         except (PostshakeError, OSError) as error:

@@ -13,7 +13,7 @@ from ..recording.ladder import Ladder, Paint
 from ..recording.recording import Recording
 from ..recording.svg import add_svg_arguments, save_drawing
 from ..text import printable
-from .capture import read_capture
+from .tshark import read_capture
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 

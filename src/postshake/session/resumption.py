@@ -17,7 +17,7 @@ from . import codes
 from . import constants as c
 from .calls import Calls
 from .errors import Again, SessionError
-from .saved import NO_DATA, read_session_data, session_data
+from .session_data import NO_DATA, read_session_data, session_data
 
 __all__ = ["AntiReplay", "Resumption", "session_ticket_key_generate"]
 

@@ -13,8 +13,8 @@ from ..events import Established
 from ..pki.identity import Identity
 from ..recording.recording import Recording
 from ..values import replace
+from .engine_config import cipher_name, config_for, stricter_mode
 from .peercert import certificate_dict
-from .settings import cipher_name, config_for, stricter_mode
 
 if TYPE_CHECKING:
     from .context import SSLContext

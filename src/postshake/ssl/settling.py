@@ -18,10 +18,10 @@ from ..pki.limited import limited
 from ..protocol.negotiate import choose_version
 from ..questions import ChooseConfig, ChoosePsk, Question, Sign
 from ..resumption.external_psk import ExternalPsk
+from .engine_config import credentials_of, psk_for, schemes_to_sign_by
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
-from .settings import credentials_of, psk_for, schemes_to_sign_by
 
 __all__ = ["Settling"]
 

@@ -14,9 +14,9 @@ import sys
 import time
 from typing import Any
 
+from .body_buffer import BodyBuffer
 from .policy import BodyTooLarge
 from .quota import QUOTA, Quota
-from .spool import Spool
 
 __all__ = ["ReplayingInput"]
 
@@ -43,7 +43,7 @@ class ReplayingInput(io.BufferedIOBase):
         """Bytes of the body that were not read from the source yet; None if that is unknown."""
         self._ends = ends
         self._quota = quota
-        self._spool: Spool | None = None
+        self._spool: BodyBuffer | None = None
         self._piece = io.BytesIO()  # of the spool, to find lines in
         self._refused = b""  # came after what is in the spool, which had no room for it
 
@@ -55,7 +55,7 @@ class ReplayingInput(io.BufferedIOBase):
             ServerBusy: the quota is used up.
         """
         if self._spool is None:
-            self._spool = Spool(self._quota)
+            self._spool = BodyBuffer(self._quota)
         if not self._refused:
             if self.left == 0:
                 return False
