@@ -21,7 +21,7 @@ from postshake.session import (
     codes,
 )
 from postshake.session.errors import error_for, translate
-from postshake.session.strerror import _TEXTS, strerror
+from postshake.session.strerror import _MESSAGES, strerror
 from tests.requirements import require
 from tests.session.bridge import Gnutls, needs_libgnutls
 
@@ -182,8 +182,8 @@ def test_a_code_is_as_the_table_has_it(name, number, severity, alert):
 
 def test_every_code_has_a_name_and_a_text_of_its_own():
     values = {getattr(codes, name) for name in NAMES}
-    assert set(_TEXTS) == values
-    assert len(set(_TEXTS.values())) == len(values)
+    assert set(_MESSAGES) == values
+    assert len(set(_MESSAGES.values())) == len(values)
     for name in NAMES:
         expected = name
         if name in ALIASES:

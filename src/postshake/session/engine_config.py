@@ -83,7 +83,7 @@ def _common(session: Session, priorities: Priorities) -> dict[str, Any]:
     return base | {
         "versions": versions,
         "credentials": tuple(certificates.chains) if certificates is not None else (),
-        "verifier": _asked_elsewhere,
+        "verifier": _answered_by_session,
         "alpn_protocols": session._protocols,
         "cipher_suites": priorities.tls13_suites,
         "cipher_suites12": suites12 or priorities.tls12_suites,
@@ -151,11 +151,11 @@ def _server_config(session: Session, priorities: Priorities) -> ServerConfig:
     )
 
 
-class _AskedElsewhere:
+class _AnsweredBySession:
     """A verifier that is never asked: the session answers JudgePeer itself."""
 
     def verify(self, peer: PeerChain) -> VerifiedChain:
         raise UsageError("a session answers for its peers itself")
 
 
-_asked_elsewhere = _AskedElsewhere()
+_answered_by_session = _AnsweredBySession()

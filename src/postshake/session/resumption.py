@@ -17,7 +17,7 @@ from . import codes
 from . import constants as c
 from .calls import Calls
 from .errors import Again, SessionError
-from .session_data import NO_DATA, read_session_data, session_data
+from .session_data import NO_DATA, read_session_data, write_session_data
 
 __all__ = ["AntiReplay", "Resumption", "session_ticket_key_generate"]
 
@@ -160,7 +160,7 @@ class Resumption(Calls):
             return NO_DATA
         if self.protocol_get_version() == c.TLS1_3:
             self._await_ticket()
-        return session_data(machine.connection.session)
+        return write_session_data(machine.connection.session)
 
     def _await_ticket(self) -> None:
         """Take records until a ticket comes, or something that must be told of first."""

@@ -10,7 +10,7 @@ from ..resumption.ticket import Ticket
 from . import codes
 from .errors import SessionError
 
-__all__ = ["NO_DATA", "read_session_data", "session_data"]
+__all__ = ["NO_DATA", "read_session_data", "write_session_data"]
 
 NO_DATA = b"\x00"
 """There is nothing to come back to; GnuTLS has the same."""
@@ -21,7 +21,7 @@ _READERS: dict[bytes, Callable[[bytes], Ticket | Session12]] = {
 }
 
 
-def session_data(session: Ticket | Session12 | None) -> bytes:
+def write_session_data(session: Ticket | Session12 | None) -> bytes:
     """Write what resumes a session; `NO_DATA` if it cannot be resumed.
 
     Secrets are in it: keep it as you keep a private key.
@@ -34,7 +34,7 @@ def session_data(session: Ticket | Session12 | None) -> bytes:
 
 
 def read_session_data(data: bytes, server_name: str | None) -> Ticket | Session12 | None:
-    """Read what `session_data` wrote; what is for another server is left aside.
+    """Read what `write_session_data` wrote; what is for another server is left aside.
 
     Raises:
         SessionError: E_DB_ERROR: it is something else.
