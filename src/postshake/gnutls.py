@@ -20,7 +20,16 @@ import os
 from typing import Any
 
 from . import session as _session
-from .session.c_functions import HANDLES, CredentialsHandle, call, files, fill, or_none, receive, setting
+from .session.c_functions import (
+    HANDLES,
+    CredentialsHandle,
+    call,
+    files,
+    fill,
+    or_none,
+    receive,
+    setting,
+)
 from .session.c_functions import gnutls_session_t as gnutls_session_t
 
 # Written down for type checkers, and for who searches; a test holds them against `session`.
@@ -648,7 +657,9 @@ gnutls_psk_free_client_credentials = gnutls_certificate_free_credentials
 gnutls_psk_free_server_credentials = gnutls_certificate_free_credentials
 
 
-def gnutls_credentials_set(session: gnutls_session_t, kind: int, credentials: CredentialsHandle) -> int:
+def gnutls_credentials_set(
+    session: gnutls_session_t, kind: int, credentials: CredentialsHandle
+) -> int:
     """Let the session use these credentials."""
     return int(call(Session.credentials_set)(session, credentials.it))
 

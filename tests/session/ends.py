@@ -18,9 +18,12 @@ import pytest
 
 import postshake.gnutls as ours
 from postshake.config import Config
+from postshake.errors import present
 from postshake.events import Direction, TraceEntry
 from postshake.protocol.link import Flight, Link
+from postshake.session import Session
 from postshake.session import constants as c
+from postshake.session.record_driver import RecordDriver
 from tests.certs import CA, Issued
 from tests.session.bridge import Gnutls, needs_libgnutls
 
@@ -33,6 +36,7 @@ __all__ = [
     "Setup",
     "authority",
     "certificate",
+    "driver_of",
     "extension_block",
     "flip",
     "hello_extensions",
@@ -72,6 +76,11 @@ def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **optio
     """A certificate, the same for each asking."""
     with _ONE_AT_A_TIME:  # two threads get the same one
         return _certificate(name, purpose, ca, **options)
+
+
+def driver_of(session: Session) -> RecordDriver:
+    """What joins a session's engine to its transport, which no public method shows."""
+    return present(session._driver, "driver: the session has not begun its handshake")
 
 
 class Pipe:
@@ -458,7 +467,7 @@ def tamper(
     monkeypatch: pytest.MonkeyPatch, end: End, name: str, change: Callable[[bytes], bytes]
 ) -> None:
     """Change messages of this name that an end of ours sends; ``b""`` leaves them out."""
-    link = end.it._machine.connection._engine.link
+    link = driver_of(end.it).connection._engine.link
     send = Link.send
 
     def tampered(self: Link, flight: Flight) -> None:

@@ -12,6 +12,7 @@ from tests.session.ends import (
     Pair,
     Setup,
     certificate,
+    driver_of,
     hello_extensions,
     pairings,
     records,
@@ -165,11 +166,11 @@ def test_040_after_a_hello_retry_request(kind):
 def test_041_every_request_has_a_context_of_its_own(kind):
     pair = Pair(kind, with_alice()).handshake()
     pair.server.request(c.CERT_REQUIRE)
-    contexts = []
+    contexts: list[bytes] = []
     for _ in range(2):
         pair.ask()
         if pair.client.is_ours:
-            contexts += pair.client.it._machine.open
+            contexts += driver_of(pair.client.it).unanswered
         else:
             body = pair.client.bodies[-1][2]
             contexts.append(body[1 : 1 + body[0]])

@@ -11,8 +11,10 @@ import pytest
 
 from postshake.config import AuthRequest, Config
 from postshake.constants import AlertDescription
+from postshake.errors import require
 from postshake.pki.credential import Credential
 from postshake.protocol import client_hello
+from postshake.questions import JudgePeer
 from postshake.record.limits import Limits
 from postshake.session import (
     CLIENT,
@@ -31,7 +33,16 @@ from postshake.session import constants as c
 from postshake.session.transport import Transport
 from postshake.wire.extensions import UnknownExtension
 from tests.pair import Clock
-from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
+from tests.session.ends import (
+    PRIORITY,
+    Pair,
+    Pipe,
+    Setup,
+    authority,
+    certificate,
+    driver_of,
+    pairings,
+)
 from tests.waiting import PATIENCE
 
 TIMEOUT = PATIENCE
@@ -70,13 +81,13 @@ def joined(client, server):
 
 def shaken(client, server):
     joined(client, server)
+    left = [client, server]
     for _ in range(4):
-        for session in (client, server):
-            if not session._is_complete:
-                with contextlib.suppress(Again):
-                    session.handshake()
-    assert client._is_complete
-    assert server._is_complete
+        for session in tuple(left):
+            with contextlib.suppress(Again):
+                session.handshake()
+                left.remove(session)
+    assert not left
     return client, server
 
 
@@ -435,7 +446,7 @@ def test_the_configuration_gives_clocks_limits_and_randomness():
     config = Config(random=lambda size: b"r" * size, keylog=lines.append, limits=Limits(tickets=1))
     client = client_session(config=config)
     shaken(client, server_session())
-    assert client._machine.connection.established.client_random == b"r" * 32
+    assert driver_of(client).connection.established.client_random == b"r" * 32
     assert len(lines) == 5
 
 
@@ -455,7 +466,7 @@ def test_facts():
     assert client.prf_rfc5705("EXPORTER-x", b"", 20) == server.prf_rfc5705(b"EXPORTER-x", b"", 20)
     assert client.get_verify_cert_status() == 0
     assert client.certificate_get_peers() == certificate("server.example", "server").chain
-    assert client._machine.connection.peer_identity.verified
+    assert driver_of(client).connection.peer_identity.verified
     assert server.certificate_get_ours() == certificate("server.example", "server").der
     assert client.certificate_get_ours() is None
     assert not client.certificate_client_get_request_status()
@@ -553,8 +564,8 @@ def test_close_notify_in_the_handshake():
         client.handshake()
     with pytest.raises(Again):
         server.handshake()
-    server._machine.connection._engine.send_alert(AlertDescription.close_notify)
-    server._machine.flush()
+    driver_of(server).connection._engine.send_alert(AlertDescription.close_notify)
+    driver_of(server).flush()
     client.transport_set_functions(lambda data: len(data), client.transport._pull)
     client.handshake()  # ours is complete before we see it
     assert client.record_recv() == b""
@@ -757,12 +768,12 @@ def test_a_token_that_gives_no_signature_ends_the_session():
 
 def test_every_request_is_reported_and_answered_in_its_turn():
     pair = Pair("ours-ours", Setup(certificates=[certificate("alice")])).handshake()
-    machine = pair.server.it._machine
+    driver = driver_of(pair.server.it)
     verifier = authority().verifier()
     first, second = (
-        machine.connection.request_auth(AuthRequest(verifier=verifier)) for _ in range(2)
+        driver.connection.request_auth(AuthRequest(verifier=verifier)) for _ in range(2)
     )
-    machine.flush()
+    driver.flush()
     client = pair.client.it
     for _ in range(2):
         with pytest.raises(ReauthRequest):
@@ -771,12 +782,13 @@ def test_every_request_is_reported_and_answered_in_its_turn():
     client.reauth()
     failed(codes.E_INVALID_REQUEST, client.reauth)
     for context in (first, second):
-        while not machine.questions:
+        while not driver.questions:
             with pytest.raises(Again):
                 pair.server.it.record_recv()
-        question = machine.questions[0]
-        assert question.subject.context == context
-        machine.answer(question, pair.server.it._judge(question.subject))
+        question = driver.questions[0]
+        subject = require(JudgePeer, question.subject)
+        assert subject.context == context
+        driver.answer(question, verifier.verify(subject.peer))
 
 
 def test_help_reads_like_the_manual_page():

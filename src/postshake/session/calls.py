@@ -35,11 +35,11 @@ class Calls(Facts):
 
     def _resumable(self, what: str, begin: Callable[[], int]) -> int:
         """Queue something once, however often its call is made, and push it."""
-        machine = present(self._machine, "connection")
+        driver = present(self._driver, "connection")
         if what not in self._begun:
-            with machine.fatal():
+            with driver.fatal():
                 self._begun[what] = begin()
-        machine.flush()
+        driver.flush()
         return self._begun.pop(what)
 
     @property
@@ -47,12 +47,12 @@ class Calls(Facts):
         return self._shaking is not None and self._shaking.complete
 
     def _check_valid(self) -> None:
-        if self._machine is not None and self._machine.invalid:
+        if self._driver is not None and self._driver.invalid:
             raise SessionError(codes.E_INVALID_SESSION)
 
     def _check_open(self) -> None:
         self._check_valid()
-        if self._machine is None or not self._is_complete:
+        if self._driver is None or not self._is_complete:
             raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
-        if self._machine.connection.sent_close and not self._begun:
+        if self._driver.connection.sent_close and not self._begun:
             raise SessionError(codes.E_INVALID_SESSION, "our side is closed")

@@ -31,7 +31,7 @@ class Facts(Peer):
         SFLAGS_POST_HANDSHAKE_AUTH is set on a server when the client offered reauth
         and the session was made for it.
         """
-        if self._machine is None or (established := self._established) is None:
+        if self._driver is None or (established := self._established) is None:
             return 0
         flags = c.SFLAGS_SAFE_RENEGOTIATION
         if established.extended_master_secret:
@@ -46,7 +46,7 @@ class Facts(Peer):
             flags |= c.SFLAGS_EARLY_DATA
         if established.group in range(NamedGroup.ffdhe2048, NamedGroup.ffdhe8192 + 1):
             flags |= c.SFLAGS_RFC7919
-        if self._machine.asked_for_ocsp:
+        if self._driver.asked_for_ocsp:
             flags |= c.SFLAGS_SERV_REQUESTED_OCSP
         return flags
 
@@ -79,7 +79,7 @@ class Facts(Peer):
 
     def certificate_get_ours(self) -> bytes | None:
         """Return our certificate, DER, that was used last; None after declining."""
-        shown = self._machine.shown if self._machine is not None else None
+        shown = self._driver.shown if self._driver is not None else None
         return shown.chain[0] if shown is not None else None
 
     def compress_certificate_get_selected_method(self) -> int:
@@ -87,17 +87,17 @@ class Facts(Peer):
 
         COMP_UNKNOWN if it was sent as it is, or not at all.
         """
-        machine = self._machine
-        algorithm = machine.connection.certificate_compression if machine is not None else None
+        driver = self._driver
+        algorithm = driver.connection.certificate_compression if driver is not None else None
         return c.COMP_UNKNOWN if algorithm is None else algorithm + 1  # zlib is 1 on the wire
 
     def certificate_client_get_request_status(self) -> bool:
         """Client: whether the server has ever asked for a certificate."""
-        return self._machine is not None and self._machine.was_asked
+        return self._driver is not None and self._driver.was_asked
 
     def alert_get(self) -> int:
         """Return the number of the last alert that the peer sent; 0 is close_notify."""
-        return self._machine.received_alert if self._machine is not None else 0
+        return self._driver.received_alert if self._driver is not None else 0
 
     def record_get_direction(self) -> int:
         """Return what the last interrupted call waits for: 0 to read, 1 to write."""
@@ -105,7 +105,7 @@ class Facts(Peer):
 
     def record_check_pending(self) -> int:
         """Return how many bytes `record_recv` would give without the transport."""
-        return self._machine.readable if self._machine is not None else 0
+        return self._driver.readable if self._driver is not None else 0
 
     def prf_rfc5705(self, label: bytes | str, context: bytes, length: int) -> bytes:
         """Derive keying material for the application (§7.5); reauth does not change it."""
@@ -190,9 +190,9 @@ class Facts(Peer):
 
     @property
     def _established(self) -> Established | None:
-        return self._machine.connection.established if self._machine is not None else None
+        return self._driver.connection.established if self._driver is not None else None
 
     def _opened(self) -> Connection:
-        if self._machine is None or self._established is None:
+        if self._driver is None or self._established is None:
             raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
-        return self._machine.connection
+        return self._driver.connection

@@ -22,7 +22,7 @@ from . import constants as c
 from .certificate_choice import choose
 from .errors import NonFatal, SessionError
 from .reauth import sign
-from .record_driver import Machine
+from .record_driver import RecordDriver
 
 if TYPE_CHECKING:
     from .session import Session
@@ -33,33 +33,33 @@ __all__ = ["Handshake"]
 class Handshake:
     """The handshake that a session begins with."""
 
-    def __init__(self, session: Session, machine: Machine) -> None:
+    def __init__(self, session: Session, driver: RecordDriver) -> None:
         self._session = session
-        self._machine = machine
+        self._driver = driver
         self.complete = False
         """Whether it has been seen through."""
-        machine.connection.start()
-        machine.sort()
+        driver.connection.start()
+        driver.collect_events()
 
     def run(self) -> None:
         """Go on until the handshake is complete."""
-        machine = self._machine
-        connection = machine.connection
+        driver = self._driver
+        connection = driver.connection
         while True:
-            while machine.questions:
-                self._answer(machine.questions[0])
-            machine.flush()
+            while driver.questions:
+                self._answer(driver.questions[0])
+            driver.flush()
             if connection.established is not None:
                 break
-            machine.take_record()
+            driver.take_record()
             self._keep_early_data()
-        machine.shown = connection.established.our_credential
+        driver.shown = connection.established.our_credential
         self._judge_nobody()
         self.complete = True
 
     def _keep_early_data(self) -> None:
         """Keep early data apart from what comes after it; the engine bounds it."""
-        connection = self._machine.connection
+        connection = self._driver.connection
         while connection.readable and connection.read_is_early:
             if self._session._early_received is None:
                 self._session._early_received = bytearray()
@@ -67,17 +67,17 @@ class Handshake:
 
     def _judge_nobody(self) -> None:
         """Tell the verify function of a client that was asked and declined."""
-        session, machine = self._session, self._machine
-        established = machine.connection.established
+        session, driver = self._session, self._driver
+        established = driver.connection.established
         asked = session.role is Role.server and session._request != c.CERT_IGNORE
         if established is None or established.psk is not None or established.resumed:
             return  # nobody was asked (§4.3.2)
-        if asked and machine.connection.peer_identity is None:
-            with machine.fatal():
+        if asked and driver.connection.peer_identity is None:
+            with driver.fatal():
                 session._judge_nobody()
 
     def _answer(self, question: Question) -> None:
-        machine = self._machine
+        driver = self._driver
         subject: Subject[Any] = question.subject
         match subject:
             case JudgePeer():
@@ -87,18 +87,18 @@ class Handshake:
             case ChoosePsk(psks, hint):
                 session = self._session
                 session._psk_hint = hint
-                with machine.fatal():
+                with driver.fatal():
                     again = session._psk.offers(session) if hint and session._psk else psks
-                machine.answer(question, again[0] if again else None)
+                driver.answer(question, again[0] if again else None)
             case FindPsk(lookup, identity):
-                with machine.fatal():
+                with driver.fatal():
                     psk = lookup.find(identity)
-                machine.answer(question, psk)
+                driver.answer(question, psk)
             case ClaimEarlyData(guard, claim):
-                machine.answer(question, guard.claim(claim))
+                driver.answer(question, guard.claim(claim))
             case _:
-                with machine.fatal():
-                    sign(machine, question)
+                with driver.fatal():
+                    sign(driver, question)
 
     def _judge(self, question: Question, subject: JudgePeer) -> None:
         try:
@@ -110,18 +110,18 @@ class Handshake:
             if not isinstance(reason, CertificateError):
                 reason = BadCertificate(str(error))
             if subject.proven_at is not None:  # then the peer has to prove itself anew
-                self._machine.answer(question, Refused(reason))
+                self._driver.answer(question, Refused(reason))
                 return
             with suppress(PostshakeError):  # the verify function's reason is what is told
-                self._machine.answer(question, Refused(reason))
-            self._machine.invalid = True
+                self._driver.answer(question, Refused(reason))
+            self._driver.invalid = True
             raise
-        self._machine.answer(question, verdict)
+        self._driver.answer(question, verdict)
 
     def _choose(self, question: Question, subject: ChooseCredential) -> None:
-        session, machine = self._session, self._machine
-        machine.was_asked = machine.was_asked or subject.role is Role.client
-        with machine.fatal():
+        session, driver = self._session, self._driver
+        driver.was_asked = driver.was_asked or subject.role is Role.client
+        with driver.fatal():
             if session._certificates is None:
                 if subject.role is Role.server:
                     raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS)
@@ -136,4 +136,4 @@ class Handshake:
                     post_handshake=False,
                     force=bool(session.flags & c.FORCE_CLIENT_CERT),
                 )
-        machine.answer(question, credential)
+        driver.answer(question, credential)

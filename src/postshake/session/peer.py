@@ -15,7 +15,7 @@ from . import codes
 from . import constants as c
 from .credentials import VerifyFunction
 from .errors import SessionError, error_for
-from .record_driver import Machine
+from .record_driver import RecordDriver
 from .settings import Settings
 from .verify import check_key_usage, status_for, verify
 
@@ -28,7 +28,7 @@ __all__ = ["Peer"]
 class Peer(Settings):
     """The part of a session that knows its peer."""
 
-    _machine: Machine | None = None
+    _driver: RecordDriver | None = None
     _presented: PeerChain | None = None  # while it is judged
     _verified: VerifiedChain | None = None  # what a verification of it found
     _verify_status = c.CERT_STATUS_UNKNOWN
@@ -89,9 +89,9 @@ class Peer(Settings):
         """
         if self._presented is not None:
             return self._presented.certificates
-        if self._machine is None:
+        if self._driver is None:
             return None
-        identity = self._machine.connection.peer_identity
+        identity = self._driver.connection.peer_identity
         return identity.chain if identity is not None else None
 
     def ocsp_status_get(self) -> bytes | None:
@@ -123,7 +123,7 @@ class Peer(Settings):
         previous = subject.previous
         if previous is None or self.flags & c.ALLOW_ID_CHANGE:
             return
-        established = present(self._machine, "connection").connection.established
+        established = present(self._driver, "connection").connection.established
         resumed = established is not None and established.resumed
         if resumed and not previous.certificate_request_context:
             return
@@ -166,9 +166,9 @@ class Peer(Settings):
         if self._certificates is None:
             raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "nobody is trusted")
         chain = self.certificate_get_peers()
-        if chain is None or self._machine is None:
+        if chain is None or self._driver is None:
             raise SessionError(codes.E_NO_CERTIFICATE_FOUND, "the peer has shown none")
-        shown, known = self._presented, self._machine.connection.peer_identity
+        shown, known = self._presented, self._driver.connection.peer_identity
         if shown is not None:
             stapled = shown.ocsp_response
         else:
@@ -178,7 +178,7 @@ class Peer(Settings):
             self.role.peer,
             hostname if self.role is Role.client else None,
             stapled,
-            self._machine.connection.config.wall_clock(),
+            self._driver.connection.config.wall_clock(),
         )
         result = verify(self._certificates.verifier, peer, hostname)
         if isinstance(result, CertificateError):

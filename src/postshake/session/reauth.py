@@ -25,7 +25,7 @@ from . import codes
 from . import constants as c
 from .certificate_choice import choose
 from .errors import Again, GotApplicationData, Interrupted, NonFatal, SessionError, translate
-from .record_driver import Machine
+from .record_driver import RecordDriver
 
 if TYPE_CHECKING:
     from .session import Session
@@ -36,15 +36,15 @@ __all__ = ["ClientReauth", "ServerReauth", "sign"]
 class ServerReauth:
     """A server's side: the request that is out, if one is."""
 
-    def __init__(self, session: Session, machine: Machine) -> None:
+    def __init__(self, session: Session, driver: RecordDriver) -> None:
         self._session = session
-        self._machine = machine
+        self._driver = driver
         self._context: bytes | None = None
         self._declined = False  # as it may, and the verify function is still to be told
 
     def run(self) -> None:
         """Ask, unless the request is out already; then see it through."""
-        session, machine = self._session, self._machine
+        session, driver = self._session, self._driver
         if not self.available or session._request == c.CERT_IGNORE:
             raise SessionError(
                 codes.E_INVALID_REQUEST,
@@ -54,15 +54,15 @@ class ServerReauth:
             )
         if self._context is None:
             self._context = self._ask()
-        machine.flush()
+        driver.flush()
         while not self._is_complete():
-            machine.take_record()
+            driver.take_record()
         self._context = None
 
     @property
     def available(self) -> bool:
         """Whether the client offered reauth, and this session is for it."""
-        established = self._machine.connection.established
+        established = self._driver.connection.established
         return (
             bool(self._session.flags & c.POST_HANDSHAKE_AUTH)
             and established is not None
@@ -80,7 +80,7 @@ class ServerReauth:
             request_ocsp=True,
         )
         try:
-            return self._machine.connection.request_auth(request)
+            return self._driver.connection.request_auth(request)
         except UsageError as error:  # nothing was sent
             raise translate(error) from error
 
@@ -90,20 +90,20 @@ class ServerReauth:
         Raises:
             SessionError: that stops this call, or the session.
         """
-        machine, session = self._machine, self._session
+        driver, session = self._driver, self._session
         context = present(self._context, "request")
-        if machine.readable:
+        if driver.readable:
             raise GotApplicationData
-        if machine.questions:
-            self._judge(machine.questions[0])
-        completed = machine.completed.pop(context, None)
+        if driver.questions:
+            self._judge(driver.questions[0])
+        completed = driver.outcomes.pop(context, None)
         if completed is not None:
             if completed.error is not None and completed.outcome is not Outcome.DECLINED:
                 self._context = None
                 raise translate(completed.error)
             self._declined = completed.outcome is Outcome.DECLINED
             if self._declined and session._request == c.CERT_REQUIRE:
-                with machine.fatal():
+                with driver.fatal():
                     raise SessionError(codes.E_CERTIFICATE_REQUIRED)
             if not self._declined:
                 return True
@@ -111,8 +111,8 @@ class ServerReauth:
             session._judge_nobody()
             self._declined = False
             return True
-        if machine.connection.peer_closed:
-            with machine.fatal():
+        if driver.connection.peer_closed:
+            with driver.fatal():
                 raise SessionError(codes.E_SESSION_EOF, "the client closed and did not answer")
         return False
 
@@ -122,17 +122,17 @@ class ServerReauth:
             verdict = self._session._judge(subject)
         except SessionError as error:
             if error.code == codes.E_KEY_USAGE_VIOLATION:
-                self._machine.invalid = True
+                self._driver.invalid = True
             raise
-        self._machine.answer(question, verdict)
+        self._driver.answer(question, verdict)
 
 
 class ClientReauth:
     """A client's side: the request that is being answered, if one is."""
 
-    def __init__(self, session: Session, machine: Machine) -> None:
+    def __init__(self, session: Session, driver: RecordDriver) -> None:
         self._session = session
-        self._machine = machine
+        self._driver = driver
         self._context: bytes | None = None
 
     @property
@@ -142,24 +142,24 @@ class ClientReauth:
 
     def run(self) -> None:
         """Answer the oldest request, unless an answer is under way; see it through."""
-        machine = self._machine
+        driver = self._driver
         if not self._session.flags & c.POST_HANDSHAKE_AUTH:
             raise SessionError(codes.E_INVALID_REQUEST, "POST_HANDSHAKE_AUTH was not asked for")
         if self._context is None:
             self._begin()
-        if machine.questions:
-            self._sign(machine.questions[0])
-        machine.flush()
+        if driver.questions:
+            self._sign(driver.questions[0])
+        driver.flush()
         self._context = None
 
     def _begin(self) -> None:
-        session, machine = self._session, self._machine
-        if not machine.open:
+        session, driver = self._session, self._driver
+        if not driver.unanswered:
             raise SessionError(codes.E_INVALID_REQUEST, "the server has not asked for anything")
         if session._certificates is None:
             raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no certificate credentials")
-        request = next(iter(machine.open.values()))
-        with machine.fatal():
+        request = next(iter(driver.unanswered.values()))
+        with driver.fatal():
             credential = choose(
                 session,
                 session._certificates,
@@ -170,29 +170,29 @@ class ClientReauth:
                 force=bool(session.flags & c.FORCE_CLIENT_CERT),
             )
         try:
-            machine.connection.answer_auth(request.context, credential)
+            driver.connection.answer_auth(request.context, credential)
         except UsageError as error:  # nothing was sent
             raise translate(error) from error
-        machine.sort()
+        driver.collect_events()
         self._context = request.context
-        if request in machine.requests:  # answered before anybody was told of it
-            machine.requests.remove(request)
-        if not machine.questions:
-            del machine.open[request.context]
+        if request in driver.requests:  # answered before anybody was told of it
+            driver.requests.remove(request)
+        if not driver.questions:
+            del driver.unanswered[request.context]
 
     def _sign(self, question: Question) -> None:
         context = present(self._context, "request")
         try:
-            sign(self._machine, question)
+            sign(self._driver, question)
         except NonFatal:
             raise
         except SessionError:
             self._context = None  # nothing was sent: the request is open as before
             raise
-        del self._machine.open[context]
+        del self._driver.unanswered[context]
 
 
-def sign(machine: Machine, question: Question) -> None:
+def sign(driver: RecordDriver, question: Question) -> None:
     """Have the signature made that the engine asks for.
 
     Raises:
@@ -214,6 +214,6 @@ def sign(machine: Machine, question: Question) -> None:
         raise Interrupted("the signer was interrupted") from error
     except Exception as error:
         with suppress(PostshakeError):  # the reason is told below
-            machine.answer(question, error)
+            driver.answer(question, error)
         raise SessionError(codes.E_PK_SIGN_FAILED, str(error)) from error
-    machine.answer(question, signature)
+    driver.answer(question, signature)

@@ -25,13 +25,13 @@ from . import codes
 from .errors import SessionError, translate
 from .transport import Transport
 
-__all__ = ["Machine"]
+__all__ = ["RecordDriver"]
 
 
 _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
 
 
-class Machine:
+class RecordDriver:
     """One session's engine, and what it has to tell."""
 
     def __init__(self, transport: Transport, connection: Connection) -> None:
@@ -45,9 +45,9 @@ class Machine:
         """What waits for an answer, oldest first."""
         self.requests: deque[ReauthRequested] = deque()
         """Client: requests that the application was not told of."""
-        self.open: dict[bytes, ReauthRequested] = {}
+        self.unanswered: dict[bytes, ReauthRequested] = {}
         """Client: requests that wait for their answer, oldest first."""
-        self.completed: dict[bytes, ReauthCompleted] = {}
+        self.outcomes: dict[bytes, ReauthCompleted] = {}
         """Server: outcomes that nobody has looked at."""
         self.shown: Credential | None = None
         """What we authenticated with last."""
@@ -101,9 +101,9 @@ class Machine:
                 if not closing:
                     raise
             finally:
-                self.sort()
+                self.collect_events()
 
-    def sort(self) -> None:
+    def collect_events(self) -> None:
         """Collect the engine's events and questions."""
         connection = self.connection
         while (question := connection.next_question()) is not None:
@@ -115,11 +115,11 @@ class Machine:
                     if event.request.extensions.get(StatusRequestEmpty) is not None:
                         self.asked_for_ocsp = True
                     self.requests.append(event)
-                    self.open[event.context] = event
+                    self.unanswered[event.context] = event
                 case ReauthAnswered():
                     self.shown = event.credential
                 case ReauthCompleted():
-                    self.completed[event.context] = event
+                    self.outcomes[event.context] = event
 
     def answer(self, question: Question, value: object) -> None:
         """Answer the oldest question, which is this one."""
@@ -130,7 +130,7 @@ class Machine:
             try:
                 self.connection.answer(question.id, value)
             finally:
-                self.sort()
+                self.collect_events()
 
     def flush(self) -> None:
         """Push what the engine has to send."""

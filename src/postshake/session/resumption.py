@@ -99,7 +99,7 @@ class Resumption(Calls):
             SessionError: E_INVALID_REQUEST, on a client, for a short key, and when the
                 handshake has begun.
         """
-        if self.role is Role.client or self._machine is not None:
+        if self.role is Role.client or self._driver is not None:
             raise SessionError(codes.E_INVALID_REQUEST, "for a server, before the handshake")
         if isinstance(key, bytes):
             if len(key) < 32:
@@ -151,27 +151,27 @@ class Resumption(Calls):
             SessionError: E_INVALID_REQUEST, on a server;
                 E_UNAVAILABLE_DURING_HANDSHAKE; or the session has failed.
         """
-        machine = self._machine
+        driver = self._driver
         if self.role is Role.server:
             raise SessionError(codes.E_INVALID_REQUEST, "clients keep sessions")
-        if machine is None or not self._is_complete:
+        if driver is None or not self._is_complete:
             raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
         if self._without_tickets:
             return NO_DATA
         if self.protocol_get_version() == c.TLS1_3:
             self._await_ticket()
-        return write_session_data(machine.connection.session)
+        return write_session_data(driver.connection.session)
 
     def _await_ticket(self) -> None:
         """Take records until a ticket comes, or something that must be told of first."""
-        machine = present(self._machine, "connection")
+        driver = present(self._driver, "connection")
         for _ in range(TICKET_RECORDS):
-            over = machine.invalid or machine.connection.peer_closed or self.transport.ended
-            if machine.connection.tickets or machine.requests or over:
+            over = driver.invalid or driver.connection.peer_closed or self.transport.ended
+            if driver.connection.tickets or driver.requests or over:
                 return
             try:
                 with self.transport.time_limit(TICKET_WAIT):
-                    machine.take_record()
+                    driver.take_record()
             except Again:
                 return
             except SessionError as error:
@@ -189,7 +189,7 @@ class Resumption(Calls):
             SessionError: E_DB_ERROR, when it is something else; E_INVALID_REQUEST, on
                 a server, and when the handshake has begun.
         """
-        if self.role is Role.server or self._machine is not None:
+        if self.role is Role.server or self._driver is not None:
             raise SessionError(codes.E_INVALID_REQUEST, "for a client, before the handshake")
         read_session_data(data, None)
         self._session_data = data
@@ -235,7 +235,7 @@ class Resumption(Calls):
                 is more than the ticket allows.
         """
         wrong = self.role is Role.server or not self.flags & c.ENABLE_EARLY_DATA
-        if wrong or self._machine is not None:
+        if wrong or self._driver is not None:
             raise SessionError(
                 codes.E_INVALID_REQUEST, "for a client with ENABLE_EARLY_DATA, before the handshake"
             )

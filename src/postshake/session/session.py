@@ -29,7 +29,7 @@ from .engine_config import connect
 from .errors import Again, Interrupted, NonFatal, ReauthRequest, SessionError, error_for, translate
 from .handshake import Handshake
 from .reauth import ClientReauth, ServerReauth
-from .record_driver import Machine
+from .record_driver import RecordDriver
 from .resumption import Resumption
 
 __all__ = ["Session"]
@@ -65,7 +65,7 @@ class Session(Resumption):
         self._corked: bytearray | None = None
 
     def __repr__(self) -> str:
-        state = "new" if self._machine is None else repr(self._machine.connection)
+        state = "new" if self._driver is None else repr(self._driver.connection)
         return f"<Session {self.role.name}, {state}>"
 
     # --- the handshake
@@ -82,13 +82,13 @@ class Session(Resumption):
             Again, Interrupted: call again.
             SessionError: it failed; see `alert_send_appropriate`.
         """
-        if self._machine is None:
-            self._machine = Machine(self.transport, connect(self))
+        if self._driver is None:
+            self._driver = RecordDriver(self.transport, connect(self))
             if self._early_to_send:
-                self._machine.connection.send_early_data(self._early_to_send)
-            self._shaking = Handshake(self, self._machine)
-            self._client = ClientReauth(self, self._machine)
-            self._server = ServerReauth(self, self._machine)
+                self._driver.connection.send_early_data(self._early_to_send)
+            self._shaking = Handshake(self, self._driver)
+            self._client = ClientReauth(self, self._driver)
+            self._server = ServerReauth(self, self._driver)
         self._check_valid()
         if not self._is_complete:
             shaking = present(self._shaking, "handshake")
@@ -239,14 +239,14 @@ class Session(Resumption):
                 It is raised once for each request, in order with the data.
             SessionError: the session has failed.
         """
-        machine = self._machine
-        if machine is None or not (self._is_complete or machine.invalid):
+        driver = self._driver
+        if driver is None or not (self._is_complete or driver.invalid):
             raise SessionError(codes.E_UNAVAILABLE_DURING_HANDSHAKE)
         data = self._received(size)
         if data is None:
             self._check_valid()
             client = present(self._client, "handshake")
-            if not client.running and not machine.requests:
+            if not client.running and not driver.requests:
                 with self.transport.time_limit(self._record_timeout):
                     self._take_record()
                 data = self._received(size)
@@ -257,30 +257,30 @@ class Session(Resumption):
 
     def _take_record(self) -> None:
         """Take a record; in TLS 1.2, say at once that we do not renegotiate."""
-        machine = present(self._machine, "connection")
+        driver = present(self._driver, "connection")
         is_tls12 = self.protocol_get_version() == c.TLS1_2
         if is_tls12:
             with suppress(Again, Interrupted):  # what is left of it must not keep us from reading
-                machine.flush()
-        machine.take_record()
-        if is_tls12 and not machine.readable:
-            machine.flush()
+                driver.flush()
+        driver.take_record()
+        if is_tls12 and not driver.readable:
+            driver.flush()
 
     def _received(self, size: int) -> bytes | None:
         """Take data that is there; nothing at the end, None when there is none yet."""
-        machine = self._machine
-        if machine is None:
+        driver = self._driver
+        if driver is None:
             raise InternalError("there is no connection")
-        connection = machine.connection
+        connection = driver.connection
         if connection.readable:
             return connection.read(min(size, connection.readable_in_record))
-        return b"" if connection.peer_closed and not machine.requests else None
+        return b"" if connection.peer_closed and not driver.requests else None
 
     def _tell_of_request(self) -> None:
         """Tell the application of a request, or answer it in its place."""
-        machine = present(self._machine, "connection")
+        driver = present(self._driver, "connection")
         client = present(self._client, "handshake")
-        requests = machine.requests
+        requests = driver.requests
         if self.flags & c.AUTO_REAUTH:
             if client.running or requests:
                 client.run()
@@ -302,20 +302,20 @@ class Session(Resumption):
         """
         if how not in (c.SHUT_RDWR, c.SHUT_WR):
             raise SessionError(codes.E_INVALID_REQUEST, f"there is no way {how} to say goodbye")
-        machine = self._machine
-        if machine is None:
+        driver = self._driver
+        if driver is None:
             raise SessionError(codes.E_INVALID_REQUEST, "there was no handshake")
-        if not machine.connection.sent_close:
-            machine.connection.send_alert(AlertDescription.close_notify)
-        machine.flush()
+        if not driver.connection.sent_close:
+            driver.connection.send_alert(AlertDescription.close_notify)
+        driver.flush()
         if how == c.SHUT_WR:
             return
         self._check_valid()
-        while not machine.connection.peer_closed and not self.transport.ended:
-            machine.take_record(closing=True)
-            machine.connection.read()
-            if machine.requests:
-                machine.requests.popleft()
+        while not driver.connection.peer_closed and not self.transport.ended:
+            driver.take_record(closing=True)
+            driver.connection.read()
+            if driver.requests:
+                driver.requests.popleft()
                 if not self.flags & c.AUTO_REAUTH:
                     raise ReauthRequest
 
@@ -331,13 +331,13 @@ class Session(Resumption):
             description, of_level = AlertDescription(alert), AlertLevel(level)
         except ValueError as error:
             raise SessionError(codes.E_INVALID_REQUEST, str(error)) from error
-        machine = self._machine
-        if machine is None:
+        driver = self._driver
+        if driver is None:
             raise SessionError(codes.E_INVALID_REQUEST, "there was no handshake")
 
         def queue() -> int:
             try:
-                machine.connection.send_alert(description, of_level)
+                driver.connection.send_alert(description, of_level)
             except UsageError as error:
                 raise translate(error) from error
             return 0
@@ -362,8 +362,8 @@ class Session(Resumption):
         ):
             return
         key = f"alert {level.value} {error.alert.value}"
-        machine = self._machine
-        if machine is None or (machine.connection.sent_close and key not in self._begun):
+        driver = self._driver
+        if driver is None or (driver.connection.sent_close and key not in self._begun):
             return
         self.alert_send(level, error.alert)
 
