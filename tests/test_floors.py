@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"record"}), frozenset({"pki"})),
     (frozenset({"config", "events", "questions", "resumption"}),),
     (frozenset({"protocol"}),),
-    (frozenset({"connection", "facts"}),),
+    (frozenset({"connection"}),),
     (frozenset({"drive"}), frozenset({"signers"}), frozenset({"recording", "private_file"})),
     (frozenset({"session"}), frozenset({"ssl"}), frozenset({"exported"})),
     (frozenset({"__init__", "_api"}),),

@@ -246,8 +246,8 @@ class TLSStream(Carrier, ByteStream):
                 if connection.failure is None or not connection.readable:
                     raise
                 # the data came first; the failure is raised next time
-        identity = connection.read_identity
-        return connection.read(max_bytes), identity
+        data, identity, _ = connection.take_data(max_bytes)
+        return data, identity
 
     async def send_eof(self) -> None:
         """Say that we send no more; the peer may, and `receive` goes on (§6.1)."""

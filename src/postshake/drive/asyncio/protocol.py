@@ -194,9 +194,7 @@ class Joint(asyncio.Transport):
             return  # early data waits for the handshake
         connection = self.connection
         while connection.readable and not self._paused:
-            self._data_identity = connection.read_identity
-            self._data_is_early = connection.read_is_early
-            data = connection.read()
+            data, self._data_identity, self._data_is_early = connection.take_data()
             if self._closing and self._failure is None:
                 continue  # nobody wants it any more
             protocol: Any = self._protocol

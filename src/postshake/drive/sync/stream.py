@@ -205,8 +205,8 @@ class Stream(Chores):
                     if connection.failure is None or not connection.readable:
                         raise
                     # the data came first; the failure is raised next time
-        identity = connection.read_identity
-        return connection.read(size), identity
+        data, identity, _ = connection.take_data(size)
+        return data, identity
 
     def reauth(self, request: AuthRequest | None = None) -> ReauthCompleted:
         """Server: ask the client to authenticate, and wait for the outcome (§4.6.2).
