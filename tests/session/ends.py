@@ -24,6 +24,7 @@ from postshake.protocol.link import Flight, Link
 from postshake.session import Session
 from postshake.session import constants as c
 from postshake.session.record_driver import RecordDriver
+from postshake.session.settings import SessionSettings
 from tests.certs import CA, Issued
 from tests.session.bridge import Gnutls, needs_libgnutls
 
@@ -42,6 +43,7 @@ __all__ = [
     "hello_extensions",
     "pairings",
     "records",
+    "settings_of",
     "tamper",
 ]
 
@@ -80,7 +82,12 @@ def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **optio
 
 def driver_of(session: Session) -> RecordDriver:
     """What joins a session's engine to its transport, which no public method shows."""
-    return present(session._driver, "driver: the session has not begun its handshake")
+    return present(session._running, "driver: the session has not begun its handshake").driver
+
+
+def settings_of(session: Session) -> SessionSettings:
+    """What was said to a session, with what no public method shows again."""
+    return session._settings
 
 
 class Pipe:
@@ -163,7 +170,7 @@ class End:
         self.session: Any = self.api.gnutls_session_t()
         assert self.api.gnutls_init(self.session, role | setup.flags) == 0
         if which == OURS:
-            self.it._base = Config(trace=self._note)
+            settings_of(self.it).base = Config(trace=self._note)
         else:
             self.api.set_hook(self.session, self._hook)
         self.api.gnutls_priority_set_direct(self.session, setup.priority)

@@ -16,6 +16,7 @@ from tests.session.ends import (
     hello_extensions,
     pairings,
     records,
+    settings_of,
 )
 
 
@@ -64,7 +65,10 @@ def test_031_a_client_without_certificate_credentials_offers_nothing(kind):
 def test_032_a_server_without_credentials_is_told_so_and_unharmed(kind):
     pair = Pair(kind, with_alice()).handshake()
     pair.server.request(c.CERT_REQUIRE)
-    credentials, pair.server.it._certificates = pair.server.it._certificates, None
+    credentials, settings_of(pair.server.it).certificates = (
+        settings_of(pair.server.it).certificates,
+        None,
+    )
     for _ in range(2):
         assert pair.server.reauth() == codes.E_INSUFFICIENT_CREDENTIALS
     assert pair.data_flows()

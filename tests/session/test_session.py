@@ -42,6 +42,7 @@ from tests.session.ends import (
     certificate,
     driver_of,
     pairings,
+    settings_of,
 )
 from tests.waiting import PATIENCE
 
@@ -277,7 +278,7 @@ def again(size):
 def test_the_time_limit_holds_for_functions_and_calls_that_do_not_block():
     clock = Clock()
     server = Session(c.SERVER, config=Config(clock=clock))
-    server.credentials_set(server_session()._certificates)
+    server.credentials_set(settings_of(server_session()).certificates)
     server.transport_set_functions(len, again)
     server.handshake_set_timeout(c.DEFAULT_HANDSHAKE_TIMEOUT)
     failed(codes.E_AGAIN, server.handshake)
@@ -613,8 +614,8 @@ def test_a_refusal_in_the_handshake():
 
 def test_a_refused_certificate_tells_the_peer_why():
     client, server = joined(client_session(), server_session())
-    client._certificates._trusted.clear()
-    client._certificates.set_x509_trust([authority("Another CA").certificate])
+    settings_of(client).certificates._trusted.clear()
+    settings_of(client).certificates.set_x509_trust([authority("Another CA").certificate])
     with pytest.raises(Again):
         client.handshake()
     with pytest.raises(Again):
@@ -656,7 +657,7 @@ def test_a_retrieve_function_chooses_and_may_take_its_time():
         requests.append(request)
         return answers.pop(0)
 
-    client._certificates.set_retrieve_function(retrieve)
+    settings_of(client).certificates.set_retrieve_function(retrieve)
     server.certificate_server_set_request(c.CERT_REQUIRE)
     with pytest.raises(Again):
         server.reauth()
@@ -675,7 +676,7 @@ def test_a_retrieve_function_chooses_and_may_take_its_time():
 @pytest.mark.parametrize("answer", [-1, "alice", codes.E_INTERNAL_ERROR])
 def test_a_retrieve_function_that_fails(answer):
     client, server = shaken(client_session(), server_session())
-    client._certificates.set_retrieve_function(lambda session, request: answer)
+    settings_of(client).certificates.set_retrieve_function(lambda session, request: answer)
     server.certificate_server_set_request(c.CERT_REQUIRE)
     with pytest.raises(Again):
         server.reauth()
@@ -720,7 +721,7 @@ class Token:
 
 def asked_with(token):
     client, server = shaken(client_session(), server_session())
-    client._certificates.set_x509_key(Credential(certificate("alice").chain, token))
+    settings_of(client).certificates.set_x509_key(Credential(certificate("alice").chain, token))
     server.certificate_server_set_request(c.CERT_REQUIRE)
     with pytest.raises(Again):
         server.reauth()
@@ -846,7 +847,7 @@ def test_a_clients_certificate_may_have_to_be_for_a_name():
 def test_a_certificate_without_key_usage_will_do():
     plain = certificate("plain", usage=None)
     client, server = shaken(client_session(), server_session())
-    client._certificates.set_x509_key(plain.credential())
+    settings_of(client).certificates.set_x509_key(plain.credential())
     server.set_verify_cert()
     asked(client, server)
     client.reauth()
@@ -860,7 +861,7 @@ def test_an_asynchronous_verifier_is_no_use():
             raise AssertionError("nobody waits for it")
 
     client, server = shaken(client_session("alice"), server_session())
-    server._certificates.set_verifier(Later())
+    settings_of(server).certificates.set_verifier(Later())
     server.set_verify_cert()
     asked(client, server)
     client.reauth()
@@ -882,7 +883,7 @@ def test_a_client_without_credentials_declines_in_the_handshake():
 def test_a_client_that_lost_its_credentials_is_told_so_and_unharmed():
     client, server = shaken(client_session("alice"), server_session())
     asked(client, server)
-    lost, client._certificates = client._certificates, None
+    lost, settings_of(client).certificates = settings_of(client).certificates, None
     failed(codes.E_INSUFFICIENT_CREDENTIALS, client.reauth)
     client.credentials_set(lost)
     client.reauth()

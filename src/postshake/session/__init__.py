@@ -100,7 +100,7 @@ from .errors import (
 )
 from .priority import Priorities, parse_priorities
 from .psk import PskClientFunction, PskCredentials, PskServerFunction
-from .resumption import AddFunction, AntiReplay, session_ticket_key_generate
+from .ticket_keys import AddFunction, AntiReplay, session_ticket_key_generate
 from .session import Session
 from .strerror import strerror
 from .transport import Pull, Push

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from inspect import isawaitable
-from typing import TYPE_CHECKING
 
 from ..config import AuthRequest
 from ..constants import Role
@@ -23,29 +22,47 @@ from ..protocol.tls13.certificate_request import wanted_by
 from ..questions import JudgePeer, Question, Sign
 from . import codes
 from . import constants as c
-from .certificate_choice import choose
-from .errors import Again, GotApplicationData, Interrupted, NonFatal, SessionError, translate
+from .certificate_choice import CertificateChooser
+from .errors import (
+    Again,
+    GotApplicationData,
+    Interrupted,
+    NonFatal,
+    ReauthRequest,
+    SessionError,
+    translate,
+)
 from .record_driver import RecordDriver
-
-if TYPE_CHECKING:
-    from .session import Session
+from .settings import SessionSettings
+from .verification import PeerVerification
 
 __all__ = ["ClientReauth", "ServerReauth", "sign"]
 
 
 class ServerReauth:
-    """A server's side: the request that is out, if one is."""
+    """A server's side: the request that is out, if one is.
 
-    def __init__(self, session: Session, driver: RecordDriver) -> None:
-        self._session = session
+    Args:
+        settings: what was said to the session.
+        verification: who judges the client.
+        driver: engine and transport.
+    """
+
+    __slots__ = ("_context", "_declined", "_driver", "_settings", "_verification")
+
+    def __init__(
+        self, settings: SessionSettings, verification: PeerVerification, driver: RecordDriver
+    ) -> None:
+        self._settings = settings
+        self._verification = verification
         self._driver = driver
         self._context: bytes | None = None
         self._declined = False  # as it may, and the verify function is still to be told
 
     def run(self) -> None:
         """Ask, unless the request is out already; then see it through."""
-        session, driver = self._session, self._driver
-        if not self.available or session._request == c.CERT_IGNORE:
+        driver = self._driver
+        if not self.available or self._settings.request_mode == c.CERT_IGNORE:
             raise SessionError(
                 codes.E_INVALID_REQUEST,
                 "no certificate is to be asked for: see certificate_server_set_request"
@@ -64,17 +81,16 @@ class ServerReauth:
         """Whether the client offered reauth, and this session is for it."""
         established = self._driver.connection.established
         return (
-            bool(self._session.flags & c.POST_HANDSHAKE_AUTH)
+            bool(self._settings.flags & c.POST_HANDSHAKE_AUTH)
             and established is not None
             and established.post_handshake_auth
         )
 
     def _ask(self) -> bytes:
-        session = self._session
-        if session._certificates is None:
+        if self._settings.certificates is None:
             raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no certificate credentials")
         request = AuthRequest(
-            authorities=session._authorities,
+            authorities=self._settings.authorities,
             binding_authorities=False,
             required=False,
             request_ocsp=True,
@@ -90,7 +106,7 @@ class ServerReauth:
         Raises:
             SessionError: that stops this call, or the session.
         """
-        driver, session = self._driver, self._session
+        driver = self._driver
         context = present(self._context, "request")
         if driver.readable:
             raise GotApplicationData
@@ -102,13 +118,13 @@ class ServerReauth:
                 self._context = None
                 raise translate(completed.error)
             self._declined = completed.outcome is Outcome.DECLINED
-            if self._declined and session._request == c.CERT_REQUIRE:
+            if self._declined and self._settings.request_mode == c.CERT_REQUIRE:
                 with driver.fatal():
                     raise SessionError(codes.E_CERTIFICATE_REQUIRED)
             if not self._declined:
                 return True
         if self._declined:
-            session._judge_nobody()
+            self._verification.client_declined()
             self._declined = False
             return True
         if driver.connection.peer_closed:
@@ -119,7 +135,7 @@ class ServerReauth:
     def _judge(self, question: Question) -> None:
         subject = require(JudgePeer, question.subject)  # a server asks nothing else by now
         try:
-            verdict = self._session._judge(subject)
+            verdict = self._verification.judge(subject)
         except SessionError as error:
             if error.code == codes.E_KEY_USAGE_VIOLATION:
                 self._driver.invalid = True
@@ -128,10 +144,21 @@ class ServerReauth:
 
 
 class ClientReauth:
-    """A client's side: the request that is being answered, if one is."""
+    """A client's side: the request that is being answered, if one is.
 
-    def __init__(self, session: Session, driver: RecordDriver) -> None:
-        self._session = session
+    Args:
+        settings: what was said to the session.
+        chooser: who chooses what we show.
+        driver: engine and transport.
+    """
+
+    __slots__ = ("_chooser", "_context", "_driver", "_settings")
+
+    def __init__(
+        self, settings: SessionSettings, chooser: CertificateChooser, driver: RecordDriver
+    ) -> None:
+        self._settings = settings
+        self._chooser = chooser
         self._driver = driver
         self._context: bytes | None = None
 
@@ -143,7 +170,7 @@ class ClientReauth:
     def run(self) -> None:
         """Answer the oldest request, unless an answer is under way; see it through."""
         driver = self._driver
-        if not self._session.flags & c.POST_HANDSHAKE_AUTH:
+        if not self._settings.flags & c.POST_HANDSHAKE_AUTH:
             raise SessionError(codes.E_INVALID_REQUEST, "POST_HANDSHAKE_AUTH was not asked for")
         if self._context is None:
             self._begin()
@@ -152,22 +179,30 @@ class ClientReauth:
         driver.flush()
         self._context = None
 
+    def report_request(self) -> None:
+        """Tell the application of a request, or answer it in its place (AUTO_REAUTH).
+
+        Raises:
+            ReauthRequest: there is one that it was not told of.
+        """
+        requests = self._driver.requests
+        if self._settings.flags & c.AUTO_REAUTH:
+            if self.running or requests:
+                self.run()
+        elif requests:
+            requests.popleft()
+            raise ReauthRequest
+
     def _begin(self) -> None:
-        session, driver = self._session, self._driver
+        driver = self._driver
         if not driver.unanswered:
             raise SessionError(codes.E_INVALID_REQUEST, "the server has not asked for anything")
-        if session._certificates is None:
+        if self._settings.certificates is None:
             raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS, "no certificate credentials")
         request = next(iter(driver.unanswered.values()))
         with driver.fatal():
-            credential = choose(
-                session,
-                session._certificates,
-                Role.client,
-                wanted_by(request.request),
-                None,
-                post_handshake=True,
-                force=bool(session.flags & c.FORCE_CLIENT_CERT),
+            credential = self._chooser.choose(
+                Role.client, wanted_by(request.request), None, post_handshake=True
             )
         try:
             driver.connection.answer_auth(request.context, credential)

@@ -32,7 +32,26 @@ _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
 
 
 class RecordDriver:
-    """One session's engine, and what it has to tell."""
+    """One session's engine, and what it has to tell.
+
+    Args:
+        transport: the way to the peer.
+        connection: the engine.
+    """
+
+    __slots__ = (
+        "asked_for_ocsp",
+        "connection",
+        "invalid",
+        "outcomes",
+        "questions",
+        "received_alert",
+        "requests",
+        "shown",
+        "transport",
+        "unanswered",
+        "was_asked",
+    )
 
     def __init__(self, transport: Transport, connection: Connection) -> None:
         self.transport = transport
