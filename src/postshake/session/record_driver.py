@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from ..connection import Connection
 from ..constants import AlertDescription
@@ -80,20 +81,24 @@ class RecordDriver:
         """How many bytes of data can be read."""
         return self.connection.readable
 
+    def fail(self, error: PostshakeError) -> NoReturn:
+        """Raise what went wrong as an error with a code; a fatal one ends the session."""
+        if isinstance(error, AlertReceived):
+            self.received_alert = error.received
+        translated = translate(error)
+        if translated.fatal and translated.code not in _HARMLESS:
+            self.invalid = True
+        if translated is error:
+            raise error
+        raise translated from error
+
     @contextmanager
     def fatal(self) -> Iterator[None]:
-        """Turn what goes wrong inside into a code; a fatal one ends the session."""
+        """Raise what goes wrong inside with a code, as `fail` does."""
         try:
             yield
         except PostshakeError as error:
-            if isinstance(error, AlertReceived):
-                self.received_alert = error.received
-            translated = translate(error)
-            if translated.fatal and translated.code not in _HARMLESS:
-                self.invalid = True
-            if translated is error:
-                raise
-            raise translated from error
+            self.fail(error)
 
     def take_record(self, *, closing: bool = False) -> None:
         """Pull one record and let the engine have it; sort what it brings.
@@ -104,22 +109,27 @@ class RecordDriver:
         Raises:
             SessionError: the transport would block, or the record ends the session.
         """
+        try:  # for each record: `fatal` costs more than a small one
+            self._take(self.transport.read_record(), closing)
+        except PostshakeError as error:
+            self.fail(error)
+
+    def _take(self, record: bytes, closing: bool) -> None:
         connection = self.connection
-        with self.fatal():
-            record = self.transport.read_record()
-            try:
-                if record:
-                    connection.receive_data(record)
-                else:
-                    connection.receive_eof()
-            except AlertReceived as error:
-                if error.received != AlertDescription.close_notify:
-                    raise
-                raise SessionError(codes.E_SESSION_EOF, "during the handshake") from error
-            except TruncationError:
-                if not closing:
-                    raise
-            finally:
+        try:
+            if record:
+                connection.receive_data(record)
+            else:
+                connection.receive_eof()
+        except AlertReceived as error:
+            if error.received != AlertDescription.close_notify:
+                raise
+            raise SessionError(codes.E_SESSION_EOF, "during the handshake") from error
+        except TruncationError:
+            if not closing:
+                raise
+        finally:
+            if connection.has_news:
                 self.collect_events()
 
     def collect_events(self) -> None:
@@ -153,7 +163,12 @@ class RecordDriver:
 
     def flush(self) -> None:
         """Push what the engine has to send."""
-        if self.connection.has_data_to_send:
-            self.transport.queue(self.connection.data_to_send())
-        with self.fatal():
-            self.transport.flush()
+        connection, transport = self.connection, self.transport
+        if connection.has_data_to_send:
+            transport.queue(connection.data_to_send())
+        elif not transport.pending:
+            return
+        try:
+            transport.flush()
+        except PostshakeError as error:
+            self.fail(error)

@@ -8,7 +8,7 @@ from functools import partial
 
 from ..connection import Connection
 from ..constants import AlertDescription, AlertLevel, ProtocolVersion, Role
-from ..errors import UsageError
+from ..errors import PostshakeError, UsageError
 from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
@@ -58,8 +58,10 @@ class ResumableCalls:
         """
         driver = self._driver
         if name not in self._results:
-            with driver.fatal():
+            try:
                 self._results[name] = begin()
+            except PostshakeError as error:
+                driver.fail(error)
         driver.flush()
         return self._results.pop(name)
 
@@ -158,9 +160,10 @@ class RunningSession:
         return not self.connection.sent_close or self.calls.begun(_alert_call(description, level))
 
     def _queue(self, data: bytes | bytearray | memoryview) -> int:
-        piece = memoryview(data)[:MAX_PLAINTEXT]
-        self.connection.send_data(piece)
-        return len(piece)
+        if type(data) is not bytes or len(data) > MAX_PLAINTEXT:  # bytes are sealed as they are
+            data = memoryview(data)[:MAX_PLAINTEXT]
+        self.connection.send_data(data)
+        return len(data)
 
     def _queue_key_update(self, request_peer: bool) -> int:
         self.connection.key_update(request_peer)
