@@ -192,6 +192,20 @@ class RunningSession:
         return b"" if connection.peer_closed and not self.driver.requests else None
 
     def take_record(self) -> None:
+        """Take a record, within the time that `record_set_timeout` gives.
+
+        Raises:
+            Again, Interrupted: call again.
+            SessionError: E_TIMEDOUT; or what came ends the session.
+        """
+        seconds = self._settings.record_timeout
+        if seconds is None:
+            self._take_record()
+        else:
+            with self.driver.transport.time_limit(seconds):
+                self._take_record()
+
+    def _take_record(self) -> None:
         """Take a record; in TLS 1.2, say at once that we do not renegotiate."""
         driver, established = self.driver, self.connection.established
         is_tls12 = established is not None and established.version is ProtocolVersion.TLS12

@@ -431,8 +431,7 @@ class Session:
         if data is None:
             running.check_valid()
             if not running.waits_for_answer:
-                with self.transport.time_limit(self._settings.record_timeout):
-                    running.take_record()
+                running.take_record()
                 data = running.received(size)
         if data is not None:
             return data
