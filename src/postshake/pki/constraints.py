@@ -242,8 +242,8 @@ class _Subtrees:
         if self._blind or form is None or self._excludes(form):
             return False
         if self._roots and form[:2] == b"*.":
-            parent, below = form[2:], form[1:]
-            if any(root == parent or root.endswith(below) for root in self._roots):
+            parent, suffix = form[2:], form[1:]
+            if any(root == parent or root.endswith(suffix) for root in self._roots):
                 return False
         return self._permits(form)
 

@@ -270,8 +270,8 @@ def _describe(name: str, value: object, found: list[list[str]], depth: int) -> N
         found.append([name.removesuffix("."), _clip(_text(name.rpartition(".")[2], value))])
         return
     prefix = f"{name}." if name else ""
-    for part, below in inner:
-        _describe(f"{prefix}{part}", below, found, depth + 1)
+    for part, each in inner:
+        _describe(f"{prefix}{part}", each, found, depth + 1)
 
 
 def _parts(value: object) -> list[tuple[str, object]] | None:

@@ -85,7 +85,9 @@ class TokenUri:
         if found.get("type", b"private") not in (b"private", b"cert"):
             raise UsageError("pkcs11 URI: the type is not private")
         try:
-            text_of = {name: value.decode() for name, value in found.items() if name in _TEXTS}
+            text_of = {
+                name: value.decode() for name, value in found.items() if name in _TEXT_ATTRIBUTES
+            }
         except UnicodeDecodeError as error:
             raise UsageError("pkcs11 URI: an attribute is not UTF-8") from error
         return cls(
@@ -98,7 +100,7 @@ class TokenUri:
         )
 
 
-_TEXTS = frozenset({"token", "object", "module-path", "pin-value", "pin-source"})
+_TEXT_ATTRIBUTES = frozenset({"token", "object", "module-path", "pin-value", "pin-source"})
 
 
 def _pin_from(source: str | None) -> str | None:
