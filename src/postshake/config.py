@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from enum import Enum, IntEnum
 
+from ._dataclass import dataclass, field
 from .constants import (
     CertificateCompressionAlgorithm,
     CipherSuite,
@@ -37,7 +38,6 @@ from .resumption.replay import ReplayGuard, SingleUse
 from .resumption.session12 import SessionCache12
 from .resumption.ticket import MAX_LIFETIME, TicketDatabase
 from .resumption.ticket_keys import TicketKeys, TicketSealer
-from .values import dataclass, field
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]
 

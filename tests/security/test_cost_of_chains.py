@@ -40,6 +40,7 @@ from postshake import (
     ServerConfig,
     TrustStore,
 )
+from postshake._dataclass import replace
 from postshake.constants import Role
 from postshake.drive.answers import find_answer_now
 from postshake.drive.asyncio import start_server
@@ -50,7 +51,6 @@ from postshake.pki.path import PathSearch
 from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain
 from postshake.ssl.verifier import ContextVerifier
-from postshake.values import replace
 from postshake.wire.extensions import Extensions, ServerName
 from postshake.wire.handshake import decode_handshake, encode_handshake
 from tests import forging as f

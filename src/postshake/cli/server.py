@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import monotonic
 
+from .._dataclass import dataclass
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
 from ..crypto.groups import supported_groups
@@ -27,7 +28,6 @@ from ..pki.credential import Credential
 from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording.recording import Recording
-from ..values import dataclass
 from ..web.path_guard import PathGuard
 from .arguments import RECORDED, groups, key_log, positive, seconds
 from .authority import Folder

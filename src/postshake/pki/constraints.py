@@ -15,8 +15,8 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._dataclass import dataclass, field
 from ..errors import BadCertificate, UnsupportedCertificate
-from ..values import dataclass, field
 from .der import attribute_values, normal_name, text
 from .extensions import NAME_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME, GeneralName, NameKind
 from .parsed_certificate import Facts

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
+from .._dataclass import dataclass
 from ..errors import BadCertificate, CertificateError, UnsupportedCertificate, WeakKey, require
-from ..values import dataclass
 from . import extensions as ext
 from .der import (
     CertificateFields,

@@ -20,9 +20,9 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from .._dataclass import dataclass, field
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired, UsageError
-from ..values import dataclass, field
 from .distrusted import DISTRUSTED_KEYS, check_keys
 from .names import covers, name_mismatch, normalize_server_name
 from .parsed_certificate import Facts

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .._dataclass import dataclass
 from ..events import Established
 from ..pki.identity import Identity
 from ..resumption.session12 import Session12
-from ..values import dataclass
 from .proofs import FinishedProof
 from .session_secrets import SessionSecrets, SessionSecrets12
 from .transcript import Transcript

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from .._dataclass import dataclass, field
 from ..config import ServerConfig
 from ..constants import Role, SignatureScheme
 from ..crypto.signatures import PssKey
@@ -17,7 +18,6 @@ from ..pki.parsed_certificate import SMALL, check_sizes
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused
-from ..values import dataclass, field
 from .flow import Flow, ask
 
 __all__ = ["FinishedProof", "SignedChain", "identify", "judge_client", "read_leaf"]

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from .._dataclass import dataclass, field
 from ..constants import SignatureScheme
 from ..crypto.signatures import PssKey, schemes_for
 from ..crypto.tls12.signatures import schemes12_for
@@ -37,7 +38,6 @@ from ..errors import KeyMismatch, UsageError
 from ..pki.credential import Credential, Password
 from ..pki.parsed_certificate import load_certificates
 from ..pki.pss import pss_key_of
-from ..values import dataclass, field
 
 __all__ = ["TokenSigner", "TokenUri", "token_credential"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from .._dataclass import replace
 from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
 from ..constants import ProtocolVersion, Role, SignatureScheme
@@ -12,7 +13,6 @@ from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
 from ..recording.recording import Recording
-from ..values import replace
 from .engine_config import cipher_name, config_for, stricter_mode
 from .peercert import certificate_dict
 

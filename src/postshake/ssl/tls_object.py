@@ -33,10 +33,10 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from .._dataclass import replace
 from ..config import AuthRequest, Refusal, ServerConfig
 from ..connection import Connection
 from ..errors import PostshakeError, UsageError
-from ..values import replace
 from .engine_config import stricter_flags, stricter_level
 from .errors import failure, ssl_error, translate
 from .read_lock import ReadLock

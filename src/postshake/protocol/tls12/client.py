@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import replace
 from ...config import ClientConfig
 from ...constants import ClientCertificateType, NamedGroup, Role
 from ...crypto.groups import answer_share
@@ -11,7 +12,6 @@ from ...pki.choose import Wanted, choose_scheme
 from ...pki.credential import Credential
 from ...pki.trust import PeerChain, VerifiedChain
 from ...questions import ChooseCredential, JudgePeer, Refused
-from ...values import replace
 from ...wire.auth import CertificateVerify
 from ...wire.tls12 import (
     Certificate12,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass, field
 from ...config import ClientAuth, ServerConfig
 from ...constants import ClientCertificateType, Role, SignatureScheme, names_of
 from ...crypto.groups import KeyShare, generate_share
@@ -13,7 +14,6 @@ from ...pki.names import matches_host
 from ...pki.trust import VerifiedChain
 from ...questions import ChooseCredential, Refused
 from ...resumption.session12 import Session12
-from ...values import dataclass, field
 from ...wire.auth import CertificateVerify
 from ...wire.extensions import (
     Extension,

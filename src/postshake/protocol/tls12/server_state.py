@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass
 from ...config import ServerConfig
 from ...constants import NamedGroup, ProtocolVersion
 from ...crypto.tls12.suites import Suite12
@@ -10,7 +11,6 @@ from ...pki.credential import Credential
 from ...pki.identity import Identity
 from ...resumption.external_psk import PskKind
 from ...resumption.session12 import Session12
-from ...values import dataclass
 from ...wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     EcPointFormats,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
+from ..._dataclass import dataclass, field
 from ...config import Config
 from ...constants import HandshakeType, Role, name_of
 from ...errors import BadFinished, DecodeError, IllegalParameter, MessageTooLarge, UnexpectedMessage
@@ -19,7 +20,6 @@ from ...pki.credential import Credential
 from ...pki.trust import Verifier
 from ...questions import JudgePeer, Sign, Verdict
 from ...record.limits import Limits
-from ...values import dataclass, field
 from ...wire.auth import (
     Certificate,
     CertificateRequest,
