@@ -13,9 +13,13 @@ it: key updates, tickets, a server's requests, a client's answers.
 
 *Threads.* One may read while another writes, as programs do it with OpenSSL. The engine
 is used under one lock, which nobody holds while waiting for a socket; reading and writing
-have one each, so that bytes stay in order. Who reads never waits to write: if a writer is
-at it, it sends what reading brought about. Who waits for something that another thread
+have one each, so that bytes stay in order. Who waits for something that another thread
 may read for it, data or an answer, is told of each step that this thread makes.
+
+*Reading does not wait to write.* What reading brings about, tickets, key updates, answers,
+is sent if the socket takes it. If not, whoever reads on waits for both; a writer that is at
+it sends it as well. If it cannot be sent any more, that is for those to learn who write, from
+the system: what a peer sent before it left is read all the same, and why it left.
 
 *What is kept.* Nothing here keeps a view of a caller's buffer, or an exception that was
 raised, beyond the call that it belongs to: a view keeps the buffer from being resized, and
@@ -35,7 +39,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import AuthRequest, Refusal, ServerConfig
 from ..connection import Connection
-from ..errors import PostshakeError, UsageError
+from ..constants import ProtocolVersion
+from ..errors import AlertReceived, PostshakeError, UsageError
 from ..values import replace
 from .errors import failure, ssl_error, translate
 from .read_lock import ReadLock
@@ -136,10 +141,13 @@ class Channel(Settling):
         self._check()
         self._step(connection.start)
         while connection.established is None:
-            self._flush(limit, strict=strict)
+            self._flush_or_hear(limit, strict=strict)
             self._take_turn(self._has_shaken, limit, strict=strict)
             self._check()  # it takes nothing more once it has failed, and says nothing
-        self._flush(limit)
+        if not self.server_side or connection.established.version != ProtocolVersion.TLS13:
+            self._flush_or_hear(limit)
+        # else all that is left are tickets, which leave with what is read or written next: a
+        # client that has sent its data and gone needs none
         with self._state:
             first, self._open = self._open is None, connection
         if first:
@@ -394,7 +402,8 @@ class Channel(Settling):
             raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
         until = self._until_due(limit)
         try:
-            self._flush(until, strict=True)
+            if self._send_now() and self._reading.taken:  # who reads waits to read alone
+                self._flush(until, strict=True)
             self._take_turn(lambda: reauth.done or self._peer_is_done(), until, strict=True)
         except TimeoutError:
             if limit is not None and monotonic() >= limit:
@@ -419,7 +428,7 @@ class Channel(Settling):
         """Settle the requests whose time is up."""
         connection = self._connected()
         if connection.next_deadline() is not None:
-            self._step(connection.check_deadlines, waits=False)
+            self._step(connection.check_deadlines)
 
     # --- moving bytes
 
@@ -443,8 +452,10 @@ class Channel(Settling):
         connection = self._connected()
         if self._foreign:
             check_is_tls(self._foreign, self.server_side)
+        waits = self._unsent or connection.has_data_to_send
+        send = self._send_now if waits else None
         try:
-            data = self._transport.receive(limit, strict=strict)
+            data = self._transport.receive(limit, strict=strict, send=send)
         except ConnectionError as error:
             self._fail_reauths(partial(type(error), *error.args))
             raise
@@ -465,13 +476,12 @@ class Channel(Settling):
             self._fail_reauths(failure)
             self._reading.tell()
 
-    def _step(self, call: Callable[..., object], *arguments: Any, waits: bool = True) -> None:
+    def _step(self, call: Callable[..., object], *arguments: Any) -> None:
         """Let the engine take a step, and settle what comes of it.
 
         Args:
             call: a method of the connection's.
             arguments: for it.
-            waits: whether to wait until the socket has taken what is to be sent then.
         """
         try:
             with self._state:
@@ -481,25 +491,50 @@ class Channel(Settling):
                     if self._connected().has_news:
                         self._settle()
         except PostshakeError as error:
-            raise self._failed(error, waits) from error
+            raise self._failed(error) from error
         finally:
             self._reading.tell()
         if self._connection is not None and self._connection.has_data_to_send:
-            with contextlib.suppress(ssl.SSLWantWriteError):  # a later call sends it
-                self._flush_after_step(waits)
+            self._send_now()
 
-    def _flush_after_step(self, waits: bool) -> None:
-        if waits:
-            self._flush(self._transport.limit(), wait=False)
-        else:
-            with contextlib.suppress(TimeoutError):
-                self._flush(monotonic(), wait=False, strict=True)
+    def _send_now(self) -> bool:
+        """Send what the socket takes at once; return whether anything is left for us to send.
 
-    def _failed(self, error: PostshakeError, waits: bool = True) -> Exception:
+        It raises nothing: if nothing can be sent any more, the system says so again to who
+        writes.
+        """
+        connection = self._connected()
+        while self._writing.acquire(blocking=False):  # else who has it sends this, too
+            try:
+                while self._unsent or connection.has_data_to_send:
+                    self._take_output()
+                    sent = self._transport.send_now(self._unsent)
+                    if not self._sent(sent):
+                        return True
+            except OSError:
+                return False
+            finally:
+                self._writing.release()
+            if not connection.has_data_to_send:  # it may have been queued since
+                break
+        return False
+
+    def _take_output(self) -> None:
+        """Take from the engine what is to be sent next, if nothing waits already."""
+        if not self._unsent:
+            with self._state:
+                self._unsent = self._connected().data_to_send()
+
+    def _sent(self, size: int) -> bool:
+        """Note how much of it has left; return whether all has."""
+        left = size < len(self._unsent)
+        self._unsent = memoryview(self._unsent)[size:] if left else b""
+        return not left
+
+    def _failed(self, error: PostshakeError) -> Exception:
         """Send the alert, tell who waits, and return what is to be raised."""
         failure = translate(error, self.server_hostname)
-        with contextlib.suppress(OSError):  # the reason matters more than the alert
-            self._flush_after_step(waits)
+        self._send_now()  # the reason matters more than the alert
         self._fail_reauths(partial(translate, error.without_traceback()))
         return failure
 
@@ -520,17 +555,26 @@ class Channel(Settling):
                 return
             try:
                 while self._unsent or connection.has_data_to_send:
-                    if not self._unsent:
-                        with self._state:
-                            self._unsent = connection.data_to_send()
-                    sent = self._transport.send(self._unsent, limit, strict=strict)
-                    left = sent < len(self._unsent)
-                    self._unsent = memoryview(self._unsent)[sent:] if left else b""
+                    self._take_output()
+                    self._sent(self._transport.send(self._unsent, limit, strict=strict))
             finally:
                 self._writing.release()
             if not self._connected().has_data_to_send:
                 return
             wait = False  # whoever queued it since may have found us writing
+
+    def _flush_or_hear(self, limit: float | None, *, strict: bool = False) -> None:
+        """Send what waits; if the peer is gone, say why it left, if it told."""
+        try:
+            self._flush(limit, strict=strict)
+        except ConnectionError:
+            connection = self._connected()
+            with contextlib.suppress(OSError):  # what it said is here by now, if anything is
+                while connection.failure is None:
+                    self._take_turn(lambda: connection.failure, monotonic(), strict=True)
+            if isinstance(connection.failure, AlertReceived):
+                self._check()
+            raise
 
     def _acquire_writing(self, limit: float | None) -> None:
         """Wait until nobody else is writing."""
