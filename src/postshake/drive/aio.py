@@ -193,7 +193,10 @@ class TLSStream(Carrier, ByteStream):
                 await self._move(lambda: connection.established is not None)
             if waiting.cancelled_caught:
                 self._check_sending()
-        await self._flush()  # our Finished
+        if connection.role is Role.client or _settled(connection).version is ProtocolVersion.TLS12:
+            await self._flush()  # our Finished
+        else:  # tickets: a client that has sent its data and gone needs none
+            await self._send_now()
         self._shaken = True
 
     async def send(self, item: bytes | bytearray | memoryview) -> None:
