@@ -57,6 +57,8 @@ __all__ = ["Channel"]
 
 PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
 IGNORE_UNEXPECTED_EOF = 1 << 7
+STALL = 5.0  # seconds for which a reauth waits for another thread to read on; asyncio's, too
+GLANCE = 0.05  # seconds between looks, should two threads wait for one to have read
 
 
 class Channel(Settling):
@@ -98,6 +100,8 @@ class Channel(Settling):
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._asked: tuple[AuthRequest, Reauth] | None = None
+        self._reader: int | None = None  # the thread that waited last for data to read
+        self._room: threading.Event | None = None  # that somebody has read, for who waits for it
 
     # --- the session
 
@@ -203,7 +207,8 @@ class Channel(Settling):
         if connection is not None and connection.readable:
             with self._state:
                 if connection.readable:  # another thread may have been quicker
-                    return connection.read(size)
+                    return self._read_now(size)
+        self._reader = threading.get_ident()
         limit = self._transport.limit()
         connection = self._open or self._shake(limit)
         while True:
@@ -212,7 +217,7 @@ class Channel(Settling):
             if connection.readable:
                 with self._state:
                     if connection.readable:
-                        return connection.read(size)
+                        return self._read_now(size)
             if over:
                 self._check()
                 if connection.sent_close:
@@ -225,6 +230,11 @@ class Channel(Settling):
             except ssl.SSLError:
                 if connection.failure is None or not connection.readable:
                     raise  # else the data came first; the failure is raised next time
+
+    def _read_now(self, size: int) -> bytes:
+        if self._room is not None:
+            self._room.set()
+        return self._connected().read(size)
 
     def _has_arrived(self) -> object:
         connection = self._connected()
@@ -388,18 +398,58 @@ class Channel(Settling):
     def finish(self, reauth: Reauth) -> None:
         """Wait until a request is settled, by us or by whoever reads meanwhile."""
         limit = self._transport.limit()
+        begun = self._connected().read_position
         while not reauth.done:
             self.check_deadlines()
             if not reauth.done:
-                self._await(reauth, limit)
+                self._await(reauth, limit, begun)
 
-    def _await(self, reauth: Reauth, limit: float | None) -> None:
+    def _is_full(self) -> bool:
+        """Whether so much data waits to be read that no more is taken for the sake of an answer."""
         connection = self._connected()
+        with self._state:
+            return connection.unread_size > connection.config.limits.waiting_input
+
+    def _await_room(self, reauth: Reauth, limit: float | None, begun: int) -> None:
+        """Wait until the thread that reads has read, if there is one.
+
+        Args:
+            reauth: what is waited for; the other thread may bring it.
+            limit: until when the call may take.
+            begun: how much had been read when it began.
+
+        Raises:
+            SSLError: DATA_WAITING: nobody else reads, or has for a while.
+            TimeoutError: the limit has passed.
+        """
+        connection = self._connected()
+        others = self._reader not in (None, threading.get_ident())
+        if not self._transport.blocks or not (others or connection.read_position > begun):
+            raise _data_waiting()
+        if self._room is None:
+            self._room = threading.Event()
+        until = self._until_due(limit)
+        before, stalled = connection.read_position, monotonic() + STALL
+        while self._is_full() and not reauth.done and connection.failure is None:
+            now = monotonic()
+            if until is not None and now >= until:
+                if limit is not None and now >= limit:
+                    raise TimeoutError("The read operation timed out")
+                return  # a deadline is to be looked at
+            if connection.read_position > before:
+                before, stalled = connection.read_position, now + STALL
+            elif now >= stalled:
+                raise _data_waiting()
+            self._room.wait(GLANCE)
+            self._room.clear()
+
+    def _await(self, reauth: Reauth, limit: float | None, begun: int) -> None:
         self._check()
         if self._peer_is_done():
             raise ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client said goodbye")
-        if connection.unread_size > connection.config.limits.waiting_input:
-            raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
+        if self._is_full():
+            self._await_room(reauth, limit, begun)
+            return
         until = self._until_due(limit)
         try:
             if self._send_now() and self._reading.taken:  # who reads waits to read alone
@@ -587,3 +637,7 @@ class Channel(Settling):
         failure = self._connected().failure
         if failure is not None:
             raise translate(failure, self.server_hostname)
+
+
+def _data_waiting() -> ssl.SSLError:
+    return ssl_error("DATA_WAITING", "read what the client sends, then call again")

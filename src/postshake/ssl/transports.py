@@ -33,6 +33,11 @@ class Transport(Protocol):
         """Whether bytes that were taken have not left yet."""
         ...
 
+    @property
+    def blocks(self) -> bool:
+        """Whether a call may wait."""
+        ...
+
     def receive(
         self, limit: float | None, *, strict: bool = False, send: Callable[[], bool] | None = None
     ) -> bytes:
@@ -92,6 +97,11 @@ class BioTransport:
         """Whether the outgoing buffer holds any."""
         return self._outgoing.pending > 0
 
+    @property
+    def blocks(self) -> bool:
+        """Nobody waits here."""
+        return False
+
     def receive(
         self, limit: float | None, *, strict: bool = False, send: Callable[[], bool] | None = None
     ) -> bytes:
@@ -142,6 +152,11 @@ class SocketTransport:
     def unsent(self) -> bool:
         """What the socket took has left."""
         return False
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the socket's timeout is not 0."""
+        return self._sock.gettimeout() != 0
 
     def receive(
         self, limit: float | None, *, strict: bool = False, send: Callable[[], bool] | None = None
