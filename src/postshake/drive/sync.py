@@ -62,6 +62,10 @@ LINGER = 2.0  # seconds for which a closing stream reads what the peer still sen
 class Stream(Chores):
     """TLS over a socket, for one thread at a time.
 
+    A call that would wait while another thread waits in one raises UsageError; `close` may be
+    called all the same, and wakes it. Where one thread reads while another asks, use
+    `postshake.ssl`.
+
     Args:
         sock: connected. The stream owns it from here on: it makes it non-blocking,
             takes its timeout over, and closes it.
