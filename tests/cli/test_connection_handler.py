@@ -10,7 +10,7 @@ import pytest
 
 from postshake import AuthRequest
 from postshake.cli.connection_handler import ConnectionHandler
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.drive.streams import join
 from tests.waiting import PATIENCE
 

@@ -20,7 +20,7 @@ from postshake.cli.server import Server
 from postshake.cli.static_files import StaticFiles
 from postshake.config import AuthRequest
 from postshake.connection import Connection
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.pair import client_config, server_config
 from tests.waiting import PATIENCE
 

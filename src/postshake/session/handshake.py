@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..constants import Role
+from ..constants import ProtocolVersion, Role
 from ..errors import BadCertificate, CertificateError, PostshakeError
+from ..events import Established
 from ..questions import (
     ChooseCredential,
     ChoosePsk,
@@ -48,14 +49,22 @@ class Handshake:
         while True:
             while machine.questions:
                 self._answer(machine.questions[0])
-            machine.flush()
-            if connection.established is not None:
+            established = connection.established
+            if established is not None and self._only_tickets_are_left(established):
+                machine.flush_answers()
+            else:
+                machine.flush()
+            if established is not None:
                 break
             machine.take_record()
             self._keep_early_data()
-        machine.shown = connection.established.our_credential
+        machine.shown = established.our_credential
         self._judge_nobody()
         self.complete = True
+
+    def _only_tickets_are_left(self, established: Established) -> bool:
+        is_server = self._session.role is Role.server
+        return is_server and established.version is ProtocolVersion.TLS13
 
     def _keep_early_data(self) -> None:
         """Keep early data apart from what comes after it; the engine bounds it."""

@@ -54,7 +54,9 @@ class ServerReauth:
             )
         if self._context is None:
             self._context = self._ask()
-        machine.flush()
+            machine.flush()
+        else:
+            machine.flush_answers()  # what is left of the request, too
         while not self._is_complete():
             machine.take_record()
         self._context = None
@@ -140,8 +142,13 @@ class ClientReauth:
         """Whether an answer was begun that has not left yet."""
         return self._context is not None
 
-    def run(self) -> None:
-        """Answer the oldest request, unless an answer is under way; see it through."""
+    def run(self, *, by_itself: bool = False) -> None:
+        """Answer the oldest request, unless an answer is under way; see it through.
+
+        Args:
+            by_itself: whether the call is for something else, which goes on if the server
+                has left and takes no answer any more.
+        """
         machine = self._machine
         if not self._session.flags & c.POST_HANDSHAKE_AUTH:
             raise SessionError(codes.E_INVALID_REQUEST, "POST_HANDSHAKE_AUTH was not asked for")
@@ -149,7 +156,10 @@ class ClientReauth:
             self._begin()
         if machine.questions:
             self._sign(machine.questions[0])
-        machine.flush()
+        if by_itself:
+            machine.flush_answers()
+        else:
+            machine.flush()
         self._context = None
 
     def _begin(self) -> None:

@@ -28,6 +28,8 @@ from .transport import Transport
 __all__ = ["Machine"]
 
 
+_GONE = frozenset({codes.E_PUSH_ERROR, codes.E_PREMATURE_TERMINATION})
+"""What pushing comes to when the peer has left."""
 _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
 
 
@@ -138,3 +140,20 @@ class Machine:
             self.transport.queue(self.connection.data_to_send())
         with self.fatal():
             self.transport.flush()
+
+    def flush_answers(self) -> None:
+        """Push what nobody asked for: tickets, answers to what was received.
+
+        If they cannot be pushed any more, the peer may have sent its data before it left: who
+        pushes something next is told, and who pulls is not kept from it.
+
+        Raises:
+            Again, Interrupted: call again.
+        """
+        try:
+            if self.connection.has_data_to_send:
+                self.transport.queue(self.connection.data_to_send())
+            self.transport.flush()
+        except SessionError as error:
+            if error.code not in _GONE:
+                raise

@@ -261,10 +261,10 @@ class Session(Resumption):
         is_tls12 = self.protocol_get_version() == c.TLS1_2
         if is_tls12:
             with suppress(Again, Interrupted):  # what is left of it must not keep us from reading
-                machine.flush()
+                machine.flush_answers()
         machine.take_record()
         if is_tls12 and not machine.readable:
-            machine.flush()
+            machine.flush_answers()
 
     def _received(self, size: int) -> bytes | None:
         """Take data that is there; nothing at the end, None when there is none yet."""
@@ -283,7 +283,7 @@ class Session(Resumption):
         requests = machine.requests
         if self.flags & c.AUTO_REAUTH:
             if client.running or requests:
-                client.run()
+                client.run(by_itself=True)
         elif requests:
             requests.popleft()
             raise ReauthRequest

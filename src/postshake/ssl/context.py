@@ -241,10 +241,10 @@ class SSLContext(ssl.SSLContext):
 
     def use_credential(self, credential: Credential) -> None:
         """Authenticate with this; another one for the same kind of key is replaced."""
-        kind = type(credential.leaf.public_key())
+        kind = credential.leaf.public_key_algorithm_oid
         with self._lock:
             self._credentials = [
-                each for each in self._credentials if type(each.leaf.public_key()) is not kind
+                each for each in self._credentials if each.leaf.public_key_algorithm_oid != kind
             ] + [credential]
             self._changed()
 
