@@ -12,6 +12,7 @@ import pytest
 
 import postshake.ssl as ours
 from postshake.ssl.channel import Channel
+from postshake.ssl.private_names import PRIVATE_NAMES
 from tests.sslmodule.ends import client_context, over_sockets, server_context
 from tests.sslmodule.names import (
     CLASSES,
@@ -90,7 +91,7 @@ def test_a_name_is_treated_as_the_table_says(kind, name):
         assert "owner" in inspect.signature(Channel.__init__).parameters
     elif name in ("server_side", "server_hostname") and kind == "_SSLSocket":
         assert name in inspect.signature(Channel.__init__).parameters
-    elif isinstance(treatment, Ours):
+    elif isinstance(treatment, Ours) or (isinstance(treatment, Setting) and treatment.overridden):
         assert own is not None
         assert own is not theirs
     elif kind == "_SSLSocket":
@@ -123,6 +124,27 @@ def test_the_module_has_the_name(name):
         assert getattr(ours, name) is not getattr(standard, name, None)
     assert name in ours.__all__
     assert name in dir(ours)
+
+
+def test_names_for_its_own_use_are_the_standard_ones():
+    """Programs import them; `paho-mqtt` before 2.0 the socket's, truststore `_SSLMethod`."""
+    found = [name for name in sorted(PRIVATE_NAMES) if hasattr(standard, name)]
+    assert {"_ASN1Object", "_SSLMethod", "_ssl", "_TLSMessageType", "socket"} <= set(found)
+    for name in found:
+        if name != "sys":  # of our own; every module's is the same
+            assert name not in vars(ours)
+        assert getattr(ours, name) is getattr(standard, name)
+
+
+def test_of_the_names_of_its_own_only_what_makes_connections_is_missing():
+    """A name that is new in a Python must be looked at, and be listed here or there."""
+    missing = {
+        name
+        for name in vars(standard)
+        if not (name.startswith("__") and name.endswith("__")) and not hasattr(ours, name)
+    }
+    known = {"_SSLContext", "wrap_socket", "RAND_pseudo_bytes", "RAND_egd", "frozendict"}
+    assert missing <= known
 
 
 def test_star_imports_bring_what_the_standard_one_brings():

@@ -64,6 +64,7 @@ class Channel(Settling):
         server_hostname: client: whom we mean to reach, in ASCII.
         owner: the SSLSocket or SSLObject, which callbacks get.
         session: client: what to resume.
+        wrapped: the socket, if it is one, that `shutdown` gives back.
     """
 
     def __init__(
@@ -74,9 +75,11 @@ class Channel(Settling):
         server_hostname: str | None,
         owner: Any,
         session: SSLSession | None,
+        wrapped: Any = None,
     ) -> None:
         super().__init__(context, server_side, server_hostname)
         self._owner = weakref.ref(owner) if owner is not None else None
+        self._wrapped = weakref.ref(wrapped) if wrapped is not None else None
         self._transport = transport
         self._piece = 2**62 if isinstance(transport, BioTransport) else PIECE
         self._session: SSLSession | None = None
@@ -317,7 +320,7 @@ class Channel(Settling):
             if connection.readable:
                 raise ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY")
             self._take_turn(self._has_arrived, limit)
-        return self.owner if not isinstance(self._transport, BioTransport) else None
+        return self._wrapped() if self._wrapped is not None else None
 
     # --- reauth
 

@@ -48,6 +48,7 @@ from .inputs import (
     body_of,
     split_der,
 )
+from .patched import STANDARD_CONTEXT, check_not_patched_since, cooperative
 from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
 from .session_cache import CAPACITY, LARGEST, SessionCache
@@ -169,7 +170,9 @@ class SSLContext(ssl.SSLContext):
 
         Raises:
             ValueError: the protocol is none of TLS's that we speak.
+            RuntimeError: gevent or eventlet has patched `ssl` since this module was imported.
         """
+        check_not_patched_since()
         if protocol is not None and protocol in _TOO_OLD:
             raise ValueError(f"{ssl._SSLMethod(protocol).name}: postshake speaks TLS 1.3 and 1.2")
         self = super().__new__(cls, protocol)
@@ -309,7 +312,7 @@ class SSLContext(ssl.SSLContext):
             unknown = int(flags) & ~(_FLAGS | int(self.verify_flags))
             if unknown:
                 raise ValueError(f"verify_flags: postshake has no flag {unknown:#x} of OpenSSL's")
-        super(SSLContext, type(self)).verify_flags.__set__(self, flags)  # type: ignore[attr-defined]
+        _set(self, "verify_flags", flags)
 
     def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
         """Go by these as well, in connections that live already too."""
@@ -400,6 +403,46 @@ class SSLContext(ssl.SSLContext):
     def reauth_forbidden_alpn(self, protocols: Iterable[bytes]) -> None:
         self._forbidden = frozenset(protocols)
         self._changed()
+
+    # --- what the standard class sets, too, but not where its name in `ssl` is another class's
+
+    @property  # type: ignore[override]
+    def options(self) -> ssl.Options:
+        """What is switched on and off; see `Options`."""
+        return super().options
+
+    @options.setter
+    def options(self, options: ssl.Options) -> None:
+        _set(self, "options", options)
+
+    @property  # type: ignore[override]
+    def verify_mode(self) -> ssl.VerifyMode:
+        """Whether the peer must have a certificate, and whether that is verified."""
+        return super().verify_mode
+
+    @verify_mode.setter
+    def verify_mode(self, mode: ssl.VerifyMode) -> None:
+        _set(self, "verify_mode", mode)
+
+    @property  # type: ignore[override]
+    def minimum_version(self) -> ssl.TLSVersion:
+        """The oldest version that is spoken."""
+        return super().minimum_version
+
+    @minimum_version.setter
+    def minimum_version(self, version: ssl.TLSVersion) -> None:
+        if version == ssl.TLSVersion.SSLv3:
+            self.options &= ~ssl.Options.OP_NO_SSLv3
+        _set(self, "minimum_version", version)
+
+    @property  # type: ignore[override]
+    def maximum_version(self) -> ssl.TLSVersion:
+        """The newest version that is spoken."""
+        return super().maximum_version
+
+    @maximum_version.setter
+    def maximum_version(self, version: ssl.TLSVersion) -> None:
+        _set(self, "maximum_version", version)
 
     # --- what is negotiated
 
@@ -575,8 +618,10 @@ class SSLContext(ssl.SSLContext):
         session: SSLSession | None = None,
     ) -> Channel:
         check_end(self, server_side, server_hostname)
-        transport = SocketTransport(sock)
-        return Channel(self, transport, server_side, server_hostname, owner, session)
+        transport = SocketTransport(cooperative(sock))
+        return Channel(
+            self, transport, server_side, server_hostname, cooperative(owner), session, sock
+        )
 
     def _wrap_bio(
         self,
@@ -604,6 +649,11 @@ class SSLContext(ssl.SSLContext):
 
     def _changed(self) -> None:
         self._version += 1
+
+
+def _set(context: SSLContext, name: str, value: Any) -> None:
+    """Set what the standard class does, as OpenSSL's own class has it below that one."""
+    getattr(super(STANDARD_CONTEXT, STANDARD_CONTEXT), name).__set__(context, value)
 
 
 def _describe(code: CipherSuite) -> dict[str, Any]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording import Recording
+from .patched import check_importable, check_not_patched_since
 from .reauth import Authority, Reauth, auth_request
 
 if TYPE_CHECKING:
     from .channel import Channel
 
 __all__ = ["SSLObject", "SSLSocket"]
+
+check_importable()  # before there are classes that could not work
 
 
 class _Reauthenticating:
@@ -182,6 +185,11 @@ class SSLSocket(_Reauthenticating, ssl.SSLSocket):
 
     One thread may read while another writes.
     """
+
+    @classmethod
+    def _create(cls, *args: Any, **kwargs: Any) -> Self:
+        check_not_patched_since()
+        return super()._create(*args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         """Return what names this connection to a protocol above: ``"tls-exporter"``.

@@ -8,6 +8,7 @@ does, does not miss a goodbye or an alert that came together with data.
 
 from __future__ import annotations
 
+import _socket
 import selectors
 import socket
 import ssl
@@ -111,10 +112,13 @@ class SocketTransport:
             is not kept alive: it has us.
     """
 
-    __slots__ = ("_broken_by", "_partial", "_socket")
+    __slots__ = ("_broken_by", "_partial", "_receive", "_send", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = weakref.ref(sock)
+        # gevent's are no sockets of the system's, and wait in methods of their own
+        kind = _socket.socket if isinstance(sock, _socket.socket) else socket.socket
+        self._receive, self._send = kind.recv, kind.send
         self._partial = bytearray()
         self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None
 
@@ -132,7 +136,7 @@ class SocketTransport:
             if strict:
                 self._wait(selectors.EVENT_READ, limit)
             try:
-                data = self._call(socket.socket.recv, missing, want_read, limit)
+                data = self._call(self._receive, missing, want_read, limit)
             except ConnectionError as error:
                 # the system says it once, and from then on that the stream has ended
                 self._broken_by = type(error), error.args
@@ -150,7 +154,7 @@ class SocketTransport:
         """Send what the socket takes."""
         if strict:
             self._wait(selectors.EVENT_WRITE, limit)
-        return self._call(socket.socket.send, data, want_write, limit)
+        return self._call(self._send, data, want_write, limit)
 
     @property
     def _sock(self) -> socket.socket:
