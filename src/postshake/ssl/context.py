@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
@@ -41,12 +41,12 @@ from .channel import Channel
 from .errors import ssl_error, translate
 from .inputs import (
     CERTIFICATES,
-    PEM,
     AskOnce,
     KeyLog,
     PskLookup,
-    body_of,
-    split_der,
+    blocks_of,
+    read_certificates,
+    read_hashed,
 )
 from .patched import STANDARD_CONTEXT, check_not_patched_since, cooperative
 from .security_level import bits_of_level, strong_suites
@@ -113,6 +113,8 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
+    _from_folders: set[bytes]
+    """Of them those that the standard class does not list, because nothing was verified by them."""
     _unusable: UnusableListObserver
     _lists: RevocationLists
     _alpn: tuple[bytes, ...]
@@ -178,6 +180,7 @@ class SSLContext(ssl.SSLContext):
         self = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
+        self._from_folders = set()
         self._unusable = UnusableListObserver()
         self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
@@ -272,34 +275,60 @@ class SSLContext(ssl.SSLContext):
     ) -> None:
         """Trust certificates, and take revocation lists, as the standard class does.
 
-        What a directory has is read at once, not when it is needed.
+        A `capath` may name several directories, with `os.pathsep` between them. Of them those
+        files count that are named by hashes, as OpenSSL looks for them. They are read at once,
+        not when they are needed; `get_ca_certs` lists them once a peer was verified by them.
         """
         super().load_verify_locations(cafile, capath, cadata)
         found: list[tuple[bytes, bytes]] = []  # PEM blocks, by their kind
         if cafile is not None:
-            found += _blocks(Path(os.fsdecode(cafile)).read_bytes())
+            found += blocks_of(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
-            found += _blocks(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
-        if capath is not None and os.path.isdir(capath):
-            for file in sorted(Path(os.fsdecode(capath)).iterdir()):
-                if file.is_file():
-                    found += _blocks(file.read_bytes(), strict=False)
+            found += blocks_of(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
         self._trust(
             [der for kind, der in found if kind in CERTIFICATES],
             [der for kind, der in found if kind == b"X509 CRL"],
         )
+        if capath is not None:
+            self._trust_folders(os.fsdecode(capath))
+
+    def _trust_folders(self, places: str) -> bool:
+        """Trust what directories have under hashed names; return whether there was anything."""
+        certificates, lists = read_hashed(places)
+        self._from_folders.update(certificates)
+        if certificates or lists:
+            self._trust(certificates, lists)
+        return bool(certificates)
+
+    def _note_path(self, path: tuple[bytes, ...]) -> None:
+        """Have the standard class list what verified a peer, as if it had looked it up by now."""
+        for der in path:
+            if der in self._from_folders:
+                self._from_folders.discard(der)
+                with contextlib.suppress(ssl.SSLError):  # we may read what OpenSSL does not
+                    super().load_verify_locations(cadata=der)
 
     def set_default_verify_paths(self) -> None:
         """Trust whom the operating system trusts; nobody, if it keeps no bundle.
 
+        The file is that of ``SSL_CERT_FILE`` or OpenSSL's own, and so are the directories with
+        ``SSL_CERT_DIR``; each counts without the others. Where neither is set, and OpenSSL's own
+        places have nothing, the bundles of operating systems and certifi are looked for.
         `load_default_certs` calls this.
         """
         super().set_default_verify_paths()
-        try:
-            store = TrustStore.system()
-        except UsageError:
-            return
-        self._trust([anchor.public_bytes(Encoding.DER) for anchor in store.anchors])
+        places = ssl.get_default_verify_paths()
+        cafile = os.environ.get(places.openssl_cafile_env)
+        capath = os.environ.get(places.openssl_capath_env)
+        found = read_certificates(places.openssl_cafile if cafile is None else cafile)
+        if found:
+            self._trust(found)
+        more = self._trust_folders(places.openssl_capath if capath is None else capath)
+        if not found and not more and cafile is None and capath is None:
+            with contextlib.suppress(UsageError):
+                found = list(TrustStore.system().ders())
+                self._from_folders.update(found)  # the standard class has not read them
+                self._trust(found)
 
     @property  # type: ignore[override]
     def verify_flags(self) -> ssl.VerifyFlags:
@@ -352,6 +381,7 @@ class SSLContext(ssl.SSLContext):
                     flags,
                     common_names=common_names,
                     security_level=level,
+                    used=self._note_path,
                 )
         return verifier
 
@@ -668,14 +698,6 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
         "alg_bits": bits,
         "aead": True,
     }
-
-
-def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
-    """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
-    blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
-    if not blocks and strict:
-        return [(b"CERTIFICATE", der) for der in split_der(data)]
-    return blocks
 
 
 _SERIALS = itertools.count()
