@@ -198,14 +198,3 @@ def test_old_versions_are_not_said_to_be_there():
         assert getattr(ours, f"HAS_{name}") is False
         with pytest.raises(ValueError, match="postshake speaks"):
             ours.SSLContext(getattr(ours, f"PROTOCOL_{name}"))
-
-
-@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-def test_each_kind_of_channel_binding_that_is_named_can_be_had(version):
-    client = client_context(ours)
-    client.maximum_version = getattr(ours.TLSVersion, version)
-    with over_sockets(server_context(ours), client) as ends:
-        for kind in ours.CHANNEL_BINDING_TYPES:
-            first, second = (end.get_channel_binding(kind) for end in ends)
-            assert first == second
-            assert len(first) == 32

@@ -68,9 +68,9 @@ def client_handshake12(
     request = yield from read_request(talk)
     verified = yield from judge_server(talk, signed.certificates, signed.ocsp_response)
     credential, secrets = yield from write_answer(talk, exchange, request)
-    send_finished(link, secrets, transcript)
+    first = send_finished(link, secrets, transcript)
     ticket = yield from read_ticket(talk)
-    proof = yield from read_finished(link, secrets, transcript)
+    proof, _ = yield from read_finished(link, secrets, transcript)
     now = config.wall_clock()
     identity = identify(signed, proof, verified, now)
     group = NamedGroup(exchange.params.group)
@@ -84,7 +84,9 @@ def client_handshake12(
         session_id=hellos.server_hello.legacy_session_id_echo,
         ticket=ticket.ticket if ticket else b"",
     )
-    return conclude(talk, session, group, secrets, identity, proof, credential)
+    return conclude(
+        talk, session, group, secrets, identity, proof, credential, first_finished=first
+    )
 
 
 # --- RFC 5246 7.4.2 to 7.4.5: the server's flight
@@ -217,7 +219,7 @@ def resume(talk: Talk, offered: OfferedSession12) -> Flow[HandshakeOutcome]:
     secrets = SessionSecrets12(session.suite, *talk.randoms, session.master_secret, True)
     talk.link.log_secret("CLIENT_RANDOM", talk.randoms[0], secrets.master_secret)
     ticket = yield from read_ticket(talk)
-    proof = yield from read_finished(talk.link, secrets, talk.transcript)
+    proof, first = yield from read_finished(talk.link, secrets, talk.transcript)
     send_finished(talk.link, secrets, talk.transcript)
     if ticket is not None and ticket.ticket:
         session = replace(session, ticket=ticket.ticket, session_id=b"")
@@ -225,5 +227,13 @@ def resume(talk: Talk, offered: OfferedSession12) -> Flow[HandshakeOutcome]:
     identity = resumed_identity(session, proof, verdict) if verdict is not None else None
     known = session.psk_identity
     return conclude(
-        talk, session, session.group, secrets, identity, proof, None, psk_identity=known
+        talk,
+        session,
+        session.group,
+        secrets,
+        identity,
+        proof,
+        None,
+        first_finished=first,
+        psk_identity=known,
     )

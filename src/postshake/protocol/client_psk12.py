@@ -48,9 +48,9 @@ def shake_with_psk(talk: Talk) -> Flow[HandshakeOutcome]:
     secrets = derive_secrets(talk.settled.suite, pre_master_secret, talk.randoms, session_hash)
     talk.link.log_secret("CLIENT_RANDOM", talk.randoms[0], secrets.master_secret)
     talk.link.send(flight)
-    send_finished(talk.link, secrets, transcript)
+    first = send_finished(talk.link, secrets, transcript)
     ticket = yield from read_ticket(talk)
-    proof = yield from read_finished(talk.link, secrets, transcript)
+    proof, _ = yield from read_finished(talk.link, secrets, transcript)
     group = NamedGroup(params.group)
     session = session_of(
         secrets,
@@ -71,6 +71,7 @@ def shake_with_psk(talk: Talk) -> Flow[HandshakeOutcome]:
         None,
         proof,
         None,
+        first_finished=first,
         psk_identity=psk.identity,
         psk_identity_hint=exchange.psk_identity_hint or None,
     )

@@ -113,7 +113,7 @@ def server_handshake12(
         return (yield from shake_with_psk(talk, psk_suite, offered.group))
     ours = yield from send_flight(talk, offered, credential, scheme)
     signed, secrets = yield from read_client_proof(talk, ours)
-    proof = yield from read_finished(link, secrets, ours.transcript)
+    proof, first = yield from read_finished(link, secrets, ours.transcript)
     identity = yield from judge_client(config, signed, proof)
     session = session_of(
         secrets,
@@ -127,7 +127,15 @@ def server_handshake12(
     keep_session(talk, session, ours.transcript)
     send_finished(link, secrets, ours.transcript)
     return conclude(
-        talk, session, session.group, secrets, ours.transcript, identity, proof, credential
+        talk,
+        session,
+        session.group,
+        secrets,
+        ours.transcript,
+        identity,
+        proof,
+        credential,
+        first_finished=first,
     )
 
 
@@ -273,8 +281,8 @@ def resume(
     randoms = (talk.client_random, hello.random)
     secrets = SessionSecrets12(session.suite, *randoms, session.master_secret, True)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
-    send_finished(talk.link, secrets, transcript)
-    proof = yield from read_finished(talk.link, secrets, transcript)
+    first = send_finished(talk.link, secrets, transcript)
+    proof, _ = yield from read_finished(talk.link, secrets, transcript)
     identity = resumed_identity(session, proof, verified) if verified is not None else None
     return conclude(
         talk,
@@ -285,6 +293,7 @@ def resume(
         identity,
         proof,
         None,
+        first_finished=first,
         resumed=True,
         psk_identity=session.psk_identity,
     )

@@ -66,7 +66,7 @@ def shake_with_psk(talk: Talk, suite: Suite12, group: NamedGroup) -> Flow[Handsh
     randoms = (talk.client_random, hello.random)
     secrets = derive_secrets(suite, psk_pre_master_secret(shared, key), randoms, session_hash)
     talk.link.log_secret("CLIENT_RANDOM", talk.client_random, secrets.master_secret)
-    proof = yield from read_finished(talk.link, secrets, transcript)
+    proof, first = yield from read_finished(talk.link, secrets, transcript)
     if psk is None:  # nobody can know the decoy; but then nobody is to get past it either
         raise BadFinished("Finished: there is no such PSK", section="RFC 4279, 2")
     session = session_of(
@@ -83,5 +83,14 @@ def shake_with_psk(talk: Talk, suite: Suite12, group: NamedGroup) -> Flow[Handsh
     send_finished(talk.link, secrets, transcript)
     identity = psk.identity
     return conclude(
-        talk, session, group, secrets, transcript, None, proof, None, psk_identity=identity
+        talk,
+        session,
+        group,
+        secrets,
+        transcript,
+        None,
+        proof,
+        None,
+        first_finished=first,
+        psk_identity=identity,
     )

@@ -130,6 +130,7 @@ def conclude(
     proof: FinishedProof,
     credential: Credential | None,
     *,
+    first_finished: bytes,
     resumed: bool = False,
     psk_identity: bytes | None = None,
 ) -> HandshakeOutcome:
@@ -144,6 +145,7 @@ def conclude(
         identity: whom the client proved to be.
         proof: that its Finished was right.
         credential: what we showed.
+        first_finished: verify_data of the handshake's first Finished.
         resumed: whether an earlier session goes on.
         psk_identity: the external PSK that both ends have.
     """
@@ -167,4 +169,5 @@ def conclude(
         transcript.fork(),
         proof,
         session12=session if secrets.extended else None,
+        first_finished=first_finished,
     )
