@@ -54,10 +54,10 @@ def hashed_files(places: str | os.PathLike[str]) -> Iterator[HashedFile]:
             if first is None:
                 continue
             for number in count():
-                path = f"{name[:-1]}{number}"
-                if path not in names:
+                path = Path(folder, f"{name[:-1]}{number}")
+                if path.name not in names or not path.is_file():  # a pipe would have us wait
                     break
-                yield HashedFile(Path(folder, path), int(first[1], 16), bool(first[2]))
+                yield HashedFile(path, int(first[1], 16), bool(first[2]))
 
 
 def name_hash(name: bytes) -> int:

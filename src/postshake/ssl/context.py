@@ -45,8 +45,10 @@ from .inputs import (
     KeyLog,
     PskLookup,
     blocks_of,
+    certificates_in,
     read_certificates,
     read_hashed,
+    read_pipe,
 )
 from .patched import STANDARD_CONTEXT, check_not_patched_since, cooperative
 from .security_level import bits_of_level, strong_suites
@@ -226,14 +228,20 @@ class SSLContext(ssl.SSLContext):
             SSLError, OSError: as there.
         """
         secret = AskOnce(password)
+        piped = self._read_pipes(certfile, keyfile)
         refused: ssl.SSLError | None = None
         try:
-            super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+            if piped is None:
+                loads = super().load_cert_chain
+                loads(certfile, keyfile, secret if callable(password) else password)
         except ssl.SSLError as error:
             refused = error
         try:
-            key_path = os.fsdecode(keyfile) if keyfile is not None else None
-            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
+            if piped is not None:
+                credential = Credential.from_pem(*piped, secret.once)
+            else:
+                key_path = os.fsdecode(keyfile) if keyfile is not None else None
+                credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
         except UsageError as error:
             made = translate(error)
             if not isinstance(made, ssl.SSLError):
@@ -244,6 +252,19 @@ class SSLContext(ssl.SSLContext):
         if refused is not None and kind not in ML_DSA:
             raise refused
         self.use_credential(credential)
+
+    @staticmethod
+    def _read_pipes(certfile: Any, keyfile: Any) -> tuple[bytes, bytes] | None:
+        """Return the texts of chain and key if one is a pipe, which no two can read; else None."""
+        chain = read_pipe(certfile)
+        key = chain if keyfile is None or keyfile == certfile else read_pipe(keyfile)
+        if chain is None and key is None:
+            return None
+        if chain is None:
+            chain = Path(os.fsdecode(certfile)).read_bytes()
+        if key is None:
+            key = Path(os.fsdecode(keyfile)).read_bytes()
+        return chain, key
 
     def use_credential(self, credential: Credential) -> None:
         """Authenticate with this; another one for the same kind of key is replaced."""
@@ -279,8 +300,12 @@ class SSLContext(ssl.SSLContext):
         files count that are named by hashes, as OpenSSL looks for them. They are read at once,
         not when they are needed; `get_ca_certs` lists them once a peer was verified by them.
         """
-        super().load_verify_locations(cafile, capath, cadata)
         found: list[tuple[bytes, bytes]] = []  # PEM blocks, by their kind
+        if (piped := read_pipe(cafile)) is not None:
+            found += self._list_piped(piped)
+            cafile = None
+        if piped is None or capath is not None or cadata is not None:
+            super().load_verify_locations(cafile, capath, cadata)
         if cafile is not None:
             found += blocks_of(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
@@ -291,6 +316,16 @@ class SSLContext(ssl.SSLContext):
         )
         if capath is not None:
             self._trust_folders(os.fsdecode(capath))
+
+    def _list_piped(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """Give the standard class what came through a pipe, and return the blocks in it."""
+        blocks = blocks_of(data, strict=False)
+        certificates = [der for kind, der in blocks if kind in CERTIFICATES]
+        if certificates:
+            super().load_verify_locations(cadata=b"".join(certificates))
+        elif not any(kind == b"X509 CRL" for kind, _ in blocks):
+            raise ssl_error("NO_CERTIFICATE_OR_CRL_FOUND")
+        return blocks
 
     def _trust_folders(self, places: str) -> bool:
         """Trust what directories have under hashed names; return whether there was anything."""
@@ -316,11 +351,16 @@ class SSLContext(ssl.SSLContext):
         places have nothing, the bundles of operating systems and certifi are looked for.
         `load_default_certs` calls this.
         """
-        super().set_default_verify_paths()
         places = ssl.get_default_verify_paths()
         cafile = os.environ.get(places.openssl_cafile_env)
         capath = os.environ.get(places.openssl_capath_env)
-        found = read_certificates(places.openssl_cafile if cafile is None else cafile)
+        if (piped := read_pipe(cafile)) is not None:
+            with contextlib.suppress(ssl.SSLError):  # what cannot be read is passed over here
+                self._list_piped(piped)
+            found = certificates_in(piped)
+        else:
+            super().set_default_verify_paths()
+            found = read_certificates(places.openssl_cafile if cafile is None else cafile)
         if found:
             self._trust(found)
         more = self._trust_folders(places.openssl_capath if capath is None else capath)
@@ -603,7 +643,7 @@ class SSLContext(ssl.SSLContext):
         if path is not None:
             path = os.fsdecode(path)  # a number would be an open file
             with open_private(path, "a", encoding="ascii") as file:
-                if not file.tell():
+                if file.seekable() and not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
         self._keylog = KeyLog(path) if path is not None else None

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import re
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +25,10 @@ __all__ = [
     "PskLookup",
     "blocks_of",
     "body_of",
+    "certificates_in",
     "read_certificates",
     "read_hashed",
+    "read_pipe",
     "split_der",
 ]
 
@@ -83,6 +86,22 @@ class PskLookup:
         return ExternalPsk(identity, bytes(key)) if key else None
 
 
+def read_pipe(path: Any) -> bytes | None:
+    """Read what can be read once only: a named pipe, or that of ``/dev/fd/3``.
+
+    Returns:
+        None for whatever else the path names, or is.
+    """
+    try:
+        mode = os.stat(path).st_mode if isinstance(path, (str, bytes, os.PathLike)) else 0
+    except (OSError, ValueError):
+        return None  # who opens it says what is wrong
+    if not stat.S_ISFIFO(mode):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def blocks_of(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
     """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
     blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
@@ -97,6 +116,11 @@ def read_certificates(path: str | os.PathLike[str]) -> list[bytes]:
         data = Path(path).read_bytes()
     except OSError:
         return []
+    return certificates_in(data)
+
+
+def certificates_in(data: bytes) -> list[bytes]:
+    """Return the certificates in PEM text, DER."""
     return [der for kind, der in blocks_of(data, strict=False) if kind in CERTIFICATES]
 
 
