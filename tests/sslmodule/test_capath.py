@@ -137,7 +137,7 @@ def test_lists_are_looked_for_by_hashed_names(module, name, counts, tmp_path):
 
 
 def test_when_a_folder_is_read(tmp_path):
-    """Held by docs/ssl.md: When a folder is read."""
+    # docs/ssl.md: When a folder is read
     place = folder_of(tmp_path / "a")
     contexts = [client(module, capath=place) for module in (standard, ours)]
     (tmp_path / "a" / f"{hash_of(ROOT)}.0").write_bytes(ROOT.pem())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_what_is_wrong_is_told(pipe):
         (pipe(CHAIN), pipe(b"nothing")),
         (pipe(CHAIN), files("other")[1]),
     ):
-        said = in_time(lambda chain=chain, key=key: context.load_cert_chain(chain, key))
+        said = in_time(partial(context.load_cert_chain, chain, key))
         assert isinstance(said, ours.SSLError)
     said = in_time(lambda: context.load_cert_chain(pipe(CHAIN), "/not/there"))
     assert isinstance(said, FileNotFoundError)

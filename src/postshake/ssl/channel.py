@@ -33,7 +33,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..config import AuthRequest, Refusal, ServerConfig
+from ..config import AuthRequest, ClientConfig, Refusal, ServerConfig
 from ..connection import Connection
 from ..errors import PostshakeError, UsageError
 from ..values import replace
@@ -44,6 +44,7 @@ from .session import SSLSession
 from .settings import stricter_flags, stricter_level
 from .settling import Settling
 from .transports import BioTransport, Transport, check_is_tls
+from .unusual_names import without_unusual_name
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -167,10 +168,14 @@ class Channel(Settling):
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
         session = self._session.kept if self._session is not None else None
-        name = self.server_hostname
+        config, name = self._config, self.server_hostname
+        if isinstance(config, ClientConfig):
+            try:
+                config, name = without_unusual_name(config, name)
+            except UsageError as error:
+                raise translate(error, name) from error
         if session is not None and session.server_name != name:
             session = None
-        config = self._config
         asks = self.server_side and self._own_context.sni_callback is not None
         if asks and isinstance(config, ServerConfig) and not config.choose_config:
             config = replace(config, choose_config=True)  # the callback was set since
