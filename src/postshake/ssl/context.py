@@ -8,6 +8,7 @@ import itertools
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -421,7 +422,7 @@ class SSLContext(ssl.SSLContext):
                     flags,
                     common_names=common_names,
                     security_level=level,
-                    used=self._note_path,
+                    used=_noting(self),
                 )
         return verifier
 
@@ -719,6 +720,18 @@ class SSLContext(ssl.SSLContext):
 
     def _changed(self) -> None:
         self._version += 1
+
+
+def _noting(context: SSLContext) -> Callable[[tuple[bytes, ...]], None]:
+    """Return what tells a context of a path, without keeping it: its verifiers have this."""
+    kept = weakref.ref(context)
+
+    def note(path: tuple[bytes, ...]) -> None:
+        told = kept()
+        if told is not None:
+            told._note_path(path)
+
+    return note
 
 
 def _set(context: SSLContext, name: str, value: Any) -> None:
