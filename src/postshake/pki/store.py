@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import warnings
@@ -14,10 +15,12 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from ..errors import UsageError
 from .der import NormalName, normal_name
+from .hashed_folder import hashed_files, name_hash
 from .parsed_certificate import Facts, load_certificates
 
 __all__ = ["TrustStore"]
 
+_FILE, _FOLDERS = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Alpine, Arch, Gentoo
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
@@ -99,17 +102,19 @@ class TrustStore:
     def system(cls) -> TrustStore:
         """Trust what this system trusts.
 
-        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded; then the places where
-        systems keep their bundle are tried, and last the ``certifi`` package. A
-        root in a bundle that cannot be read is passed over: it is not ours to mend.
+        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded, each without the other: a file, and
+        directories with `os.pathsep` between them, in which OpenSSL's hashed names count.
+        Where neither is set, the places where systems keep their bundle are tried, and last the
+        ``certifi`` package. A root in a bundle that cannot be read is passed over: it is not
+        ours to mend.
 
         Raises:
             UsageError: nothing was found.
         """
-        named = [
-            os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
-        ]
-        bundles = named or [path for path in _SYSTEM_BUNDLES if Path(path).is_file()][:1]
+        named = {name: os.environ[name] for name in (_FILE, _FOLDERS) if name in os.environ}
+        if named:
+            return cls._of_places(named)
+        bundles = [path for path in _SYSTEM_BUNDLES if Path(path).is_file()][:1]
         if not bundles:
             try:
                 import certifi  # an extra, for systems that keep no bundle
@@ -121,9 +126,29 @@ class TrustStore:
         with warnings.catch_warnings():
             # old roots break rules that were made after them
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            found = [each for path in bundles for file in _files(path) for each in _readable(file)]
+            found = [each for path in bundles for each in _readable(Path(path))]
             if not found:
                 raise UsageError(f"no certificate in {', '.join(bundles)}")
+            return cls.from_certificates(found)
+
+    @classmethod
+    def _of_places(cls, named: dict[str, str]) -> TrustStore:
+        """Trust what is in the places that the environment names; one may be missing."""
+        found = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            with contextlib.suppress(UsageError):
+                found += _readable(Path(named[_FILE])) if _FILE in named else []
+            for file in hashed_files(named.get(_FOLDERS, "")):
+                with contextlib.suppress(UsageError, ValueError):
+                    found += [
+                        each
+                        for each in ([] if file.is_list else _readable(file.path))
+                        if name_hash(each.subject.public_bytes()) == file.hash
+                    ]
+            if not found:
+                places = " and ".join(f"{name}={value}" for name, value in named.items())
+                raise UsageError(f"no certificate in {places}")
             return cls.from_certificates(found)
 
     @property

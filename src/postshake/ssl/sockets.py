@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording.recording import Recording
+from .patched import check_importable, check_not_patched_since
 from .reauth import Authority, Reauth, auth_request
 
 if TYPE_CHECKING:
     from .tls_object import TLSObject
 
 __all__ = ["SSLObject", "SSLSocket"]
+
+check_importable()  # before there are classes that could not work
 
 
 class _Reauthenticating:
@@ -183,11 +186,18 @@ class SSLSocket(_Reauthenticating, ssl.SSLSocket):
     One thread may read while another writes.
     """
 
+    @classmethod
+    def _create(cls, *args: Any, **kwargs: Any) -> Self:
+        check_not_patched_since()
+        return super()._create(*args, **kwargs)  # type: ignore[misc, no-any-return]
+
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
-        """Return what names this connection to a protocol above: ``"tls-exporter"``.
+        """Return what names this connection to a protocol above; None before the handshake.
 
         Raises:
-            ValueError: for tls-unique in TLS 1.3, which has none that is safe (RFC 9266).
+            ValueError: for tls-unique in TLS 1.3, which has none (RFC 9266); for what is not in
+                `CHANNEL_BINDING_TYPES`; for tls-server-end-point, if there is no certificate of
+                the server's, or it is signed without a hash function.
         """
         return self._sslobj.get_channel_binding(cb_type) if self._sslobj is not None else None
 

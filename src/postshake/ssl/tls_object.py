@@ -38,7 +38,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .._dataclass import replace
-from ..config import AuthRequest, Refusal, ServerConfig
+from ..config import AuthRequest, ClientConfig, Refusal, ServerConfig
 from ..connection import Connection
 from ..constants import ProtocolVersion
 from ..errors import AlertReceived, PostshakeError, UsageError
@@ -49,6 +49,7 @@ from .reauth import Reauth
 from .session import SSLSession
 from .settling import Settling
 from .transports import BioTransport, Transport, check_is_tls
+from .unusual_names import without_unusual_name
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -71,6 +72,7 @@ class TLSObject(Settling):
         server_hostname: client: whom we mean to reach, in ASCII.
         owner: the SSLSocket or SSLObject, which callbacks get.
         session: client: what to resume.
+        wrapped: the socket, if it is one, that `shutdown` gives back.
     """
 
     def __init__(
@@ -81,9 +83,11 @@ class TLSObject(Settling):
         server_hostname: str | None,
         owner: Any,
         session: SSLSession | None,
+        wrapped: Any = None,
     ) -> None:
         super().__init__(context, server_side, server_hostname)
         self._owner = weakref.ref(owner) if owner is not None else None
+        self._wrapped = weakref.ref(wrapped) if wrapped is not None else None
         self._transport = transport
         self._piece = 2**62 if isinstance(transport, BioTransport) else PIECE
         self._session: SSLSession | None = None
@@ -176,10 +180,14 @@ class TLSObject(Settling):
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
         session = self._session.kept if self._session is not None else None
-        name = self.server_hostname
+        config, name = self._config, self.server_hostname
+        if isinstance(config, ClientConfig):
+            try:
+                config, name = without_unusual_name(config, name)
+            except UsageError as error:
+                raise translate(error, name) from error
         if session is not None and session.server_name != name:
             session = None
-        config = self._config
         asks = self.server_side and self._own_context.sni_callback is not None
         if asks and isinstance(config, ServerConfig) and not config.choose_config:
             config = replace(config, choose_config=True)  # the callback was set since
@@ -335,7 +343,7 @@ class TLSObject(Settling):
             if connection.readable:
                 raise ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY")
             self._take_turn(self._has_arrived, limit)
-        return self.owner if not isinstance(self._transport, BioTransport) else None
+        return self._wrapped() if self._wrapped is not None else None
 
     # --- reauth
 

@@ -8,6 +8,7 @@ does, does not miss a goodbye or an alert that came together with data.
 
 from __future__ import annotations
 
+import _socket
 import selectors
 import socket
 import ssl
@@ -141,10 +142,13 @@ class SocketTransport:
             is not kept alive: it has us.
     """
 
-    __slots__ = ("_broken_by", "_partial", "_socket")
+    __slots__ = ("_broken_by", "_partial", "_receive", "_send", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = weakref.ref(sock)
+        # gevent's are no sockets of the system's, and wait in methods of their own
+        kind = _socket.socket if isinstance(sock, _socket.socket) else socket.socket
+        self._receive, self._send = kind.recv, kind.send
         self._partial = bytearray()
         self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None
 
@@ -171,7 +175,7 @@ class SocketTransport:
                 self._wait(selectors.EVENT_READ, limit)
             try:
                 want = want_write if left else want_read
-                data = self._call(socket.socket.recv, missing, want, limit)
+                data = self._call(self._receive, missing, want, limit)
             except ConnectionError as error:
                 # the system says it once, and from then on that the stream has ended
                 self._broken_by = type(error), error.args
@@ -189,7 +193,7 @@ class SocketTransport:
         """Send what the socket takes."""
         if strict:
             self._wait(selectors.EVENT_WRITE, limit)
-        return self._call(socket.socket.send, data, want_write, limit)
+        return self._call(self._send, data, want_write, limit)
 
     def send_now(self, data: bytes | memoryview) -> int:
         """Send what the socket takes at once."""
@@ -197,7 +201,7 @@ class SocketTransport:
         if sock.gettimeout() != 0 and not self._select(selectors.EVENT_WRITE, 0):
             return 0
         try:
-            return socket.socket.send(sock, data, _AT_ONCE)
+            return self._send(sock, data, _AT_ONCE)
         except (BlockingIOError, TimeoutError):
             return 0
 

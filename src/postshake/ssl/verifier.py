@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from cryptography import x509
@@ -63,6 +63,7 @@ class ContextVerifier:
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
         security_level: the context's; what level 2 asks for is asked for always.
+        used: is told of each path that was found, DER, the peer's own certificate first.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class ContextVerifier:
         *,
         common_names: bool = True,
         security_level: int = 2,
+        used: Callable[[tuple[bytes, ...]], object] | None = None,
     ) -> None:
+        self._used = used
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
         self._partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
@@ -125,6 +128,8 @@ class ContextVerifier:
             chain = believed.chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
+        if self._used is not None:
+            self._used(chain.certificates)
         if (self._bits or self._strict) and not believed.is_in_order(chain):
             if self._bits:
                 check_strength(chain.certificates, self._bits)
