@@ -16,6 +16,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 from ..errors import (
     BadCertificate,
     CertificateError,
+    ExplicitCurve,
     UnsupportedCertificate,
     WeakKey,
     require,
@@ -55,6 +56,9 @@ MAXIMUM_EXPONENT_BITS = 64
 """A larger exponent costs as much as signing does: NSS's limit, and OpenSSL's for large keys."""
 _RSA_ELSE = 38  # octets in a subjectPublicKeyInfo beside the modulus, if the exponent is 65537
 
+_EC_KEY = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
+_NAMED_CURVE = _EC_KEY + b"\x06"  # and then an object identifier (RFC 5480 section 2.1.1)
+_EC_START = 18  # octets of a subjectPublicKeyInfo, at most, until there
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES = ("sha256", "sha384", "sha512")
 
@@ -70,9 +74,8 @@ _UNDERSTOOD = frozenset({
     ext.INHIBIT_ANY_POLICY,
     ext.CRL_DISTRIBUTION_POINTS,
 })  # fmt: skip
-"""Extensions that may be critical. Those of policies only limit policies: we demand none,
-so they can fail a path only by requiring one, and that is refused. Where lists are is for
-`revocation`, which looks at those that it has."""
+"""Extensions that may be critical. What they say of policies is for `policies`; where lists are
+is for `revocation`, which looks at those that it has."""
 
 _HINTS: dict[bytes, Callable[[bytes], bytes | None]] = {
     ext.AUTHORITY_KEY_IDENTIFIER: ext.read_authority_key_identifier,
@@ -413,7 +416,12 @@ class _Defect:
 
 
 def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect:
-    certificate = facts.certificate
+    certificate, info = facts.certificate, facts.fields.spki[:_EC_START]
+    if _EC_KEY in info and _NAMED_CURVE not in info:
+        return _Defect(
+            ExplicitCurve,
+            f"certificate {facts} has a key on a curve that is written out, expected a named one",
+        )
     try:
         extensions, critical = ext.read_extensions(facts.fields.extensions)
         basic = extensions.get(ext.BASIC_CONSTRAINTS)
@@ -438,12 +446,6 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
                     f"{object_identifier(oid)}",
                 )
             reader(extensions[oid])
-        policy = extensions.get(ext.POLICY_CONSTRAINTS)
-        if policy is not None and ext.read_policy_constraints(policy):
-            return _Defect(
-                UnsupportedCertificate,
-                f"certificate {facts} requires a certificate policy, which is not supported",
-            )
     except UnsupportedAlgorithm as error:
         return _Defect(UnsupportedCertificate, f"certificate {facts}: {error}")
     except (ValueError, TypeError) as error:

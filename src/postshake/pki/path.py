@@ -4,8 +4,9 @@ A depth-first search. At each certificate its possible issuers are those whose
 subject is its issuer's name: trust anchors first, then what the peer sent. Every
 candidate is checked before the search goes through it, cheap things first and the
 signature last; what remains for a path that has reached an anchor is to hold its names
-against the constraints of its CAs (RFC 5280 section 6). Nothing is accepted on the
-strength of a name or key identifier: these only order the candidates.
+against the constraints of its CAs, and to see which policies hold (RFC 5280 section 6).
+Nothing is accepted on the strength of a name or key identifier: these only order the
+candidates.
 
 The peer chooses the certificates, so the search is bounded: certificates looked at,
 signatures checked, steps taken, names compared and read. A signature is checked once per
@@ -41,6 +42,7 @@ from .extensions import (
     KeyUsage,
 )
 from .facts import Content, Facts, utc
+from .policies import PolicySearch
 from .store import TrustStore
 
 __all__ = ["PathSearch"]
@@ -68,6 +70,8 @@ class PathSearch:
     """Our own, which help to find a path and prove nothing."""
     common_names: bool = False
     """Whether the leaf's common name may count as a host's, where it has no DNS names."""
+    policies: PolicySearch | None = None
+    """Who looks at what is said of policies; None for nobody."""
     signatures_left: int = 32
     steps_left: int = 256
     certificates_read: int = 16
@@ -89,6 +93,8 @@ class PathSearch:
         self.check_leaf(leaf)
         if self.trust.find(leaf.der) is not None:
             path: list[Facts] | None = [leaf]
+            if self.policies is not None:
+                self.policies.check([leaf])
         else:
             path = self._extend([leaf], others)
         if path is None:
@@ -142,7 +148,9 @@ class PathSearch:
             for anchor in _likely_first(anchors, last):
                 if self._usable(anchor, path):
                     whole = [*path, anchor]
-                    if not self._constrained or self._may_have_names(whole):
+                    if (not self._constrained or self._may_have_names(whole)) and (
+                        self.policies is None or self._may_have(self.policies, whole)
+                    ):
                         return whole
             candidates = self._candidates(path, others, spelled_alike=spelled_alike)
             if candidates and len(path) > self.max_depth:
@@ -239,6 +247,15 @@ class PathSearch:
             if self.names_left is None:
                 self.names_left = NameBudget()
             check_name_constraints(path, self.names_left, common_names=self.common_names)
+        except CertificateError as error:
+            self._note(error)
+            return False
+        return True
+
+    def _may_have(self, policies: PolicySearch, path: list[Facts]) -> bool:
+        """Whether the policies hold in a path that are required; notes why not."""
+        try:
+            policies.check(path)
         except CertificateError as error:
             self._note(error)
             return False

@@ -38,6 +38,7 @@ from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
 from ..pki.facts import SMALL, check_sizes
 from ..pki.identity import Identity
+from ..pki.policies import check_policies_held
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import Refused, Sign, Verdict
@@ -94,9 +95,11 @@ class SignedChain:
     key: PublicKeyTypes | None = field(default=None, repr=False)
     """The leaf's, if it was read."""
 
-    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+    def for_verifier(
+        self, role: Role, server_name: str | None, now: float, policies: tuple[str, ...] = ()
+    ) -> PeerChain:
         """Put it as the question whether to believe it."""
-        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
+        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now, policies)
         return peer.with_leaf(self.leaf, self.key)
 
 
@@ -308,6 +311,7 @@ def hold_to(
     if binding and not leads_to(verdict.certificates, wanted.authorities):
         return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
     try:
+        check_policies_held(verdict.policies, policy.policies)
         check_oid_filters(signed.leaf, wanted.oid_filters)
     except CertificateError as error:
         return Refused(error)
@@ -333,6 +337,7 @@ def identify(
     return Identity(
         chain=signed.certificates,
         verified_chain=verified.certificates,
+        policies=verified.policies,
         proven_at=now,
         certificate_request_context=context,
         ocsp_response=signed.ocsp_response,
