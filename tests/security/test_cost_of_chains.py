@@ -49,7 +49,7 @@ from postshake.pki.facts import Facts
 from postshake.pki.path import PathSearch
 from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain
-from postshake.ssl.verifier import ContextVerifier
+from postshake.ssl.verifier import POLICY_FLAGS, ContextVerifier
 from postshake.values import replace
 from postshake.wire.extensions import Extensions, ServerName
 from postshake.wire.handshake import decode_handshake, encode_handshake
@@ -72,6 +72,8 @@ EVERYWHERE = (
     "insider: names and excludes: dns, wild",
     "insider: points",
     "insider: purposes",
+    "insider: policies: any, mapped, 8 by 1",
+    "insider: policies: crossed, and then another, 3 by 5",
     "extensions",
     "fifteen RSA keys with exponents as long as they are",
     "found by chance, 1",
@@ -121,6 +123,8 @@ def test_a_verdict_takes_a_bounded_number_of_steps(
     for verifier, role, host in (
         (ChainVerifier(TrustStore([TRUSTED])), Role.client, None),
         (ContextVerifier([TRUSTED]), Role.server, HOST),
+        (ContextVerifier([TRUSTED], (), POLICY_FLAGS), Role.server, HOST),
+        (ChainVerifier(TrustStore([TRUSTED]), policies=["1.2.1"]), Role.client, None),
     ):
         asked = PeerChain(chain, role, host, None, NOW.timestamp())
         signatures.clear()

@@ -33,7 +33,9 @@ from .policy_extensions import ANY_POLICY, PolicyExtensions, read_policy_extensi
 
 __all__ = [
     "ANY_POLICY_NAME",
+    "POLICY_EXTENSIONS",
     "PolicyInputs",
+    "PolicyKey",
     "PolicySearch",
     "check_policies_held",
     "policy_names",
@@ -41,9 +43,16 @@ __all__ = [
 
 ANY_POLICY_NAME = "2.5.29.32.0"
 """anyPolicy: whoever has it vouches for every policy."""
+POLICY_EXTENSIONS = frozenset(
+    (CERTIFICATE_POLICIES, INHIBIT_ANY_POLICY, POLICY_CONSTRAINTS, POLICY_MAPPINGS)
+)
+"""Those that say something of policies; where a path has none of them, no policy holds."""
 _STEPS = 10_000  # nodes and edges of one search; those of the world have some hundreds
 _STEPS_TO_NAME = 4  # what it costs to write an identifier in numbers
 _SHOWN = 6
+
+
+PolicyKey = tuple[frozenset[str], bool, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,16 @@ class PolicyInputs:
         object.__setattr__(self, "user_initial_policy_set", frozenset(names) - {ANY_POLICY_NAME})
         if ANY_POLICY_NAME in names:
             object.__setattr__(self, "user_initial_policy_set", frozenset())
+
+    @property
+    def key(self) -> PolicyKey:
+        """All of it, as something whose comparison calls nothing of ours."""
+        return (
+            self.user_initial_policy_set,
+            self.initial_explicit_policy,
+            self.initial_policy_mapping_inhibit,
+            self.initial_any_policy_inhibit,
+        )
 
     @classmethod
     def demanding(cls, policies: Iterable[str]) -> PolicyInputs:
@@ -133,17 +152,15 @@ class PolicySearch:
         inputs: what is asked for.
     """
 
-    __slots__ = ("_inputs", "_read", "_steps_left", "held")
+    __slots__ = ("_inputs", "_read", "_steps_left")
 
     def __init__(self, inputs: PolicyInputs) -> None:
-        self.held: frozenset[str] = frozenset()
-        """user-constrained-policy-set of the path that was checked last, if that was valid."""
         self._inputs = inputs
         self._read: dict[bytes, PolicyExtensions] = {}
         self._steps_left = _STEPS
 
-    def check(self, path: Sequence[Facts]) -> None:
-        """Go through a path, and set `held`.
+    def check(self, path: Sequence[Facts]) -> frozenset[str]:
+        """Go through a path, and return which of the acceptable policies hold for it.
 
         Args:
             path: leaf first, trust anchor last; or a leaf that is trusted itself.
@@ -153,10 +170,10 @@ class PolicySearch:
             InvalidPolicies: what a certificate says of policies is against the rules.
             BadCertificate: there is too much of it.
         """
-        self.held = frozenset()
         certificates = path[-2::-1] if len(path) > 1 else path  # in the order of issuing
-        if self._inputs.initial_explicit_policy or not _says_nothing(certificates):
-            self.held = self._process(certificates)
+        if not self._inputs.initial_explicit_policy and _says_nothing(certificates):
+            return frozenset()
+        return self._process(certificates)
 
     def _process(self, certificates: Sequence[Facts]) -> frozenset[str]:
         """Do what sections 6.1.2 to 6.1.5 say of policies."""

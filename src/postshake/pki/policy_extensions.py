@@ -112,8 +112,8 @@ def read_policy_mappings(value: bytes) -> tuple[tuple[bytes, bytes], ...]:
     _check_count(len(held))
     found = []
     for tag, _, start, end in held:
-        parts = elements(value, start, end)
-        if tag != 0x30 or [part[0] for part in parts] != [0x06, 0x06]:
+        parts = elements(value, start, end) if tag == 0x30 else []
+        if [part[0] for part in parts] != [0x06, 0x06]:
             raise ValueError("not a mapping")
         (_, at, _, middle), _ = parts
         found.append((value[at:middle], value[middle:end]))

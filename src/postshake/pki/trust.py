@@ -27,7 +27,7 @@ from .distrusted import DISTRUSTED_KEYS, check_keys
 from .facts import Facts
 from .names import covers, name_mismatch, normalize_server_name
 from .path import PathSearch
-from .policies import PolicyInputs, PolicySearch
+from .policies import PolicyInputs, PolicyKey
 from .revocation import Revocation
 from .revocation_search import Surroundings
 from .store import TrustStore
@@ -159,14 +159,14 @@ class ChainVerifier:
     @property
     def policies(self) -> PolicyInputs | None:
         """What is asked of certificate policies. What is assigned is for verdicts from now on."""
-        return self._policies
+        return self._policies[0]
 
     @policies.setter
     def policies(self, policies: Iterable[str] | PolicyInputs | None) -> None:
-        if policies is None or isinstance(policies, PolicyInputs):
-            self._policies = policies
-        else:
-            self._policies = PolicyInputs.demanding(policies)
+        if policies is not None and not isinstance(policies, PolicyInputs):
+            policies = PolicyInputs.demanding(policies)
+        # one assignment, for those who look meanwhile
+        self._policies = policies, policies.key if policies is not None else None
 
     @property
     def trust(self) -> TrustStore:
@@ -215,13 +215,14 @@ class ChainVerifier:
 
     def _verify_path(self, peer: PeerChain) -> VerifiedChain:
         trust, depth, bits = self._trust, self.max_depth, self.minimum_rsa_bits
-        inputs = self._policies
+        inputs, asked = self._policies
         if peer.policies:
             inputs = (inputs or _NOTHING_ASKED).and_of(peer.policies)
+            asked = inputs.key
         digest = hashlib.sha256()  # of these certificates, in this order, and no others
         for der in peer.certificates:
             digest.update(len(der).to_bytes(4, "big") + der)
-        key = (digest.digest(), peer.role, peer.server_name, trust.key, depth, bits, inputs)
+        key = (digest.digest(), peer.role, peer.server_name, trust.key, depth, bits, asked)
         remembered = self._cache.pop(key, None)
         if remembered is not None and remembered.since <= peer.at < remembered.until:
             self._cache[key] = remembered  # last in line to be forgotten
@@ -236,11 +237,11 @@ class ChainVerifier:
             bits,
             self._intermediates,
             self._common_names,
-            PolicySearch(inputs) if inputs is not None else None,
+            inputs,
         )
         path = _find_path(search, peer)
         check_keys([facts.fields.spki for facts in path], self._distrusted_keys)
-        held = search.policies.held if search.policies is not None else frozenset()
+        held = search.policies_held
         chain = VerifiedChain(tuple([facts.der for facts in path]), held)
         size = sum(map(len, peer.certificates)) + _POLICY_SIZE * len(held)
         if self.cache_size > 0 and size <= _LARGEST:
@@ -292,4 +293,4 @@ class _Remembered:
     until: float
 
 
-_Key = tuple[bytes, Role, str | None, bytes, int, int, PolicyInputs | None]
+_Key = tuple[bytes, Role, str | None, bytes, int, int, PolicyKey | None]

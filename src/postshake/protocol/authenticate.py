@@ -311,7 +311,8 @@ def hold_to(
     if binding and not leads_to(verdict.certificates, wanted.authorities):
         return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
     try:
-        check_policies_held(verdict.policies, policy.policies)
+        if policy.policies:
+            check_policies_held(verdict.policies, policy.policies)
         check_oid_filters(signed.leaf, wanted.oid_filters)
     except CertificateError as error:
         return Refused(error)
