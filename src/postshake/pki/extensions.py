@@ -61,6 +61,8 @@ INHIBIT_ANY_POLICY = _ARC + b"\x36"
 
 MAXIMUM_EXTENSIONS = 128
 """Extensions of one certificate; those of the world have a dozen."""
+MAXIMUM_POINTS = 8 * 1024
+"""Bytes of a cRLDistributionPoints; those of the world have some hundreds."""
 MAXIMUM_NAMES = 4096
 """Alternative names of one certificate; public authorities certify some hundreds."""
 

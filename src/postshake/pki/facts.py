@@ -464,7 +464,7 @@ def check_sizes(der: bytes) -> None:
     """Refuse a certificate in which there is more to read than anybody should have to.
 
     What it may have is said in `der` and `extensions`: names of so many bytes and attributes,
-    so many extensions and alternative names.
+    so many extensions and alternative names, so many bytes about where revocation lists are.
 
     Raises:
         ValueError: it has more, or cannot be read.
@@ -479,7 +479,13 @@ def _check_sizes(fields: CertificateFields) -> None:
             check_name_size(getattr(fields, what))
         except ValueError as error:
             raise ValueError(f"its {what} is {error}") from error
-    names = ext.read_extensions(fields.extensions).values.get(ext.SUBJECT_ALTERNATIVE_NAME)
+    extensions = ext.read_extensions(fields.extensions).values
+    points = extensions.get(ext.CRL_DISTRIBUTION_POINTS)
+    if points is not None and len(points) > ext.MAXIMUM_POINTS:
+        raise ValueError(
+            f"cRLDistributionPoints of {len(points)} bytes, at most {ext.MAXIMUM_POINTS}"
+        )
+    names = extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
     if names is not None and len(names) > SMALL:
         ext.read_general_names(names)
 
