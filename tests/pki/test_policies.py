@@ -189,7 +189,7 @@ def test_a_request_s_policies_are_demanded_beside_the_verifier_s() -> None:
     nobody = ChainVerifier(store, policies=None)
     assert ask(nobody) == set()
     assert ask(nobody, A) == {A}
-    plain.policies = [C]  # type: ignore[assignment]
+    plain.policies = [C]
     with pytest.raises(PolicyMismatch):
         ask(plain)
 

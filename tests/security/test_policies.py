@@ -84,7 +84,7 @@ def test_in_reauth() -> None:
     assert CARD in str(completed.error)
     for wrong in (("card",), CARD):
         with pytest.raises(UsageError, match=r"request\.policies: expected"):
-            AuthRequest(policies=wrong)  # type: ignore[arg-type]
+            AuthRequest(policies=wrong)
 
 
 class Elsewhere:
@@ -159,7 +159,7 @@ def test_a_session_of_tls_1_2_shows_what_holds_today() -> None:
     session: Any = pair.client.connection.session12
     assert shown(pair) == set()
     for policies, expected in (((), {CARD}), (None, set())):
-        today.server.verifier.policies = policies  # type: ignore[union-attr]
+        today.server.verifier.policies = policies
         again = resuming(session, client=today.client, server=today.server).handshake()
         assert established(again)[1].resumed
         assert shown(again) == expected
