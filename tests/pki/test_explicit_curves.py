@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import postshake.ssl as ours
 from postshake.constants import AlertDescription, Role
-from postshake.errors import CertificateError, ExplicitCurve
+from postshake.errors import BadCertificate, CertificateError, ExplicitCurve
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
+from postshake.protocol.authenticate import read_leaf
 from postshake.ssl.errors import translate
 from postshake.ssl.verifier import ContextVerifier
 from tests import forging as f
@@ -117,3 +118,23 @@ def test_other_keys_are_not_taken_for_it(kind: str) -> None:
     leaf = root.issue("leaf", f.spki(new_key(kind)), f.DIGITAL_SIGNATURE)
     peer = PeerChain((leaf,), Role.client, None, None, NOW.timestamp())
     assert ChainVerifier(TrustStore([root.own()])).verify(peer)
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_peer_that_shows_one_is_told_so(kind: str) -> None:
+    """Also where ``cryptography`` cannot read the key, before anybody judges it."""
+    leaf = f.CA("Root", KEYS["secp256r1"]).issue("leaf", WRITTEN[kind], f.DIGITAL_SIGNATURE)
+    if kind in ("P-256", "P-384"):
+        assert read_leaf(leaf)  # and then the verifier refuses it
+        return
+    with pytest.raises(ExplicitCurve):
+        read_leaf(leaf)
+
+
+def test_others_that_cannot_be_read_are_not_told_so() -> None:
+    odd = f.seq(f.seq(f.oid("1.2.840.10045.2.1"), f.oid("1.2.3")), f.tlv(0x03, b"\0\4"))
+    root = f.CA("Root", KEYS["secp256r1"])
+    for der in (root.issue("leaf", odd, f.DIGITAL_SIGNATURE), b"rubbish", b"\x30\x03\2\1\1"):
+        with pytest.raises(BadCertificate) as caught:
+            read_leaf(der)
+        assert type(caught.value) is BadCertificate

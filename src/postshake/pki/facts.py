@@ -40,6 +40,7 @@ __all__ = [
     "Facts",
     "check_sizes",
     "describe",
+    "has_explicit_curve",
     "load_certificate",
     "load_certificates",
     "utc",
@@ -417,7 +418,7 @@ class _Defect:
 
 def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect:
     certificate, info = facts.certificate, facts.fields.spki[:_EC_START]
-    if _EC_KEY in info and _NAMED_CURVE not in info:
+    if _EC_KEY in info and _NAMED_CURVE not in info:  # as `has_explicit_curve`, without a call
         return _Defect(
             ExplicitCurve,
             f"certificate {facts} has a key on a curve that is written out, expected a named one",
@@ -494,6 +495,15 @@ _RSA = frozenset([Signed.RSA_WITH_SHA256, Signed.RSA_WITH_SHA384, Signed.RSA_WIT
 _ECDSA = frozenset([Signed.ECDSA_WITH_SHA256, Signed.ECDSA_WITH_SHA384, Signed.ECDSA_WITH_SHA512])
 _PURE = frozenset([Signed.ED25519, Signed.ED448])
 _ML_DSA = frozenset(ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
+
+
+def has_explicit_curve(der: bytes) -> bool:
+    """Whether a certificate's key is on a curve that is written out (RFC 5480 section 2.1.1)."""
+    try:
+        info = certificate_fields(der).spki[:_EC_START]
+    except (ValueError, IndexError):
+        return False
+    return _EC_KEY in info and _NAMED_CURVE not in info
 
 
 def load_certificate(der: bytes) -> x509.Certificate:

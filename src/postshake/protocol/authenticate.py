@@ -26,6 +26,7 @@ from ..errors import (
     BadFinished,
     CertificateError,
     DecodeError,
+    ExplicitCurve,
     IllegalParameter,
     InternalError,
     SchemeMismatch,
@@ -36,7 +37,7 @@ from ..errors import (
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
-from ..pki.facts import SMALL, check_sizes
+from ..pki.facts import SMALL, check_sizes, has_explicit_curve
 from ..pki.identity import Identity
 from ..pki.policies import check_policies_held
 from ..pki.pss import pss_key_of
@@ -270,7 +271,8 @@ def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyType
             check_sizes(cert_data)  # whoever is shown this peer reads what is in it
         return leaf, pss_key_of(leaf), leaf.public_key()
     except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …
-        raise BadCertificate(f"Certificate: the leaf cannot be read: {error}") from error
+        kind = ExplicitCurve if has_explicit_curve(cert_data) else BadCertificate
+        raise kind(f"Certificate: the leaf cannot be read: {error}") from error
 
 
 def check_finished(
