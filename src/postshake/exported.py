@@ -227,6 +227,7 @@ class _Exported:
             config,
             verifier,
             opened.server_name,
+            policy.policies,
         )
         if self._open.get(context) is not opened:
             raise UsageError("this request was settled or cancelled meanwhile")

@@ -28,7 +28,6 @@ READERS: dict[str, Callable[[bytes], Any]] = {
         ext.read_name_constraints,
         ext.read_authority_key_identifier,
         ext.read_subject_key_identifier,
-        ext.read_policy_constraints,
     )
 }
 ANY = x509.ObjectIdentifier("1.2.3.4.5")
@@ -115,7 +114,6 @@ def test_what_they_say() -> None:
     assert ext.read_authority_key_identifier(authority) == identifiers[0].key_identifier
     subject = values[ext.SUBJECT_KEY_IDENTIFIER]
     assert ext.read_subject_key_identifier(subject) == identifiers[1].digest
-    assert ext.read_policy_constraints(values[ext.POLICY_CONSTRAINTS])
 
 
 def test_what_is_written_down_though_it_is_the_default() -> None:

@@ -172,9 +172,9 @@ def test_flags_that_have_a_name_can_be_set(name):
     assert context.verify_flags == 0
 
 
-@pytest.mark.parametrize("flag", [0x80, 0x100, 0x400, 0x1_0000, 0x20_0000])
+@pytest.mark.parametrize("flag", [0x1_0000, 0x20_0000, 0x40_0000])
 def test_flags_that_have_no_name_are_refused(flag):
-    """Policies, Suite B, no times: nothing that is asked for is passed over in silence."""
+    """Suite B, no times: nothing that is asked for is passed over in silence."""
     context = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)
     before = context.verify_flags
     with pytest.raises(ValueError, match=f"no flag {flag:#x}"):

@@ -18,6 +18,7 @@ from ..constants import (
 )
 from ..errors import BadCertificate, DecodeError, IllegalParameter, WrongPurpose
 from ..text import listed
+from .authority_names import AuthorityNames
 from .credential import Credential
 from .der import (
     bit_string,
@@ -72,9 +73,10 @@ def choose_credential(credentials: Iterable[Credential], wanted: Wanted) -> Cred
         DecodeError: the request's oid_filters cannot be read.
     """
     read_oid_filters(wanted.oid_filters)
+    authorities = AuthorityNames(wanted.authorities)
     second: Credential | None = None
     for credential in credentials:
-        if _misfit(credential, wanted) is None:
+        if _misfit(credential, wanted, authorities) is None:
             if _chain_misfit(credential, wanted) is None:
                 return credential
             second = second or credential
@@ -88,7 +90,8 @@ def fits_request(credential: Credential, wanted: Wanted) -> str | None:
         IllegalParameter: the request's oid_filters break their rules.
         DecodeError: the request's oid_filters cannot be read.
     """
-    return _misfit(credential, wanted) or _chain_misfit(credential, wanted)
+    authorities = AuthorityNames(wanted.authorities)
+    return _misfit(credential, wanted, authorities) or _chain_misfit(credential, wanted)
 
 
 def choose_scheme(ours: Iterable[int], wanted: Iterable[int]) -> SignatureScheme | None:
@@ -121,11 +124,12 @@ def choose_server_credential(
     ]
     if len(able) < 2:
         return able[0] if able else None
+    authorities = AuthorityNames(wanted.authorities)
 
     def misfits(credential: Credential) -> tuple[bool, bool, bool]:
         return (
             server_name is not None and not matches_host(credential.leaf, server_name),
-            bool(wanted.authorities) and not _under(credential, wanted.authorities),
+            bool(wanted.authorities) and not authorities.have_any(credential.chain),
             _chain_misfit(credential, wanted) is not None,
         )
 
@@ -256,7 +260,7 @@ def _has_usage(usage: x509.KeyUsage, name: str) -> bool:
     return bool(getattr(usage, name))
 
 
-def _misfit(credential: Credential, wanted: Wanted) -> str | None:
+def _misfit(credential: Credential, wanted: Wanted, authorities: AuthorityNames) -> str | None:
     if choose_scheme(wanted.schemes_of(credential), wanted.signature_algorithms) is None:
         ours = ", ".join(scheme.name for scheme in wanted.schemes_of(credential))
         theirs = names_of(SignatureScheme, wanted.signature_algorithms)
@@ -264,23 +268,13 @@ def _misfit(credential: Credential, wanted: Wanted) -> str | None:
     usage = _held(credential.leaf, ExtensionOID.KEY_USAGE.dotted_string)
     if usage is not None and "digital_signature" not in usage:
         return "the certificate's keyUsage lacks digitalSignature"
-    if wanted.authorities and not _under(credential, wanted.authorities):
+    if wanted.authorities and not authorities.have_any(credential.chain):
         return "no certificate of the chain is issued by an authority that is wanted"
     try:
         check_oid_filters(credential.leaf, wanted.oid_filters)
     except WrongPurpose as reason:
         return str(reason)
     return None
-
-
-def _under(credential: Credential, authorities: tuple[bytes, ...]) -> bool:
-    wanted = {normal_name(name) or name for name in authorities}
-    for der in credential.chain:
-        fields = certificate_fields(der)
-        for name in (fields.issuer, fields.subject):
-            if (normal_name(name) or name) in wanted:
-                return True
-    return False
 
 
 def _chain_misfit(credential: Credential, wanted: Wanted) -> str | None:

@@ -41,7 +41,6 @@ __all__ = [
     "read_general_names",
     "read_key_usage",
     "read_name_constraints",
-    "read_policy_constraints",
     "read_subject_key_identifier",
 ]
 
@@ -62,6 +61,8 @@ INHIBIT_ANY_POLICY = _ARC + b"\x36"
 
 MAXIMUM_EXTENSIONS = 128
 """Extensions of one certificate; those of the world have a dozen."""
+MAXIMUM_POINTS = 8 * 1024
+"""Bytes of a cRLDistributionPoints; those of the world have some hundreds."""
 MAXIMUM_NAMES = 4096
 """Alternative names of one certificate; public authorities certify some hundreds."""
 
@@ -248,11 +249,6 @@ def read_subject_key_identifier(value: bytes) -> bytes:
     if tag != 0x04 or end != len(value):
         raise ValueError("not a key identifier")
     return value[start:end]
-
-
-def read_policy_constraints(value: bytes) -> bool:
-    """Tell whether policyConstraints ask for an explicit policy (section 4.2.1.11)."""
-    return any(tag == 0x80 for tag, _, _, _ in sequence(value))
 
 
 def _boolean(data: bytes, element: tuple[int, int, int, int]) -> bool:

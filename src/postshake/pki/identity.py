@@ -44,6 +44,11 @@ class Identity:
     to know of a certificate that it was not revoked could not judge it again."""
     signature_scheme: SignatureScheme | None = field(default=None, compare=False)
     """By which the peer signed; None in a session that is resumed, where nobody signs."""
+    policies: frozenset[str] = frozenset()
+    """Certificate policies that hold for the verified path and are acceptable to whoever verified
+    it, as dotted numbers (RFC 5280 section 6.1.6, user-constrained-policy-set); with "2.5.29.32.0"
+    (anyPolicy) among them every policy does. Of a resumed session they are what hold now. Empty
+    where no chain was verified, whatever the certificate says of itself."""
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -109,15 +114,18 @@ class Identity:
         path = map(x509.load_der_x509_certificate, self.verified_chain or self.chain[:1])
         return min(certificate.not_valid_after_utc for certificate in path)
 
-    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+    def for_verifier(
+        self, role: Role, server_name: str | None, now: float, policies: tuple[str, ...] = ()
+    ) -> PeerChain:
         """Put it as the question whether to believe it.
 
         Args:
             role: which end the peer is.
             server_name: the server that was meant; None where it is not to be checked.
             now: the time, in seconds since the epoch.
+            policies: certificate policies, of which one must hold; none if empty.
         """
-        return PeerChain(self.chain, role, server_name, self.ocsp_response, now)
+        return PeerChain(self.chain, role, server_name, self.ocsp_response, now, policies)
 
     @property
     def verified(self) -> bool:
@@ -141,6 +149,7 @@ class Identity:
             "not_after": self.not_after.isoformat(),
             "proven_at": datetime.fromtimestamp(self.proven_at, UTC).isoformat(),
             "verified": self.verified,
+            "policies": sorted(self.policies),
             "chain": [_told(der) for der in self.verified_chain or self.chain],
             "certificate_request_context": self.certificate_request_context.hex(),
         }

@@ -14,7 +14,14 @@ from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
 from .._dataclass import dataclass
-from ..errors import BadCertificate, CertificateError, UnsupportedCertificate, WeakKey, require
+from ..errors import (
+    BadCertificate,
+    CertificateError,
+    ExplicitCurve,
+    UnsupportedCertificate,
+    WeakKey,
+    require,
+)
 from . import extensions as ext
 from .der import (
     CertificateFields,
@@ -33,6 +40,7 @@ __all__ = [
     "Facts",
     "check_sizes",
     "describe",
+    "has_explicit_curve",
     "load_certificate",
     "load_certificates",
     "utc",
@@ -49,6 +57,9 @@ MAXIMUM_EXPONENT_BITS = 64
 """A larger exponent costs as much as signing does: NSS's limit, and OpenSSL's for large keys."""
 _RSA_ELSE = 38  # octets in a subjectPublicKeyInfo beside the modulus, if the exponent is 65537
 
+_EC_KEY = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
+_NAMED_CURVE = _EC_KEY + b"\x06"  # and then an object identifier (RFC 5480 section 2.1.1)
+_EC_START = 18  # octets of a subjectPublicKeyInfo, at most, until there
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES = ("sha256", "sha384", "sha512")
 
@@ -64,9 +75,8 @@ _UNDERSTOOD = frozenset({
     ext.INHIBIT_ANY_POLICY,
     ext.CRL_DISTRIBUTION_POINTS,
 })  # fmt: skip
-"""Extensions that may be critical. Those of policies only limit policies: we demand none,
-so they can fail a path only by requiring one, and that is refused. Where lists are is for
-`revocation`, which looks at those that it has."""
+"""Extensions that may be critical. What they say of policies is for `policies`; where lists are
+is for `revocation`, which looks at those that it has."""
 
 _HINTS: dict[bytes, Callable[[bytes], bytes | None]] = {
     ext.AUTHORITY_KEY_IDENTIFIER: ext.read_authority_key_identifier,
@@ -407,7 +417,12 @@ class _Defect:
 
 
 def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect:
-    certificate = facts.certificate
+    certificate, info = facts.certificate, facts.fields.spki[:_EC_START]
+    if _EC_KEY in info and _NAMED_CURVE not in info:  # as `has_explicit_curve`, without a call
+        return _Defect(
+            ExplicitCurve,
+            f"certificate {facts} has a key on a curve that is written out, expected a named one",
+        )
     try:
         extensions, critical = ext.read_extensions(facts.fields.extensions)
         basic = extensions.get(ext.BASIC_CONSTRAINTS)
@@ -432,12 +447,6 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
                     f"{object_identifier(oid)}",
                 )
             reader(extensions[oid])
-        policy = extensions.get(ext.POLICY_CONSTRAINTS)
-        if policy is not None and ext.read_policy_constraints(policy):
-            return _Defect(
-                UnsupportedCertificate,
-                f"certificate {facts} requires a certificate policy, which is not supported",
-            )
     except UnsupportedAlgorithm as error:
         return _Defect(UnsupportedCertificate, f"certificate {facts}: {error}")
     except (ValueError, TypeError) as error:
@@ -456,7 +465,7 @@ def check_sizes(der: bytes) -> None:
     """Refuse a certificate in which there is more to read than anybody should have to.
 
     What it may have is said in `der` and `extensions`: names of so many bytes and attributes,
-    so many extensions and alternative names.
+    so many extensions and alternative names, so many bytes about where revocation lists are.
 
     Raises:
         ValueError: it has more, or cannot be read.
@@ -471,7 +480,13 @@ def _check_sizes(fields: CertificateFields) -> None:
             check_name_size(getattr(fields, what))
         except ValueError as error:
             raise ValueError(f"its {what} is {error}") from error
-    names = ext.read_extensions(fields.extensions).values.get(ext.SUBJECT_ALTERNATIVE_NAME)
+    extensions = ext.read_extensions(fields.extensions).values
+    points = extensions.get(ext.CRL_DISTRIBUTION_POINTS)
+    if points is not None and len(points) > ext.MAXIMUM_POINTS:
+        raise ValueError(
+            f"cRLDistributionPoints of {len(points)} bytes, at most {ext.MAXIMUM_POINTS}"
+        )
+    names = extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
     if names is not None and len(names) > SMALL:
         ext.read_general_names(names)
 
@@ -480,6 +495,15 @@ _RSA = frozenset([Signed.RSA_WITH_SHA256, Signed.RSA_WITH_SHA384, Signed.RSA_WIT
 _ECDSA = frozenset([Signed.ECDSA_WITH_SHA256, Signed.ECDSA_WITH_SHA384, Signed.ECDSA_WITH_SHA512])
 _PURE = frozenset([Signed.ED25519, Signed.ED448])
 _ML_DSA = frozenset(ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
+
+
+def has_explicit_curve(der: bytes) -> bool:
+    """Whether a certificate's key is on a curve that is written out (RFC 5480 section 2.1.1)."""
+    try:
+        info = certificate_fields(der).spki[:_EC_START]
+    except (ValueError, IndexError):
+        return False
+    return _EC_KEY in info and _NAMED_CURVE not in info
 
 
 def load_certificate(der: bytes) -> x509.Certificate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -132,6 +132,10 @@ def name_key(der: bytes) -> NameKey:
     return normal_name(der) or der
 
 
+ANYWHERE: Final = None
+"""Stands for the name of any place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A place where lists about a certificate are (RFC 5280 section 4.2.1.13)."""
@@ -145,12 +149,13 @@ class Point:
 class Subject:
     """A certificate whose status is wanted, with what a list's scope is held against."""
 
-    __slots__ = ("_points", "facts", "issuer")
+    __slots__ = ("_places", "_points", "facts", "issuer")
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.issuer = name_key(facts.fields.issuer)
         self._points: tuple[Point, ...] | None = None
+        self._places: dict[tuple[NameKey, object], frozenset[x509.ReasonFlags]] | None = None
 
     @property
     def is_authority(self) -> bool:
@@ -164,6 +169,21 @@ class Subject:
         if self._points is None:
             self._points = tuple(self._read_points())
         return self._points
+
+    def reasons_at(self, issuer: NameKey, name: object) -> frozenset[x509.ReasonFlags]:
+        """For which reasons an issuer's lists at a place are about it; none if they are not.
+
+        Args:
+            issuer: whose lists.
+            name: of the place; ANYWHERE for all places.
+        """
+        if self._places is None:  # once, however many lists there are
+            self._places = {}
+            for point in self.points:
+                for each in (ANYWHERE, *point.names):
+                    known = self._places.get((point.issuer, each), frozenset())
+                    self._places[point.issuer, each] = known | point.reasons
+        return self._places.get((issuer, name), frozenset())
 
     def _read_points(self) -> Iterator[Point]:
         yield Point(self.issuer, frozenset([("directory", self.issuer)]), ALL_REASONS)
@@ -311,9 +331,8 @@ class RevocationList:
             if subject.is_authority is not scope.only_contains_ca_certs:
                 return frozenset()
         found: frozenset[x509.ReasonFlags] = frozenset()
-        for point in subject.points:
-            if point.issuer == self.issuer and (not self._place or point.names & self._place):
-                found |= point.reasons
+        for name in self._place or (ANYWHERE,):
+            found |= subject.reasons_at(self.issuer, name)
         return found & (scope.only_some_reasons or ALL_REASONS)
 
     # --- whether it counts

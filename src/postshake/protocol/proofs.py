@@ -11,10 +11,11 @@ from ..constants import Role, SignatureScheme
 from ..crypto.signatures import PssKey
 from ..errors import (
     BadCertificate,
+    ExplicitCurve,
     InternalError,
 )
 from ..pki.identity import Identity
-from ..pki.parsed_certificate import SMALL, check_sizes
+from ..pki.parsed_certificate import SMALL, check_sizes, has_explicit_curve
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused
@@ -35,9 +36,11 @@ class SignedChain:
     key: PublicKeyTypes | None = field(default=None, repr=False)
     """The leaf's, if it was read."""
 
-    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+    def for_verifier(
+        self, role: Role, server_name: str | None, now: float, policies: tuple[str, ...] = ()
+    ) -> PeerChain:
         """Put it as the question whether to believe it."""
-        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
+        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now, policies)
         return peer.with_leaf(self.leaf, self.key)
 
 
@@ -54,7 +57,8 @@ def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyType
             check_sizes(cert_data)  # whoever is shown this peer reads what is in it
         return leaf, pss_key_of(leaf), leaf.public_key()
     except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …
-        raise BadCertificate(f"Certificate: the leaf cannot be read: {error}") from error
+        kind = ExplicitCurve if has_explicit_curve(cert_data) else BadCertificate
+        raise kind(f"Certificate: the leaf cannot be read: {error}") from error
 
 
 def identify(
@@ -76,6 +80,7 @@ def identify(
     return Identity(
         chain=signed.certificates,
         verified_chain=verified.certificates,
+        policies=verified.policies,
         proven_at=now,
         certificate_request_context=context,
         ocsp_response=signed.ocsp_response,

@@ -58,7 +58,7 @@ from .session_cache import CAPACITY, LARGEST, SessionCache
 from .sockets import SSLObject, SSLSocket
 from .tls_object import TLSObject
 from .transports import BioTransport, SocketTransport
-from .verifier import ContextVerifier
+from .verifier import POLICY_FLAGS, ContextVerifier
 
 if TYPE_CHECKING:
     import socket
@@ -373,7 +373,12 @@ class SSLContext(ssl.SSLContext):
 
     @property  # type: ignore[override]
     def verify_flags(self) -> ssl.VerifyFlags:
-        """What else is looked at in a peer's chain; the flags of `VerifyFlags`, and no other."""
+        """What else is looked at in a peer's chain.
+
+        The flags of `VerifyFlags`, and OpenSSL's for certificate policies, which have no names
+        there: 0x80 (POLICY_CHECK), 0x100 (EXPLICIT_POLICY), 0x200 (INHIBIT_ANY) and 0x400
+        (INHIBIT_MAP). No other.
+        """
         return super().verify_flags
 
     @verify_flags.setter
@@ -754,7 +759,7 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
 
 
 _SERIALS = itertools.count()
-_FLAGS = functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
+_FLAGS = POLICY_FLAGS | functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
 
 _TOO_OLD = frozenset(
     number

@@ -33,7 +33,7 @@ from .security_level import (
     strong_schemes,
     strong_suites,
 )
-from .verifier import AnyPeer
+from .verifier import POLICY_FLAGS, AnyPeer
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -55,7 +55,9 @@ __all__ = [
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
-_CHECKS_MORE = ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
+_CHECKS_MORE = (
+    ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT | POLICY_FLAGS
+)
 
 
 def cipher_name(code: int) -> str:

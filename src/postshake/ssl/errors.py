@@ -39,6 +39,9 @@ _VERIFY: tuple[tuple[type[errors.CertificateError], VerifyCode, str], ...] = (
     (errors.DistrustedKey, 28, "certificate rejected"),
     (errors.WeakKey, 66, "EE certificate key too weak"),
     (errors.UnsupportedCertificate, 34, "unhandled critical extension"),
+    (errors.PolicyMismatch, 43, "no explicit policy"),
+    (errors.InvalidPolicies, 42, "invalid or inconsistent certificate policy extension"),
+    (errors.ExplicitCurve, 94, "Certificate public key has explicit ECC parameters"),
     (errors.BadCertificate, 7, "certificate signature failure"),
     (errors.CertificateError, 50, "application verification failure"),
 )

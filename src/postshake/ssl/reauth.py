@@ -15,6 +15,7 @@ from ..errors import (
 )
 from ..events import Outcome, ReauthCompleted
 from ..pki.identity import Identity
+from ..pki.policies import policy_names
 from .errors import refused, ssl_error
 
 __all__ = ["Authority", "Reauth", "ReauthExpired", "auth_request", "authority_names"]
@@ -32,13 +33,20 @@ def auth_request(
     *,
     within: float | None = None,
     require: bool = True,
+    policies: Iterable[str] = (),
     request: AuthRequest | None = None,
 ) -> AuthRequest:
     """Say what to ask a client for; a whole `request` takes the place of the rest."""
     if request is not None:
         return request
     names = authority_names(authorities)
-    return AuthRequest(authorities=names, within=within, required=require, on_refusal=Refusal.KEEP)
+    return AuthRequest(
+        authorities=names,
+        within=within,
+        required=require,
+        on_refusal=Refusal.KEEP,
+        policies=policy_names("policies", policies),
+    )
 
 
 def authority_names(authorities: Iterable[Authority]) -> tuple[bytes, ...]:

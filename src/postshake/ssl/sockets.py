@@ -32,6 +32,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: Literal[True] = True,
+        policies: Iterable[str] = (),
         request: None = None,
     ) -> Identity: ...
 
@@ -42,6 +43,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: bool = True,
+        policies: Iterable[str] = (),
         request: AuthRequest | None = None,
     ) -> Identity | None: ...
 
@@ -51,6 +53,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: bool = True,
+        policies: Iterable[str] = (),
         request: AuthRequest | None = None,
     ) -> Identity | None:
         """Server: ask the client to prove who it is, and wait for the answer (§4.6.2).
@@ -67,6 +70,8 @@ class _Reauthenticating:
                 any trusted one if empty.
             within: seconds that the client has; the socket's timeout is another thing.
             require: whether declining is an error.
+            policies: certificate policies, as dotted numbers, of which one must hold for the
+                client's chain (RFC 5280 section 6.1); none if empty.
             request: all that can be asked for; it takes the place of the rest.
 
         Returns:
@@ -79,7 +84,9 @@ class _Reauthenticating:
                 EXTENSION_NOT_RECEIVED, NOT_SERVER; or the connection failed.
             ReauthExpired: no answer in time.
         """
-        policy = auth_request(authorities, within=within, require=require, request=request)
+        policy = auth_request(
+            authorities, within=within, require=require, policies=policies, request=request
+        )
         return self._channel().reauth(policy).result()
 
     def start_reauth(
@@ -88,6 +95,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: bool = True,
+        policies: Iterable[str] = (),
         request: AuthRequest | None = None,
     ) -> Reauth:
         """Server: ask the client, and return at once; reading brings the answer.
@@ -95,7 +103,9 @@ class _Reauthenticating:
         Several may be out at a time. What it takes is as in `reauth`. If `within` is
         given, `check_deadlines` must be called when the time is up.
         """
-        policy = auth_request(authorities, within=within, require=require, request=request)
+        policy = auth_request(
+            authorities, within=within, require=require, policies=policies, request=request
+        )
         return self._channel().start_reauth(policy)
 
     def check_deadlines(self) -> None:

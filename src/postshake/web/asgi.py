@@ -157,7 +157,12 @@ class Connection:
         if protocol in ("h2", "h3") or version in ("2", "2.0", "3"):  # which Upgrade can bring, too
             raise CertificateNeeded(Lack.FORBIDDEN)
         asking = asyncio.ensure_future(
-            reauth_over(self._transport, policy.authorities, within=policy.within)
+            reauth_over(
+                self._transport,
+                policy.authorities,
+                within=policy.within,
+                policies=policy.policies,
+            )
         )
         try:
             identity = await self._keeping_the_body(asking, policy.max_body, policy.max_messages)
@@ -537,6 +542,7 @@ async def reauth(
     *,
     within: float = 30.0,
     max_age: float | None = None,
+    policies: Iterable[str] = (),
 ) -> Identity:
     """Return who the client is, and ask it if that is not known on this connection yet.
 
@@ -548,6 +554,7 @@ async def reauth(
         within: seconds that the client has.
         max_age: seconds for which an earlier proof on this connection will do; None for
             ever, 0 to ask in any case.
+        policies: certificate policies, of which one must hold for the chain.
 
     Raises:
         CertificateNeeded: that cannot be had.
@@ -556,7 +563,7 @@ async def reauth(
 
     With Starlette and FastAPI these are HTTPExceptions too, which become 403, 413 and 503.
     """
-    policy = Policy.of(authorities, within=within, max_age=max_age)
+    policy = Policy.of(authorities, within=within, max_age=max_age, policies=policies)
     return await step_up(request, policy)
 
 

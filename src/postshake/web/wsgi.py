@@ -61,6 +61,7 @@ def reauth(
     *,
     within: float = 30.0,
     max_age: float | None = None,
+    policies: Iterable[str] = (),
     policy: Policy | None = None,
 ) -> Identity:
     """Return who the client is, and ask it if that is not known on this connection yet.
@@ -74,13 +75,14 @@ def reauth(
         within: seconds that the client has.
         max_age: seconds for which an earlier proof on this connection will do; None for
             ever, 0 to ask in any case.
+        policies: certificate policies, of which one must hold for the chain.
         policy: all of that at once.
 
     Raises:
         CertificateNeeded: that cannot be had; `StepUp` makes it a 403.
         BodyTooLarge: too much of the body came before the answer.
     """
-    policy = policy or Policy.of(authorities, within=within, max_age=max_age)
+    policy = policy or Policy.of(authorities, within=within, max_age=max_age, policies=policies)
     sock = environ.get(SOCKET)
     if not isinstance(sock, SSLSocket):
         raise CertificateNeeded(Lack.UNAVAILABLE, "the connection has none of our TLS")
@@ -136,7 +138,9 @@ def _step_up(
     if sock.selected_alpn_protocol() in ("h2", "h3"):
         raise CertificateNeeded(Lack.FORBIDDEN)
     try:
-        asked = sock.start_reauth(policy.authorities, within=policy.within)
+        asked = sock.start_reauth(
+            policy.authorities, within=policy.within, policies=policy.policies
+        )
         try:
             # reading is what brings the answer in
             while not asked.done and body.read_ahead(policy.max_body):

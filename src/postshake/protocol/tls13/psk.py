@@ -152,6 +152,7 @@ def resumed_identity(psk: Psk, proof: FinishedProof) -> Identity | None:
     return Identity(
         chain=psk.session.chain,
         verified_chain=psk.verdict.certificates,
+        policies=psk.verdict.policies,
         proven_at=psk.session.proven_at,
         ocsp_response=psk.session.ocsp_response,
     )

@@ -123,7 +123,7 @@ def read_answer(
     if signed is None or request.settled:
         return Declined(proof)
     now = config.wall_clock()
-    peer = signed.for_verifier(Role.client, None, now)
+    peer = signed.for_verifier(Role.client, None, now, request.policy.policies)
     verdict = yield from ask(JudgePeer(peer, request.verifier, request.context, previous()))
     return Authenticated(signed, proof, verdict, now)
 
