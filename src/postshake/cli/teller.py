@@ -11,8 +11,9 @@ import sys
 from typing import Any
 
 from ..events import Established, Event, PeerClosed, ReauthAnswered, ReauthRequested
-from ..pki.der import attributes, text
+from ..pki.der import attributes, shown_text
 from ..pki.identity import Identity
+from ..pki.strict_der import subject_of
 from ..recording import facts_of
 from .common import summary
 from .ladder import clip, printable
@@ -70,7 +71,7 @@ class Teller:
             case ReauthAnswered(credential=None):
                 self.say("declined", "declined", context=event.context.hex())
             case ReauthAnswered(credential=credential) if credential is not None:
-                subject = credential.leaf.subject.rfc4514_string()
+                subject = subject_of(credential.leaf).rfc4514_string()
                 self.say(
                     "answered",
                     f"answered as {printable(subject)}",
@@ -84,7 +85,12 @@ class Teller:
 def _name(der: bytes) -> str:
     """Show an authority's name: the values, without what they stand for."""
     try:
-        values = [text(tag, value).casefold() for _, _, tag, value in attributes(der)]
+        values = [_text(tag, value).casefold() for _, _, tag, value in attributes(der)]
     except ValueError:
         return der.hex()
     return ", ".join(values) or der.hex()
+
+
+def _text(tag: int, content: bytes) -> str:
+    shown = shown_text(tag, content)
+    return content.hex() if shown is None else shown

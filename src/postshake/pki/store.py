@@ -14,7 +14,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from ..errors import UsageError
 from .der import NormalName, normal_name
-from .facts import Facts, load_certificates
+from .facts import Facts, certificate_ders
 
 __all__ = ["TrustStore"]
 
@@ -75,7 +75,7 @@ class TrustStore:
             UsageError: there is none, or one cannot be read.
         """
         data = text.encode() if isinstance(text, str) else text
-        return cls.from_certificates(_load(data, "the PEM text"))
+        return cls(_load(data, "the PEM text"))
 
     @classmethod
     def from_files(cls, *paths: str | os.PathLike[str]) -> TrustStore:
@@ -86,14 +86,14 @@ class TrustStore:
         Raises:
             UsageError: a file cannot be read, or nothing was found.
         """
-        found: list[x509.Certificate] = []
+        found: list[bytes] = []
         for path in paths:
             for file in _files(path):
                 data = _read(file)
                 found += _load_if_any(data) if file != Path(path) else _load(data, str(path))
         if not found:
             raise UsageError(f"no certificate in {', '.join(map(str, paths)) or 'no file'}")
-        return cls.from_certificates(found)
+        return cls(found)
 
     @classmethod
     def system(cls) -> TrustStore:
@@ -124,11 +124,15 @@ class TrustStore:
             found = [each for path in bundles for file in _files(path) for each in _readable(file)]
             if not found:
                 raise UsageError(f"no certificate in {', '.join(bundles)}")
-            return cls.from_certificates(found)
+            return cls(found)
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
-        """The anchors, parsed."""
+        """The anchors, parsed.
+
+        Of one that is not in strict DER, and so is not read by ``cryptography``, a copy that is;
+        `ders` has it as it was given.
+        """
         return tuple(facts.certificate for facts in self._by_der.values())
 
     def names(self) -> tuple[bytes, ...]:
@@ -187,14 +191,14 @@ class TrustStore:
         return f"TrustStore({len(self)} anchors)"
 
 
-def _load(data: bytes, where: str) -> list[x509.Certificate]:
+def _load(data: bytes, where: str) -> list[bytes]:
     try:
-        return load_certificates(data)
+        return certificate_ders(data)
     except ValueError as error:
         raise UsageError(f"{where}: no certificate that can be read: {error}") from error
 
 
-def _load_if_any(data: bytes) -> list[x509.Certificate]:
+def _load_if_any(data: bytes) -> list[bytes]:
     try:
         return _load(data, "")
     except UsageError:
@@ -204,10 +208,10 @@ def _load_if_any(data: bytes) -> list[x509.Certificate]:
 _PEM_END = b"-----END CERTIFICATE-----"
 
 
-def _readable(bundle: Path) -> list[x509.Certificate]:
-    """Parse those certificates of a PEM bundle that can be parsed."""
+def _readable(bundle: Path) -> list[bytes]:
+    """Return those certificates of a PEM bundle that can be parsed."""
     blocks = [block + _PEM_END for block in _read(bundle).split(_PEM_END)[:-1]]
-    return [certificate for block in blocks for certificate in _load_if_any(block)]
+    return [der for block in blocks for der in _load_if_any(block)]
 
 
 def _files(path: str | os.PathLike[str]) -> list[Path]:

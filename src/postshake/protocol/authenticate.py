@@ -36,7 +36,7 @@ from ..errors import (
 )
 from ..pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ..pki.credential import Credential
-from ..pki.facts import SMALL, check_sizes
+from ..pki.facts import SMALL, check_sizes, load_certificate
 from ..pki.identity import Identity
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
@@ -262,7 +262,7 @@ def check_signature(
 def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyTypes]:
     """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
     try:
-        leaf = x509.load_der_x509_certificate(cert_data)
+        leaf = load_certificate(cert_data)
         if len(cert_data) > SMALL:
             check_sizes(cert_data)  # whoever is shown this peer reads what is in it
         return leaf, pss_key_of(leaf), leaf.public_key()

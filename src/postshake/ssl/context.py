@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
@@ -296,7 +295,7 @@ class SSLContext(ssl.SSLContext):
             store = TrustStore.system()
         except UsageError:
             return
-        self._trust([anchor.public_bytes(Encoding.DER) for anchor in store.anchors])
+        self._trust([*store.ders()])
 
     @property  # type: ignore[override]
     def verify_flags(self) -> ssl.VerifyFlags:
