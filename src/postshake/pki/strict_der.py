@@ -27,7 +27,14 @@ from .der import (
 )
 from .unreadable import UNREADABLE
 
-__all__ = ["issuer_of", "load_certificate", "read_name", "strict_certificate", "subject_of"]
+__all__ = [
+    "issuer_of",
+    "load_certificate",
+    "read_name",
+    "strict_certificate",
+    "subject_of",
+    "version_of",
+]
 
 _VERSION_1 = b"\xa0\x03\x02\x01\x00"
 _VERSION_2 = b"\xa0\x03\x02\x01\x01"
@@ -85,6 +92,13 @@ def strict_certificate(der: bytes) -> bytes:
     )
     outside = _algorithm(der[algorithm[1] : algorithm[3]])
     return encoded(_SEQUENCE, written, outside, der[signature[1] : signature[3]])
+
+
+def version_of(der: bytes) -> int:
+    """Return which version a certificate that was parsed says it is of: 1, 2 or 3."""
+    _, at, _ = tlv(der, 0)
+    _, at, _ = tlv(der, at)
+    return der[at + 4] + 1 if der[at] == _VERSION_1[0] else 1
 
 
 def subject_of(certificate: x509.Certificate) -> x509.Name:
