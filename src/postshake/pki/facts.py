@@ -266,8 +266,8 @@ class Facts:
             WeakKey: an RSA key that is too short.
         """
         content = self.content
-        if ext.SUBJECT_ALTERNATIVE_NAME in content.critical:
-            _ = self.alternative_names  # which must be understood, whoever asks for them
+        if ext.SUBJECT_ALTERNATIVE_NAME in content.extensions:
+            _ = self.alternative_names  # who it is must be understood, whoever asks for it
         key = content.key
         if isinstance(key, ec.EllipticCurvePublicKey):
             if not isinstance(key.curve, _CURVES):
@@ -423,6 +423,8 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
     certificate = facts.certificate
     try:
         extensions, critical = ext.read_extensions(facts.fields.extensions)
+        if ext.CRL_DISTRIBUTION_POINTS in critical:  # `revocation` reads them when it has lists
+            ext.read_distribution_points(extensions[ext.CRL_DISTRIBUTION_POINTS])
         basic = extensions.get(ext.BASIC_CONSTRAINTS)
         usage = extensions.get(ext.KEY_USAGE)
         purposes = extensions.get(ext.EXTENDED_KEY_USAGE)

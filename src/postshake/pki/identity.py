@@ -54,7 +54,10 @@ class Identity:
             ValueError: it is not in strict DER, so that ``cryptography`` does not read it. All
                 else here can be asked of such a one, too.
         """
-        return x509.load_der_x509_certificate(self.chain[0])
+        try:
+            return x509.load_der_x509_certificate(self.chain[0])
+        except x509.InvalidVersion as error:  # not a ValueError
+            raise ValueError(str(error)) from error
 
     @property
     def _parsed(self) -> x509.Certificate:

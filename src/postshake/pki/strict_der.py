@@ -1,9 +1,9 @@
 """Certificates that others read and ``cryptography`` does not, written anew in strict DER.
 
-Authorities have signed FALSE written out, booleans of other values than DER's, an underscore in
-a PrintableString, accents in strings of ASCII, the number of version 2, and NULL where ECDSA
-has no parameters. OpenSSL and GnuTLS read all that; ``cryptography`` then reads nothing of the
-certificate. So such a one is parsed from a copy, in which only the spelling differs: times,
+Authorities have signed FALSE written out, booleans of other values than DER's, an underscore
+in a PrintableString, accents in strings of ASCII, the numbers of versions 2 and 4, and NULL where
+ECDSA has no parameters. OpenSSL and GnuTLS read all that; ``cryptography`` then reads nothing of
+the certificate. So such a one is parsed from a copy, in which only the spelling differs: times,
 serial number, key and signature are the same bytes, and what extensions say is what they said.
 
 The copy is for reading. What was signed, the names that are compared and the extensions of a path
@@ -39,6 +39,7 @@ __all__ = [
 _VERSION_1 = b"\xa0\x03\x02\x01\x00"
 _VERSION_2 = b"\xa0\x03\x02\x01\x01"
 _VERSION_3 = b"\xa0\x03\x02\x01\x02"
+_VERSION_4 = b"\xa0\x03\x02\x01\x03"  # what programs wrote that were told to set version 3
 _ECDSA = b"\x06\x08\x2a\x86\x48\xce\x3d\x04\x03"  # 1.2.840.10045.4.3, and one arc more
 _NULL = b"\x05\x00"
 _TRUE = b"\x01\x01\xff"
@@ -77,7 +78,9 @@ def strict_certificate(der: bytes) -> bytes:
     version = b""
     if parts[0][0] == 0xA0:
         _, version = parts.pop(0)
-        version = {_VERSION_1: b"", _VERSION_2: _VERSION_3}.get(version, version)
+        version = {_VERSION_1: b"", _VERSION_2: _VERSION_3, _VERSION_4: _VERSION_3}.get(
+            version, version
+        )
     serial, signed_with, issuer, validity, subject, key, *more = [part for _, part in parts]
     written = encoded(
         _SEQUENCE,
@@ -95,7 +98,7 @@ def strict_certificate(der: bytes) -> bytes:
 
 
 def version_of(der: bytes) -> int:
-    """Return which version a certificate that was parsed says it is of: 1, 2 or 3."""
+    """Return which version a certificate that was parsed says it is of: 1 to 4."""
     _, at, _ = tlv(der, 0)
     _, at, _ = tlv(der, at)
     return der[at + 4] + 1 if der[at] == _VERSION_1[0] else 1
