@@ -267,7 +267,12 @@ def test_those_that_are_trusted_are_kept_as_they_are(name: str, tmp_path: Path) 
 def test_damaged_pem_is_still_refused() -> None:
     der = odd.write(odd.ODDITIES["version 2"])[0]
     text = standard.DER_cert_to_PEM_cert(der)
-    for damaged in (text[:200] + "!" + text[200:], standard.DER_cert_to_PEM_cert(der[:-1]), "x"):
+    for damaged in (
+        text[:200] + "!" + text[200:],
+        standard.DER_cert_to_PEM_cert(der[:-1]),
+        text + text[:200],
+        "x",
+    ):
         with pytest.raises(UsageError):
             TrustStore.from_pem(damaged)
 

@@ -523,11 +523,12 @@ def certificate_ders(data: bytes) -> list[bytes]:
             der = base64.b64decode(b"".join(block.split()), validate=True)
             load_certificate(der)
             found.append(der)
-        if not found:
-            raise ValueError(str(error)) from error
+        if len(found) != len(_PEM_BEGIN.findall(data)) or not found:
+            raise ValueError(str(error)) from error  # one has no end, or there is none
         return found
 
 
+_PEM_BEGIN = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----")
 _PEM = re.compile(
     b"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
 )

@@ -73,8 +73,8 @@ def certificate_dict(der: bytes) -> dict[str, Any]:
     """
     certificate = load_certificate(der)
     fields: dict[str, Any] = {
-        "subject": _name(subject_of(certificate)),
-        "issuer": _name(issuer_of(certificate)),
+        "subject": _shown(subject_of, certificate),
+        "issuer": _shown(issuer_of, certificate),
         "version": version_of(der),
         "serialNumber": _serial(certificate.serial_number),
         "notBefore": _time(certificate.not_valid_before_utc),
@@ -95,6 +95,13 @@ def certificate_dict(der: bytes) -> dict[str, Any]:
     if points:
         fields["crlDistributionPoints"] = points
     return fields
+
+
+def _shown(name_of: Callable[[x509.Certificate], x509.Name], certificate: x509.Certificate) -> Any:
+    try:
+        return _name(name_of(certificate))
+    except ValueError:  # only in what our own verifier has not verified
+        return ()
 
 
 def _name(name: x509.Name) -> tuple[tuple[tuple[str, str], ...], ...]:
