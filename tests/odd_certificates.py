@@ -136,8 +136,8 @@ ODDITIES: dict[str, dict[str, Any]] = {
         subject=f.seq(
             f.tlv(
                 0x31,
-                f.seq(f.oid("2.5.4.5"), f.tlv(0x13, b"12")),
                 f.seq(f.oid("2.5.4.3"), f.tlv(0x0C, b"alice")),
+                f.seq(f.oid("2.5.4.5"), f.tlv(0x13, b"12")),
             )
         )
     ),

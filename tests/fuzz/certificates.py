@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -59,27 +59,24 @@ def certificates() -> Iterator[Target]:
         "DER not strict", decoder(strict_certificate, ValueError), leaves, group="certificates"
     )
     yield Target("DER names shown", decoder(read_name, ValueError), names, group="certificates")
-    for name, read, seed in (
-        ("distribution points", read_distribution_points, "3010300ea00ca00a8608687474703a2f2f61"),
+    yield Target("DER Identity", told, leaves, group="certificates")
+    yield Target("DER name", named, names, group="certificates")
+    readers: tuple[tuple[str, Callable[[bytes], object], str], ...] = (
+        ("object identifier", der.object_identifier, "0603551d25"),
+        ("object identifiers", der.object_identifiers, "300a06082b06010505070302"),
+        ("bit string", der.bit_string, "03020780"),
+        (
+            "distribution points",
+            read_distribution_points,
+            "3010300ea00ca00a8608687474703a2f2f61",
+        ),
         (
             "access descriptions",
             read_access_descriptions,
             "3012301006082b06010505073001860468747470",
         ),
-    ):
-        yield Target(
-            f"DER {name}",
-            decoder(read, ValueError),
-            partial(list, [bytes.fromhex(seed)]),
-            group="certificates",
-        )
-    yield Target("DER Identity", told, leaves, group="certificates")
-    yield Target("DER name", named, names, group="certificates")
-    for name, read, seed in (
-        ("object identifier", der.object_identifier, "0603551d25"),
-        ("object identifiers", der.object_identifiers, "300a06082b06010505070302"),
-        ("bit string", der.bit_string, "03020780"),
-    ):
+    )
+    for name, read, seed in readers:
         yield Target(
             f"DER {name}",
             decoder(read, ValueError),

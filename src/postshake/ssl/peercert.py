@@ -117,8 +117,8 @@ def _text(attribute: x509.NameAttribute[Any]) -> str:
 
 
 def _serial(number: int) -> str:
-    text = f"{number:X}"
-    return text if len(text) % 2 == 0 else f"0{text}"
+    text = f"{abs(number):X}"
+    return "-" * (number < 0) + "0" * (len(text) % 2) + text
 
 
 def _time(moment: datetime) -> str:
