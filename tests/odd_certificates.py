@@ -15,7 +15,14 @@ from postshake.pki.der import tlv
 from tests import forging as f
 from tests.certs import new_key
 
-__all__ = ["NOT_LIKE_GNUTLS", "NOT_LIKE_OPENSSL", "ODDITIES", "keys", "write"]
+__all__ = [
+    "LATELY_LIKE_GNUTLS",
+    "NOT_LIKE_GNUTLS",
+    "NOT_LIKE_OPENSSL",
+    "ODDITIES",
+    "keys",
+    "write",
+]
 
 CLIENTS = f.extension("2.5.29.37", f.seq(f.oid("1.3.6.1.5.5.7.3.2")))
 BASIC_LEAF = f.extension("2.5.29.19", f.seq(), critical=True)
@@ -270,6 +277,34 @@ ODDITIES: dict[str, dict[str, Any]] = {
         f.constraints([_email("b.example")]),
         leaf=[BASIC_LEAF, CLIENTS, f.names(_email("j\xfc@b.example".encode("latin-1")))],
     ),
+    "nameConstraints of an empty list, in an authority": _authority(
+        f.BASIC_CA, SIGNS, f.extension("2.5.29.30", f.seq(f.tlv(0xA0)), critical=True)
+    ),
+    "nameConstraints of nothing, in an authority": _authority(
+        f.BASIC_CA, SIGNS, f.extension("2.5.29.30", f.seq(), critical=True)
+    ),
+    "alternative names that cannot be read, in an authority": _authority(
+        f.BASIC_CA, SIGNS, f.extension("2.5.29.17", b"ca.example")
+    ),
+    "keyUsage of three octets": _leaf(f.extension("2.5.29.15", f.tlv(0x03, b"\0\x80\0\1"))),
+    "nameConstraints of directories, and TeletexString": _authority(
+        f.BASIC_CA,
+        SIGNS,
+        f.constraints([f.tlv(0xA4, f.name("staff"))]),
+        subject=f.seq(f.rdn("staff"), f.rdn(b"J\xfcrgen", tag=0x14)),
+    ),
+    "nameConstraints of directories, and PrintableString of Latin-1": _authority(
+        f.BASIC_CA,
+        SIGNS,
+        f.constraints([f.tlv(0xA4, f.name("staff"))]),
+        subject=f.seq(f.rdn("staff"), f.rdn(b"J\xfcrgen", tag=0x13)),
+    ),
+    "nameConstraints of directories, and an empty RDN": _authority(
+        f.BASIC_CA,
+        SIGNS,
+        f.constraints(excluded=[f.tlv(0xA4, f.name("staff"))]),
+        subject=f.seq(f.tlv(0x31), f.rdn("staff")),
+    ),
     "nameConstraints with FALSE for critical, and a name outside": _authority(
         f.BASIC_CA,
         SIGNS,
@@ -294,6 +329,9 @@ NOT_LIKE_OPENSSL = {
     "a pathLen of 9 octets, in an authority": "no number of certificates; GnuTLS refuses it, too",
     "nameConstraints that exclude an odd string, in an authority": (
         "what cannot be compared might be what is excluded"
+    ),
+    "nameConstraints of directories, and PrintableString of Latin-1": (
+        "what cannot be compared might be outside"
     ),
 }
 """Where OpenSSL does the opposite of what we do, and why we do it."""
@@ -321,7 +359,6 @@ NOT_LIKE_GNUTLS = {
     "ediPartyName in issuerAltName": _UNUSED,
     "an empty e-mail address": _UNUSED,
     "x400Address": _UNUSED,
-    "a negative pathLen, in an authority": _LIMITS,
     "basicConstraints that cannot be read": _LIMITS,
     "keyUsage of no bit": _LIMITS,
     "keyUsage that cannot be read": _LIMITS,
@@ -330,8 +367,13 @@ NOT_LIKE_GNUTLS = {
     "nameConstraints that exclude an odd string, in an authority": (
         NOT_LIKE_OPENSSL["nameConstraints that exclude an odd string, in an authority"]
     ),
+    "nameConstraints of directories, and PrintableString of Latin-1": (
+        NOT_LIKE_OPENSSL["nameConstraints of directories, and PrintableString of Latin-1"]
+    ),
 }
 """The same of GnuTLS."""
+LATELY_LIKE_GNUTLS = frozenset({"a negative pathLen, in an authority"})
+"""What GnuTLS 3.7 takes and 3.8 refuses, as we do."""
 
 
 @functools.cache

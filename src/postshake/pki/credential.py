@@ -280,9 +280,9 @@ class Credential:
         try:
             key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
         except UNREADABLE as error:
-            if _OTHER_KEY not in str(error):
+            if not _is_of_what_was_proven(error):
                 raise UsageError(f"{where}: damaged, or the password is wrong") from error
-            return cls.from_objects(*_with_other_key(data, secret, where))
+            return cls.from_der(*_read_otherwise(data, secret, where))
         if key is None:
             raise UsageError(f"{where}: holds no private key")
         return cls.from_objects([*([leaf] if leaf else []), *others], key)
@@ -294,14 +294,21 @@ class Credential:
         )
 
 
-_OTHER_KEY = "Could not deserialize key data"
+_AFTER_THE_PROOF = ("Could not deserialize key data", '"Certificate::', '"AttributeTypeValue::')
 """What `cryptography` says where a file's integrity was proven, and its key is of no kind
-that it reads. Should it come to say something else, such a file is called damaged."""
+that it reads, or a certificate not in strict DER. Should it come to say something else, such a
+file is called damaged."""
 
 
-def _with_other_key(
+def _is_of_what_was_proven(error: Exception) -> bool:
+    if isinstance(error, x509.InvalidVersion):
+        return True
+    return any(words in str(error) for words in _AFTER_THE_PROOF)
+
+
+def _read_otherwise(
     data: bytes, password: bytes | None, where: str
-) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+) -> tuple[list[bytes], PrivateKeyTypes]:
     try:
         key, certificates = read_pkcs12(data, password or b"")
     except ValueError as error:
