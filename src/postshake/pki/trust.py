@@ -50,7 +50,8 @@ class PeerChain:
     at: float
     """The time of asking, in seconds since the epoch."""
     leaf: x509.Certificate | None = field(default=None, init=False, repr=False, compare=False)
-    """The first certificate, if it was parsed already.
+    """The first certificate, if it was parsed already. Of one that is not in strict DER, a copy
+    that is: what was sent is in ``certificates``.
 
     No argument, so that it cannot be another one by mistake.
     """
