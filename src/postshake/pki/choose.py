@@ -27,6 +27,7 @@ from .der import (
     object_identifier,
     object_identifiers,
 )
+from .extensions import EXTENDED_KEY_USAGE, KEY_USAGE, KeyUsage, extension_of, read_key_usage
 from .names import matches_host
 from .unreadable import UNREADABLE
 
@@ -243,21 +244,19 @@ def read_oid_filters(filters: Iterable[tuple[bytes, bytes]]) -> dict[str, frozen
 
 def _held(certificate: x509.Certificate, oid: str) -> frozenset[str] | None:
     """What a certificate has of a filtered extension; None without the extension."""
-    for extension in certificate.extensions:
-        value = extension.value
-        if extension.oid.dotted_string != oid:
-            continue
-        if isinstance(value, x509.KeyUsage):
-            return frozenset(name for name in _KEY_USAGES if _has_usage(value, name))
-        if isinstance(value, x509.ExtendedKeyUsage):
-            return frozenset(purpose.dotted_string for purpose in value)
-    return None
+    if oid == ExtensionOID.KEY_USAGE.dotted_string:
+        value = extension_of(certificate, KEY_USAGE)
+        return _usages(value) if value is not None else None
+    value = extension_of(certificate, EXTENDED_KEY_USAGE)
+    return frozenset(object_identifiers(value)) if value is not None else None
 
 
-def _has_usage(usage: x509.KeyUsage, name: str) -> bool:
-    if name in ("encipher_only", "decipher_only") and not usage.key_agreement:
-        return False  # undefined then, and cryptography raises
-    return bool(getattr(usage, name))
+def _usages(value: bytes) -> frozenset[str]:
+    bits = read_key_usage(value)
+    held = {name for bit, name in enumerate(_KEY_USAGES) if bits & 0x8000 >> bit}
+    if "key_agreement" not in held:  # these two say something only beside it
+        held -= {"encipher_only", "decipher_only"}
+    return frozenset(held)
 
 
 def _misfit(credential: Credential, wanted: Wanted, authorities: AuthorityNames) -> str | None:
@@ -265,8 +264,8 @@ def _misfit(credential: Credential, wanted: Wanted, authorities: AuthorityNames)
         ours = ", ".join(scheme.name for scheme in wanted.schemes_of(credential))
         theirs = names_of(SignatureScheme, wanted.signature_algorithms)
         return f"no signature scheme in common: ours {ours or 'none'}; wanted {theirs or 'none'}"
-    usage = _held(credential.leaf, ExtensionOID.KEY_USAGE.dotted_string)
-    if usage is not None and "digital_signature" not in usage:
+    usage = credential.key_usage
+    if usage is not None and not usage & KeyUsage.digital_signature:
         return "the certificate's keyUsage lacks digitalSignature"
     if wanted.authorities and not authorities.have_any(credential.chain):
         return "no certificate of the chain is issued by an authority that is wanted"
@@ -282,8 +281,9 @@ def _chain_misfit(credential: Credential, wanted: Wanted) -> str | None:
     allowed = wanted.signature_algorithms_cert
     if allowed is None:
         allowed = wanted.signature_algorithms
-    for certificate in credential.certificates:
-        if certificate.issuer == certificate.subject:
+    for der, certificate in zip(credential.chain, credential.certificates, strict=True):
+        fields = certificate_fields(der)
+        if fields.issuer == fields.subject:
             continue  # its own signature proves nothing, and is not checked
         if not _signed_by(certificate) & set(allowed):
             return (

@@ -16,6 +16,7 @@ from ..constants import Role, SignatureScheme
 from .der import certificate_fields, check_name_size, elements, object_identifier
 from .extensions import SUBJECT_ALTERNATIVE_NAME, NameKind, read_extensions, read_general_names
 from .parsed_certificate import SMALL, check_sizes
+from .strict_der import issuer_of, load_certificate, read_name, subject_of
 from .trust import PeerChain
 
 __all__ = ["Identity", "alternative_names"]
@@ -52,14 +53,27 @@ class Identity:
 
     @property
     def certificate(self) -> x509.Certificate:
-        """The peer's own certificate, parsed anew at each use."""
-        return x509.load_der_x509_certificate(self.chain[0])
+        """The peer's own certificate, parsed anew at each use.
+
+        Raises:
+            ValueError: it is not in strict DER, so that ``cryptography`` does not read it. All
+                else here can be asked of such a one, too.
+        """
+        try:
+            return x509.load_der_x509_certificate(self.chain[0])
+        except x509.InvalidVersion as error:  # not a ValueError
+            raise ValueError(str(error)) from error
+
+    @property
+    def _parsed(self) -> x509.Certificate:
+        """The same, however it is spelled; of what `cryptography` does not read, a copy."""
+        return load_certificate(self.chain[0])
 
     @property
     def subject(self) -> str:
         """The subject as RFC 4514 writes it; empty when there is none that can be read."""
         try:
-            return self.certificate.subject.rfc4514_string()
+            return subject_of(self._parsed).rfc4514_string()
         except (ValueError, TypeError, Warning):  # only in what was not verified
             return ""
 
@@ -67,7 +81,7 @@ class Identity:
     def common_name(self) -> str | None:
         """The subject's most specific common name."""
         try:
-            found = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            found = subject_of(self._parsed).get_attributes_for_oid(NameOID.COMMON_NAME)
         except (ValueError, TypeError, Warning):
             return None
         return _text(found[-1].value) if found else None
@@ -84,14 +98,14 @@ class Identity:
     def issuer(self) -> str:
         """The issuer as RFC 4514 writes it; empty when it cannot be read."""
         try:
-            return self.certificate.issuer.rfc4514_string()
+            return issuer_of(self._parsed).rfc4514_string()
         except (ValueError, TypeError, Warning):
             return ""
 
     @property
     def serial_number(self) -> int:
         """The certificate's serial number."""
-        return self.certificate.serial_number
+        return self._parsed.serial_number
 
     @property
     def fingerprint(self) -> str:
@@ -101,17 +115,17 @@ class Identity:
     @property
     def not_before(self) -> datetime:
         """Start of the certificate's validity, UTC."""
-        return self.certificate.not_valid_before_utc
+        return self._parsed.not_valid_before_utc
 
     @property
     def not_after(self) -> datetime:
         """End of the certificate's validity, UTC."""
-        return self.certificate.not_valid_after_utc
+        return self._parsed.not_valid_after_utc
 
     @property
     def valid_until(self) -> datetime:
         """When the first certificate of the verified path ends, UTC; or the peer's own."""
-        path = map(x509.load_der_x509_certificate, self.verified_chain or self.chain[:1])
+        path = map(load_certificate, self.verified_chain or self.chain[:1])
         return min(certificate.not_valid_after_utc for certificate in path)
 
     def for_verifier(
@@ -195,7 +209,7 @@ def _address(value: bytes) -> str:
 def _directory_name(value: bytes) -> str:
     if len(value) > SMALL:
         check_name_size(value)
-    return x509.Name.from_bytes(value).rfc4514_string()
+    return read_name(value).rfc4514_string()
 
 
 def _registered_id(value: bytes) -> str:
@@ -222,9 +236,9 @@ def _told(der: bytes) -> dict[str, str]:
     told = {"subject": "", "issuer": "", "fingerprint": hashlib.sha256(der).hexdigest()}
     try:
         check_sizes(der)
-        certificate = x509.load_der_x509_certificate(der)
-        told["subject"] = certificate.subject.rfc4514_string()
-        told["issuer"] = certificate.issuer.rfc4514_string()
+        certificate = load_certificate(der)
+        told["subject"] = subject_of(certificate).rfc4514_string()
+        told["issuer"] = issuer_of(certificate).rfc4514_string()
     except (ValueError, TypeError, IndexError, Warning):
         pass  # only in what was not verified
     return told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -10,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
@@ -32,12 +35,14 @@ from .der import (
     object_identifier,
 )
 from .pss import may_have_signed
+from .strict_der import issuer_of, load_certificate, subject_of
 
 __all__ = [
     "RSASSA_PSS",
     "SMALL",
     "Content",
     "Facts",
+    "certificate_ders",
     "check_sizes",
     "describe",
     "has_explicit_curve",
@@ -265,8 +270,8 @@ class Facts:
             WeakKey: an RSA key that is too short.
         """
         content = self.content
-        if ext.SUBJECT_ALTERNATIVE_NAME in content.critical:
-            _ = self.alternative_names  # which must be understood, whoever asks for them
+        if ext.SUBJECT_ALTERNATIVE_NAME in content.extensions:
+            _ = self.alternative_names  # who it is must be understood, whoever asks for it
         key = content.key
         if isinstance(key, ec.EllipticCurvePublicKey):
             if not isinstance(key.curve, _CURVES):
@@ -305,10 +310,12 @@ class Facts:
             BadCertificate: they cannot.
         """
         try:
-            for name in ("subject", "issuer"):
-                raw = getattr(self.fields, name)
+            for raw, name_of in (
+                (self.fields.subject, subject_of),
+                (self.fields.issuer, issuer_of),
+            ):
                 if raw not in _READABLE:  # reading one takes as long as a tenth of a signature
-                    getattr(self.certificate, name)
+                    name_of(self.certificate)
                     if len(_READABLE) >= _READABLE_NAMES:
                         _READABLE.clear()
                     if len(raw) <= _READABLE_BYTES:
@@ -394,8 +401,8 @@ class Facts:
     def issuer_text(self) -> str:
         """Name the issuer for a person: quoted and safe to print."""
         try:
-            return repr(self.certificate.issuer.rfc4514_string()[:_SHOWN])
-        except (ValueError, TypeError):
+            return repr(issuer_of(self.certificate).rfc4514_string()[:_SHOWN])
+        except (ValueError, TypeError, Warning):
             return "a name that cannot be read"
 
     def __repr__(self) -> str:
@@ -425,6 +432,8 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
         )
     try:
         extensions, critical = ext.read_extensions(facts.fields.extensions)
+        if ext.CRL_DISTRIBUTION_POINTS in critical:  # `revocation` reads them when it has lists
+            ext.read_distribution_points(extensions[ext.CRL_DISTRIBUTION_POINTS])
         basic = extensions.get(ext.BASIC_CONSTRAINTS)
         usage = extensions.get(ext.KEY_USAGE)
         purposes = extensions.get(ext.EXTENDED_KEY_USAGE)
@@ -506,36 +515,47 @@ def has_explicit_curve(der: bytes) -> bool:
     return _EC_KEY in info and _NAMED_CURVE not in info
 
 
-def load_certificate(der: bytes) -> x509.Certificate:
-    """Parse a certificate.
-
-    Raises:
-        ValueError: it is damaged, or of an unknown version.
-    """
-    try:
-        return x509.load_der_x509_certificate(der)
-    except (x509.InvalidVersion, Warning) as error:  # not a ValueError
-        raise ValueError(str(error)) from error
-
-
 def load_certificates(data: bytes) -> list[x509.Certificate]:
     """Parse PEM text, from which other blocks are left out, or one DER certificate.
 
     Raises:
         ValueError: there is none, or one is damaged.
     """
+    return [load_certificate(der) for der in certificate_ders(data)]
+
+
+def certificate_ders(data: bytes) -> list[bytes]:
+    """Return the certificates of PEM text, or the one that is DER, as they are spelled there.
+
+    Raises:
+        ValueError: there is none, or one is damaged.
+    """
     if b"-----BEGIN" not in data:
-        return [load_certificate(data)]
+        load_certificate(data)
+        return [data]
     try:
-        return x509.load_pem_x509_certificates(data)
-    except (x509.InvalidVersion, Warning) as error:
-        raise ValueError(str(error)) from error
+        return [each.public_bytes(Encoding.DER) for each in x509.load_pem_x509_certificates(data)]
+    except (ValueError, x509.InvalidVersion, Warning) as error:
+        found = []
+        for block in _PEM.findall(data):
+            der = base64.b64decode(b"".join(block.split()), validate=True)
+            load_certificate(der)
+            found.append(der)
+        if len(found) != len(_PEM_BEGIN.findall(data)) or not found:
+            raise ValueError(str(error)) from error  # one has no end, or there is none
+        return found
+
+
+_PEM_BEGIN = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----")
+_PEM = re.compile(
+    b"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
+)
 
 
 def describe(certificate: x509.Certificate) -> str:
     """Name a certificate for a person: its subject, quoted and safe to print."""
     try:
-        subject = certificate.subject.rfc4514_string()
+        subject = subject_of(certificate).rfc4514_string()
     except (ValueError, TypeError, Warning):
         subject = ""
     if not subject:

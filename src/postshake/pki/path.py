@@ -44,6 +44,7 @@ from .extensions import (
 from .parsed_certificate import Content, Facts, utc
 from .policies import POLICY_EXTENSIONS, PolicyInputs, PolicySearch
 from .store import TrustStore
+from .strict_der import version_of
 
 __all__ = ["PathSearch"]
 
@@ -227,7 +228,7 @@ class PathSearch:
         basic = content.basic_constraints
         if basic is None:
             # A version 1 root has no extensions; it is believed because it is an anchor.
-            if issuer.certificate.version.value != 0 or self.trust.find(issuer.der) is None:
+            if version_of(issuer.der) != 1 or self.trust.find(issuer.der) is None:
                 raise BadCertificate(
                     f"certificate {issuer} is not a CA: it has no basicConstraints"
                 )

@@ -53,7 +53,8 @@ class PeerChain:
     policies: tuple[str, ...] = ()
     """Certificate policies, of which one must hold (`AuthRequest.policies`); none if empty."""
     leaf: x509.Certificate | None = field(default=None, init=False, repr=False, compare=False)
-    """The first certificate, if it was parsed already.
+    """The first certificate, if it was parsed already. Of one that is not in strict DER, a copy
+    that is: what was sent is in ``certificates``.
 
     No argument, so that it cannot be another one by mistake.
     """

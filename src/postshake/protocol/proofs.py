@@ -15,7 +15,7 @@ from ..errors import (
     InternalError,
 )
 from ..pki.identity import Identity
-from ..pki.parsed_certificate import SMALL, check_sizes, has_explicit_curve
+from ..pki.parsed_certificate import SMALL, check_sizes, has_explicit_curve, load_certificate
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused
@@ -52,7 +52,7 @@ class FinishedProof:
 def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyTypes]:
     """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
     try:
-        leaf = x509.load_der_x509_certificate(cert_data)
+        leaf = load_certificate(cert_data)
         if len(cert_data) > SMALL:
             check_sizes(cert_data)  # whoever is shown this peer reads what is in it
         return leaf, pss_key_of(leaf), leaf.public_key()

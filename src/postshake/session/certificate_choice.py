@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from ..constants import Role
 from ..pki.authority_names import issuers_of, spellings
 from ..pki.choose import Wanted, choose_scheme, choose_server_credential
 from ..pki.credential import Credential
+from ..pki.extensions import KeyUsage
 from . import codes
 from .credentials import CertificateCredentials, RetrieveRequest
 from .errors import SessionError, error_for
@@ -87,8 +86,5 @@ def _choose_client(chains: list[Credential], wanted: Wanted, force: bool) -> Cre
 
 
 def _may_sign(chain: Credential) -> bool:
-    try:
-        usage = chain.leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    return usage.digital_signature
+    usage = chain.key_usage
+    return usage is None or bool(usage & KeyUsage.digital_signature)

@@ -220,7 +220,7 @@ class CertificateCredentials:
 
 
 def _ders(store: TrustStore) -> list[bytes]:
-    return [anchor.public_bytes(Encoding.DER) for anchor in store.anchors]
+    return [*store.ders()]
 
 
 @contextmanager

@@ -208,7 +208,7 @@ class Facts:
             return identity.chain[0]
         if self._context is not self._own_context and self._context.verify_mode == ssl.CERT_NONE:
             return {}  # as the standard library has it: this context promises nothing
-        return certificate_dict(identity.certificate) if identity.verified else {}
+        return certificate_dict(identity.chain[0]) if identity.verified else {}
 
     def get_unverified_chain(self) -> list[bytes]:
         """Return the chain as the peer sent it, DER."""

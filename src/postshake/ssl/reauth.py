@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..config import AuthRequest, Refusal
 from ..errors import (
@@ -14,6 +15,7 @@ from ..errors import (
     present,
 )
 from ..events import Outcome, ReauthCompleted
+from ..pki.der import certificate_fields
 from ..pki.identity import Identity
 from ..pki.policies import policy_names
 from .errors import refused, ssl_error
@@ -55,8 +57,8 @@ def authority_names(authorities: Iterable[Authority]) -> tuple[bytes, ...]:
 
 
 def _name(authority: Authority) -> bytes:
-    if isinstance(authority, x509.Certificate):
-        authority = authority.subject
+    if isinstance(authority, x509.Certificate):  # its name as it is spelled there
+        return certificate_fields(authority.public_bytes(Encoding.DER)).subject
     return authority if isinstance(authority, bytes) else authority.public_bytes()
 
 
