@@ -55,6 +55,7 @@ from tests.hostile_chains import (
     HOST,
     KEYS,
     NAMES,
+    POLICIES,
     RECIPES,
     SUBJECTS,
     Attack,
@@ -309,6 +310,12 @@ DOORS: dict[str, Callable[[Attack], tuple[float, str]]] = {
     "verifier of the drop-in": lambda attack: _verdict(
         attack, Role.server, ContextVerifier([_TRUSTED])
     ),
+    "verifier that wants a policy": lambda attack: _verdict(
+        attack, Role.client, ChainVerifier(TrustStore([_TRUSTED]), policies=["1.2.1"])
+    ),
+    "verifier of the drop-in that looks at policies": lambda attack: _verdict(
+        attack, Role.server, ContextVerifier([_TRUSTED], (), 0x80 | 0x100)
+    ),
     "verifier with lists": lambda attack: _verdict(
         attack,
         Role.client,
@@ -360,7 +367,7 @@ def search(seconds: float, seed: int = 1) -> Iterator[Cost]:
     """Look for worse messages than the known ones, by chance and from the worst so far."""
     random = Random(seed)
     end = time.monotonic() + seconds
-    doors = ("verifier", "verifier of the drop-in")
+    doors = ("verifier", "verifier of the drop-in", "verifier that wants a policy")
     worst: list[tuple[float, Recipe]] = []
     while time.monotonic() < end:
         start = random.choice(worst)[1] if worst and random.random() < 0.6 else RECIPES[0]
@@ -382,6 +389,7 @@ def _changed(recipe: Recipe, random: Random) -> Recipe:
             *FILLINGS,
             *(f"{who}:{each}" for each in SUBJECTS for who in ("subject", "issuer")),
             *(f"{what}:{each}" for each in NAMES for what in ("names", "permits", "excludes")),
+            *(f"policies:{each}" for each in POLICIES),
         ]
     )
     fill[kind] = random.choice([0.002, 0.01, 0.05, 0.1, 0.2, 0.3])

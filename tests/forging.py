@@ -22,6 +22,8 @@ __all__ = [
     "CA",
     "COMMON_NAME",
     "DIGITAL_SIGNATURE",
+    "TRUE",
+    "VERSION_3",
     "certificate",
     "constraints",
     "dns",
@@ -72,6 +74,10 @@ def oid(dotted: str) -> bytes:
     return tlv(0x06, bytes(octets))
 
 
+TRUE = tlv(0x01, b"\xff")
+VERSION_3 = tlv(0xA0, integer(2))
+
+
 def rdn(value: str | bytes, kind: str = COMMON_NAME, tag: int = 0x0C) -> bytes:
     """A relative distinguished name of one attribute."""
     content = value.encode() if isinstance(value, str) else value
@@ -83,9 +89,10 @@ def name(common_name: str) -> bytes:
     return seq(rdn(common_name))
 
 
-def extension(kind: str, value: bytes, *, critical: bool = False) -> bytes:
-    """An extension."""
-    return seq(oid(kind), tlv(0x01, b"\xff") if critical else b"", tlv(0x04, value))
+def extension(kind: str, value: bytes, *, critical: bool | bytes = False) -> bytes:
+    """An extension; bytes for critical are that field as it stands there."""
+    flag = critical if isinstance(critical, bytes) else TRUE if critical else b""
+    return seq(oid(kind), flag, tlv(0x04, value))
 
 
 def dns(host: str | bytes) -> bytes:
@@ -131,21 +138,27 @@ def certificate(
     extensions: Iterable[bytes] = (),
     *,
     serial: bytes | None = None,
+    version: bytes = VERSION_3,
+    algorithm: bytes | None = None,
+    inner: bytes | None = None,
+    validity: bytes | None = None,
+    unique_ids: bytes = b"",
     not_before: datetime.datetime = NOW - DAY,
     not_after: datetime.datetime = NOW + 365 * DAY,
 ) -> bytes:
     """Write a certificate and sign it."""
-    algorithm = _algorithm(signer)
-    validity = seq(*[_utc_time(moment) for moment in (not_before, not_after)])
+    algorithm = algorithm or _algorithm(signer)
+    validity = validity or seq(*[_utc_time(moment) for moment in (not_before, not_after)])
     block = b"".join(extensions)
     tbs = seq(
-        tlv(0xA0, integer(2)),
+        version,
         integer(next(_SERIALS)) if serial is None else serial,
-        algorithm,
+        inner or algorithm,
         issuer,
         validity,
         subject,
         key_info,
+        unique_ids,
         tlv(0xA3, seq(block)) if block else b"",
     )
     return seq(tbs, algorithm, tlv(0x03, b"\0" + _sign(signer, tbs)))

@@ -10,7 +10,7 @@ certified, and so gets as far as the checks that come last.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
@@ -24,6 +24,7 @@ __all__ = [
     "HOST",
     "KEYS",
     "NAMES",
+    "POLICIES",
     "RECIPES",
     "SUBJECTS",
     "Attack",
@@ -63,7 +64,8 @@ class Recipe:
     fill: dict[str, float] = field(default_factory=dict)
     """With what the room is filled, and how much of it: names of `FILLINGS`, `SUBJECTS`
     ("subject:…", "issuer:…") and `NAMES` ("names:…" of the leaf; "permits:…" and "excludes:…"
-    of each authority, which share what is theirs)."""
+    of each authority, which share what is theirs), and `POLICIES` ("policies:…", of which leaf and
+    authorities have the same share)."""
 
 
 class TooLarge(ValueError):
@@ -144,6 +146,60 @@ FILLINGS: dict[str, Callable[[int], list[bytes]]] = {
 }
 """Extensions of a leaf, of a size."""
 
+_ANY_POLICY = "2.5.29.32.0"
+
+
+def _policies(*numbers: int | str) -> bytes:
+    """CertificatePolicies."""
+    whole = [each if isinstance(each, str) else f"1.2.{each}" for each in numbers]
+    return f.extension("2.5.29.32", f.seq(*(f.seq(f.oid(each)) for each in whole)))
+
+
+def _mappings(pairs: Iterable[tuple[int, int]]) -> bytes:
+    """PolicyMappings."""
+    made = (f.seq(f.oid(f"1.2.{ours}"), f.oid(f"1.2.{theirs}")) for ours, theirs in pairs)
+    return f.extension("2.5.29.33", f.seq(*made), critical=True)
+
+
+_REQUIRED = f.extension("2.5.29.36", f.seq(f.tlv(0x80, b"\0")), critical=True)
+
+
+def _crossed(count: int, layer: int) -> list[bytes]:
+    """As many policies as can all be mapped to each other."""
+    some = range(max(int(count**0.5), 1))
+    return [_policies(*some), _mappings((ours, theirs) for ours in some for theirs in some)]
+
+
+POLICIES: dict[str, Callable[[int, int], list[bytes]]] = {
+    "same": lambda count, layer: [_policies(*range(count))],
+    "same, required": lambda count, layer: [_policies(*range(count)), _REQUIRED],
+    "others, required": lambda count, layer: [
+        _policies(*range(layer and 1000, (layer and 1000) + count)),
+        _REQUIRED,
+    ],
+    "any and others": lambda count, layer: [
+        _policies(_ANY_POLICY, *range(layer * 300, layer * 300 + count - 1))
+    ],
+    "crossed": _crossed,
+    "crossed, required": lambda count, layer: [*_crossed(count, layer), _REQUIRED],
+    "crossed, and then another": lambda count, layer: [
+        *(_crossed(count, layer) if layer else [_policies(1000)]),
+        _REQUIRED,
+    ],
+    "any, mapped": lambda count, layer: [
+        _policies(_ANY_POLICY),
+        _mappings((layer * 300 + each, layer * 300 + each + 3000) for each in range(count)),
+    ],
+    "any, mapped, required": lambda count, layer: [
+        _policies(_ANY_POLICY) if layer else _policies(1000),
+        _mappings((layer * 300 + each, layer * 300 + each + 3000) for each in range(count)),
+        _REQUIRED,
+    ],
+}
+"""What a certificate says of policies, of some number; the layer of a leaf is 0."""
+_POLICY = 16  # bytes that one takes, with what it is mapped to
+_MOST_POLICIES = 256
+
 KEYS = ("p256", "p384", "p521", "ed25519", "ed448", "rsa2048", "rsa3072", "mldsa44", "mldsa87")
 
 
@@ -169,7 +225,8 @@ def bake(recipe: Recipe) -> Attack:
     leaf_key = _key("p256", 100)
     subject, issuer = (_name(share, what, default) for what, default in _LEAF)
     top = ANCHOR if recipe.insider else f.CA("Nobody", keys[layers])
-    extensions = [f.DIGITAL_SIGNATURE, *_leaf_extensions(share)]
+    said = _said_of_policies(share, layers * each, 0)
+    extensions = [f.DIGITAL_SIGNATURE, *_leaf_extensions(share), *said]
     signer = keys[0] if layers else top.key
     leaf = f.certificate(
         subject, issuer if layers else top.subject, f.spki(leaf_key), signer, extensions
@@ -185,7 +242,8 @@ def bake(recipe: Recipe) -> Attack:
             if recipe.exponent:  # as long as the modulus, and another one in each
                 modulus = keys[layer].public_key().public_numbers().n
                 info = f.rsa_spki(modulus, recipe.exponent + 2 * (layer * each + index))
-            others.append(f.certificate(issuer, above, info, signer, [f.BASIC_CA, *bounds]))
+            said = _said_of_policies(share, layers * each, layer + 1)
+            others.append(f.certificate(issuer, above, info, signer, [f.BASIC_CA, *bounds, *said]))
     chain = (leaf, *others)
     if sum(map(len, chain)) > ROOM + 6000:
         raise TooLarge(recipe)
@@ -211,6 +269,14 @@ def _leaf_extensions(share: dict[str, int]) -> list[bytes]:
         elif kind.startswith("names:"):
             held += _some(NAMES[kind.partition(":")[2]], size)
     return [*found, f.names(*held)]
+
+
+def _said_of_policies(share: dict[str, int], authorities: int, layer: int) -> list[bytes]:
+    for kind, size in share.items():
+        if kind.startswith("policies:"):
+            count = min(max(size // (authorities + 1) // _POLICY, 1), _MOST_POLICIES)
+            return POLICIES[kind.partition(":")[2]](count, layer)
+    return []
 
 
 def _bounds(share: dict[str, int], authorities: int) -> list[bytes]:
@@ -276,6 +342,17 @@ RECIPES: tuple[Recipe, ...] = (
         for kind in NAMES
         for what in ("permits", "excludes")
         for who, layers, each in (("", 3, 5), ("insider: ", 1, 1), ("insider: ", 3, 5))
+    ),
+    *(
+        Recipe(
+            f"insider: policies: {kind}, {layers} by {each}",
+            insider=True,
+            layers=layers,
+            each=each,
+            fill={f"policies:{kind}": 0.6},
+        )
+        for kind in POLICIES
+        for layers, each in ((1, 15), (3, 5), (8, 1))
     ),
     replace(_MESH, title="a large leaf for fifteen keys", fill={"one extension": 0.8}),
     *(

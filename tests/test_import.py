@@ -109,3 +109,9 @@ else: raise SystemExit("it was not needed")
 )
 def test_what_is_optional_is_imported_when_it_is_asked_for(code):
     assert run(f"{code}\n{OPTIONAL_LOADED}\n{ZSTD_LOADED}") == ""
+
+
+@pytest.mark.parametrize("unneeded", ["protocol.tls12", "pki.pkcs12", "exported", "recording"])
+def test_what_a_process_may_never_need_is_not_loaded(unneeded):
+    code = "import sys, postshake; postshake.Connection\nprint(*sys.modules)"
+    assert f"postshake.{unneeded}" not in run(code).split()

@@ -9,6 +9,7 @@ from .errors import PostshakeError, ReauthUnavailable, TLSError, TruncationError
 from .events import Outcome, ReauthCompleted, ReauthRequested
 from .pki.credential import Credential
 from .pki.identity import Identity
+from .pki.policies import PolicyInputs
 from .pki.trust import ChainVerifier, TrustStore
 from .resumption.external_psk import ExternalPsk, PskKind, import_psk
 from .resumption.session12 import Session12, SessionCache12
@@ -25,6 +26,7 @@ __all__ = [
     "ExternalPsk",
     "Identity",
     "Outcome",
+    "PolicyInputs",
     "PostshakeError",
     "ProtocolVersion",
     "PskKind",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from enum import Enum, IntEnum
 
+from ._dataclass import dataclass, field
 from .constants import (
     CertificateCompressionAlgorithm,
     CipherSuite,
@@ -30,6 +31,7 @@ from .events import TraceEntry
 from .pki.choose import read_oid_filters
 from .pki.compression import can_compress
 from .pki.credential import Credential
+from .pki.policies import policy_names
 from .pki.trust import Verifier
 from .record.limits import Limits
 from .resumption.external_psk import ExternalPsk, PskLookup
@@ -37,7 +39,6 @@ from .resumption.replay import ReplayGuard, SingleUse
 from .resumption.session12 import SessionCache12
 from .resumption.ticket import MAX_LIFETIME, TicketDatabase
 from .resumption.ticket_keys import TicketKeys, TicketSealer
-from .values import dataclass, field
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]
 
@@ -421,8 +422,13 @@ class AuthRequest:
     """What a refusal, a missing certificate or an expiry does to the connection."""
     verifier: Verifier | None = None
     """Who judges the answer; None for the configuration's."""
+    policies: tuple[str, ...] = ()
+    """Certificate policies, as dotted numbers, of which one must hold for the client's chain
+    (RFC 5280 section 6.1), beside what the verifier demands; empty for none. A verifier that
+    does not tell which hold (`VerifiedChain.policies`) has every answer refused."""
 
     def __post_init__(self) -> None:
+        policy_names("request.policies", self.policies)
         for name in ("signature_algorithms", "signature_algorithms_cert"):
             if getattr(self, name) == ():
                 raise UsageError(f"request.{name} is empty: nobody could answer (§4.2.3)")

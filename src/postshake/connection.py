@@ -23,9 +23,10 @@ from .events import Direction, Established, Event, Ticket
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.names import normalize_server_name
+from .protocol.channel_binding import channel_binding
 from .protocol.engine import APPLICATION_DATA, Engine
-from .protocol.exporter import channel_binding, export
-from .protocol.session_secrets import SessionSecrets, SessionSecrets12
+from .protocol.exporter import export
+from .protocol.outcome import HandshakeOutcome
 from .protocol.tls13.reauth_server import ReauthServer
 from .questions import Question
 from .resumption.session12 import Session12
@@ -532,11 +533,22 @@ class Connection:
             UsageError: the handshake is not complete, the length is out of range, or
                 TLS 1.2 was chosen by a peer without extended_master_secret (RFC 7627).
         """
-        return export(self._secrets(), label, context, length)
+        return export(self._outcome().secrets, label, context, length)
 
     def channel_binding(self, kind: str = "tls-exporter") -> bytes:
-        """Return what names this connection to a protocol above (RFC 9266)."""
-        return channel_binding(self._secrets(), kind)
+        """Return what names this connection to a protocol above (RFC 9266, RFC 5929).
+
+        Args:
+            kind: ``"tls-exporter"``; ``"tls-unique"`` in TLS 1.2 alone; or
+                ``"tls-server-end-point"``, which names the server and not the connection.
+
+        Raises:
+            UsageError: the handshake is not complete; there is no such kind; or this connection
+                has none: TLS 1.2 without extended_master_secret (RFC 7627), no certificate
+                of the server's, one whose signature has no hash function (as Ed25519), or, on
+                a server, a resumed session.
+        """
+        return channel_binding(self._outcome(), self._engine.role, kind)
 
     # --- ending
 
@@ -585,10 +597,10 @@ class Connection:
 
     # --- inside
 
-    def _secrets(self) -> SessionSecrets | SessionSecrets12:
+    def _outcome(self) -> HandshakeOutcome:
         if self._engine.outcome is None:
             raise UsageError("the handshake is not complete")
-        return self._engine.outcome.secrets
+        return self._engine.outcome
 
     def _server_side(self) -> ReauthServer:
         if self._is_tls12:

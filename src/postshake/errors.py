@@ -29,10 +29,12 @@ __all__ = [
     "DecodeError",
     "DecryptError",
     "DistrustedKey",
+    "ExplicitCurve",
     "IdentityChanged",
     "IllegalParameter",
     "InappropriateFallback",
     "InternalError",
+    "InvalidPolicies",
     "KeyMismatch",
     "MessageTooLarge",
     "MissingExtension",
@@ -42,6 +44,7 @@ __all__ = [
     "NoCommonGroup",
     "NoCommonScheme",
     "PeerError",
+    "PolicyMismatch",
     "PostshakeError",
     "ReauthUnavailable",
     "RecordOverflow",
@@ -242,6 +245,14 @@ class BadCertificate(CertificateError):
     """A certificate is damaged, badly signed, or against the rules."""
 
 
+class InvalidPolicies(BadCertificate):
+    """What a certificate says of policies is against the rules, or cannot be read."""
+
+
+class ExplicitCurve(BadCertificate):
+    """A key on a curve that is written out, not named (RFC 5480 section 2.1.1)."""
+
+
 class UnsupportedCertificate(CertificateError):
     """A certificate of a kind that we cannot use."""
 
@@ -296,6 +307,12 @@ class AccessDenied(CertificateError):
 
 class NameMismatch(CertificateError):
     """The certificate is for another name."""
+
+
+class PolicyMismatch(CertificateError):
+    """A certificate policy is required, and no acceptable one holds for the chain."""
+
+    alert = AlertDescription.certificate_unknown
 
 
 class WeakKey(CertificateError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ._dataclass import dataclass, field
 from .constants import NamedGroup, ProtocolVersion
 from .crypto.suites import Suite
 from .errors import CertificateError
@@ -18,7 +19,6 @@ from .pki.credential import Credential
 from .pki.identity import Identity
 from .resumption.external_psk import PskKind
 from .resumption.ticket import Ticket
-from .values import dataclass, field
 from .wire.auth import CertificateRequest
 
 __all__ = [

@@ -26,6 +26,7 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, TypeVar, cast
 
+from ._dataclass import dataclass, field
 from .config import AuthRequest, ClientConfig, ServerConfig
 from .connection import Connection
 from .drive.answers import find_answer, find_answer_now
@@ -56,7 +57,6 @@ from .protocol.tls13.exported_authenticator import (
     write_authenticator,
 )
 from .questions import Refused
-from .values import dataclass, field
 from .wire.extensions import Extension, Extensions, ServerName
 from .wire.handshake import encode_handshake
 
@@ -227,6 +227,7 @@ class _Exported:
             config,
             verifier,
             opened.server_name,
+            policy.policies,
         )
         if self._open.get(context) is not opened:
             raise UsageError("this request was settled or cancelled meanwhile")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeAlias, TypeVar
 
+from ._dataclass import dataclass, field
 from .config import ServerConfig
 from .constants import Role, SignatureScheme
 from .errors import CertificateError
@@ -20,7 +21,6 @@ from .pki.trust import PeerChain, VerifiedChain, Verifier
 from .resumption.external_psk import ExternalPsk, PskLookup
 from .resumption.replay import EarlyDataClaim, ReplayGuard
 from .resumption.ticket import TicketDatabase, TicketState
-from .values import dataclass, field
 from .wire.hello import ClientHello
 
 __all__ = [

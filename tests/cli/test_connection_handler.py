@@ -10,7 +10,7 @@ import pytest
 
 from postshake import AuthRequest
 from postshake.cli.connection_handler import ConnectionHandler
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.drive.streams import join
 from tests.waiting import PATIENCE
 
@@ -18,7 +18,7 @@ TIMEOUT = PATIENCE
 
 
 @contextlib.contextmanager
-def visited(talk) -> Iterator[tuple[Stream, list[str]]]:
+def visited(handle) -> Iterator[tuple[Stream, list[str]]]:
     """Give a client's stream, and what the server's side logs."""
     log: list[str] = []
     with join() as streams:
@@ -27,7 +27,7 @@ def visited(talk) -> Iterator[tuple[Stream, list[str]]]:
 
         def serve():
             with contextlib.suppress(Exception):  # the client hangs up as it likes
-                talk(
+                handle(
                     ConnectionHandler(
                         streams.server, AuthRequest(within=TIMEOUT), log.append, lambda: True
                     )
@@ -41,8 +41,8 @@ def visited(talk) -> Iterator[tuple[Stream, list[str]]]:
         assert not thread.is_alive()
 
 
-def pages(visit):
-    visit.pages(("/protected",))
+def pages(handler):
+    handler.pages(("/protected",))
 
 
 def get(path, method="GET", body=b""):

@@ -13,7 +13,7 @@ import pytest
 from postshake.cli import demo as module
 from postshake.cli.demo import STEPS, Server, demo, problems_with
 from postshake.config import AuthRequest
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.events import Outcome, ReauthCompleted
 from postshake.pki.identity import Identity
 from tests.cli.conftest import Run

@@ -20,7 +20,7 @@ from postshake.cli.server import Server
 from postshake.cli.static_files import StaticFiles
 from postshake.config import AuthRequest
 from postshake.connection import Connection
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.pair import client_config, server_config
 from tests.waiting import PATIENCE
 
@@ -51,14 +51,14 @@ class Lines:
 
 @contextlib.contextmanager
 def running(
-    talk: Any = ConnectionHandler.echo, *, connections: int = 1, **fields: Any
+    handle: Any = ConnectionHandler.echo, *, connections: int = 1, **fields: Any
 ) -> Iterator[Any]:
     """A server with one place, and its log."""
     log = Lines()
     with Server(
         server_config(clock=time.monotonic, **fields),
         AuthRequest(within=1.0),
-        talk,
+        handle,
         "127.0.0.1",
         0,
         connections,
@@ -116,11 +116,11 @@ def test_a_response_that_nobody_reads_does_not_hold_a_place(tmp_path: Path):
     (tmp_path / "large").write_bytes(bytes(30_000_000))
     site = StaticFiles(str(tmp_path))
 
-    def pages(visit: ConnectionHandler) -> None:
-        assert visit.stream.timeout == module.TIMEOUT
-        visit.stream.timeout = 0.5
-        visit.site = site
-        visit.pages(("/protected",))
+    def pages(handler: ConnectionHandler) -> None:
+        assert handler.stream.timeout == module.TIMEOUT
+        handler.stream.timeout = 0.5
+        handler.site = site
+        handler.pages(("/protected",))
 
     with running(pages) as (server, log):
         sock = socket.socket()
@@ -201,12 +201,12 @@ def test_it_goes_on_when_there_are_no_threads_left(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_mistake_ends_one_connection(capsys: pytest.CaptureFixture[str]):
-    def talk(visit: ConnectionHandler) -> None:
-        if visit.stream.receive() != b"hello\n":
+    def handle(handler: ConnectionHandler) -> None:
+        if handler.stream.receive() != b"hello\n":
             raise KeyError("a mistake")
-        visit.stream.send(b"hello\n")
+        handler.stream.send(b"hello\n")
 
-    with running(talk) as (server, log):
+    with running(handle) as (server, log):
         sock = socket.create_connection(server.address, timeout=PATIENCE)
         with Stream(sock, client_config(), NAME) as stream:
             stream.send(b"surprise")

@@ -14,7 +14,7 @@ import pytest
 from postshake.cli import starttls
 from postshake.cli.starttls import PROTOCOLS, StartTLSError, start_tls
 from postshake.config import ServerConfig
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.pki.credential import Credential
 from tests.interop.program import TIMEOUT, free_port
 from tests.requirements import require

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from postshake.config import AuthRequest
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.pair import client_config, issued, server_config
 from tests.requirements import require
 from tests.waiting import PATIENCE

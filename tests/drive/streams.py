@@ -11,7 +11,7 @@ from typing import Any
 from postshake.config import ClientConfig, ServerConfig
 from postshake.connection import Connection
 from postshake.drive.answers import find_answer_now
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.pair import client_config, server_config
 from tests.waiting import PATIENCE
 

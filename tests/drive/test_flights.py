@@ -23,7 +23,7 @@ from postshake.constants import NamedGroup, ProtocolVersion
 from postshake.drive.answers import find_answer_now
 from postshake.drive.anyio import TLSStream
 from postshake.drive.asyncio import streams
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.session import CLIENT, SERVER, CertificateCredentials, Session
 from tests.drive.streams import NAME, TIMEOUT, at_once, tcp_pair
 from tests.pair import client_config, issued, server_config, the_ca

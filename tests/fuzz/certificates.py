@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,19 +15,38 @@ from postshake.pki import der
 from postshake.pki.choose import leads_to, read_oid_filters
 from postshake.pki.compression import compress, compressors, decompress
 from postshake.pki.credential import Credential
+from postshake.pki.der import certificate_fields
+from postshake.pki.extensions import read_access_descriptions, read_distribution_points
 from postshake.pki.identity import Identity
 from postshake.pki.names import matches_host, normalize_server_name
 from postshake.pki.ocsp import read_response
-from postshake.pki.parsed_certificate import Facts, load_certificate
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.revocation import Revocation, read_lists
 from postshake.pki.store import TrustStore
+from postshake.pki.strict_der import load_certificate, read_name, strict_certificate
 from postshake.pki.trust import PeerChain
+from postshake.ssl.peercert import certificate_dict
+from postshake.web.wsgi import client_variables
+from tests import odd_certificates as odd
 from tests.certs import NOW
 from tests.fuzz.target import Target, decoder
 from tests.pair import issued, the_ca
 from tests.revoking import make_list, make_response
 
 __all__ = ["certificates"]
+
+ODD = (
+    "critical FALSE, written out",
+    "ECDSA with NULL",
+    "version 2 with unique identifiers",
+    "TeletexString of Latin-1",
+    "an empty RDN",
+    "an RDN whose attributes are not sorted",
+    "a SEQUENCE in a name",
+    "x400Address",
+    "a URI of Latin-1 in cRLDistributionPoints",
+    "a URI of Latin-1 in authorityInfoAccess",
+)
 
 
 def certificates() -> Iterator[Target]:
@@ -36,13 +55,28 @@ def certificates() -> Iterator[Target]:
     yield Target(
         "DER Facts", decoder(understood, CertificateError, ValueError), leaves, group="certificates"
     )
+    yield Target(
+        "DER not strict", decoder(strict_certificate, ValueError), leaves, group="certificates"
+    )
+    yield Target("DER names shown", decoder(read_name, ValueError), names, group="certificates")
     yield Target("DER Identity", told, leaves, group="certificates")
     yield Target("DER name", named, names, group="certificates")
-    for name, read, seed in (
+    readers: tuple[tuple[str, Callable[[bytes], object], str], ...] = (
         ("object identifier", der.object_identifier, "0603551d25"),
         ("object identifiers", der.object_identifiers, "300a06082b06010505070302"),
         ("bit string", der.bit_string, "03020780"),
-    ):
+        (
+            "distribution points",
+            read_distribution_points,
+            "3010300ea00ca00a8608687474703a2f2f61",
+        ),
+        (
+            "access descriptions",
+            read_access_descriptions,
+            "3012301006082b06010505073001860468747470",
+        ),
+    )
+    for name, read, seed in readers:
         yield Target(
             f"DER {name}",
             decoder(read, ValueError),
@@ -77,11 +111,18 @@ def leaves() -> list[bytes]:
     ca = the_ca()
     limited = ca.intermediate("Limited CA", permitted=[x509.DNSName("example")])
     made = [ca.issue(kind, key_type=kind).der for kind in ("p256", "rsa2048", "ed25519")]
-    return [*made, issued("server.example", "server").der, ca.der, limited.der]
+    return [
+        *made,
+        issued("server.example", "server").der,
+        ca.der,
+        limited.der,
+        *[odd.write(odd.ODDITIES[name])[0] for name in ODD],
+    ]
 
 
 def names() -> list[bytes]:
-    return [each.certificate.subject.public_bytes() for each in (the_ca(), issued("alice"))]
+    strict = [each.certificate.subject.public_bytes() for each in (the_ca(), issued("alice"))]
+    return strict + [certificate_fields(odd.write(odd.ODDITIES[name])[0]).subject for name in ODD]
 
 
 def lists() -> list[bytes]:
@@ -135,6 +176,9 @@ def told(data: bytes) -> bool:
     for name in ("subject", "issuer", "serial_number", "fingerprint", "not_before", "not_after"):
         getattr(identity, name)
     _ = identity.common_name, identity.subject_alt_names
+    said(identity.to_json())
+    said(certificate_dict(data))
+    said(client_variables(identity))
     try:
         matches_host(certificate, "server.example")
     except (ValueError, CertificateError):

@@ -17,7 +17,7 @@ from postshake import (
     ServerConfig,
     TrustStore,
 )
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from tests.interop.certificates import Certificates, Who
 from tests.interop.libraries import Client
 from tests.interop.lines import LineServer, Link

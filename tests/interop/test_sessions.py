@@ -26,7 +26,7 @@ from postshake import (
     TrustStore,
 )
 from postshake.constants import NamedGroup, PskKeyExchangeMode
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.events import Established
 from postshake.resumption import EarlyDataClaim
 from tests.interop.certificates import Certificates, Who

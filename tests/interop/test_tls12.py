@@ -26,7 +26,7 @@ from postshake import (
     TrustStore,
 )
 from postshake.constants import CipherSuite, NamedGroup, ProtocolVersion
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.errors import AlertReceived, InappropriateFallback, ReauthUnavailable, TLSError
 from postshake.events import Direction, TraceEntry
 from postshake.pki.trust import PeerChain, VerifiedChain

@@ -40,7 +40,7 @@ from postshake.constants import AlertDescription
 from postshake.drive.answers import find_answer_now
 from postshake.drive.anyio import TLSStream, open_tls_stream, serve_tls
 from postshake.drive.asyncio import TLSTransport, open_connection, start_server
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.events import Event
 from postshake.exported import ExportedAuthenticators
 from postshake.gnutls import *

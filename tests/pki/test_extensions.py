@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.pki import extensions as ext
-from postshake.pki.der import certificate_fields
+from postshake.pki.der import certificate_fields, tlv
 from tests import forging as f
 from tests.certs import CA, KEY_TYPES, key_usage, name
 
@@ -28,7 +28,8 @@ READERS: dict[str, Callable[[bytes], Any]] = {
         ext.read_name_constraints,
         ext.read_authority_key_identifier,
         ext.read_subject_key_identifier,
-        ext.read_policy_constraints,
+        ext.read_distribution_points,
+        ext.read_access_descriptions,
     )
 }
 ANY = x509.ObjectIdentifier("1.2.3.4.5")
@@ -115,7 +116,35 @@ def test_what_they_say() -> None:
     assert ext.read_authority_key_identifier(authority) == identifiers[0].key_identifier
     subject = values[ext.SUBJECT_KEY_IDENTIFIER]
     assert ext.read_subject_key_identifier(subject) == identifiers[1].digest
-    assert ext.read_policy_constraints(values[ext.POLICY_CONSTRAINTS])
+
+
+def test_places_are_those_that_cryptography_finds() -> None:
+    directory = x509.DirectoryName(name("lists"))
+    uri = x509.UniformResourceIdentifier("http://crl.example/1")
+    reasons = frozenset({x509.ReasonFlags.key_compromise, x509.ReasonFlags.aa_compromise})
+    relative = x509.RelativeDistinguishedName([*name("here")])
+    points = x509.CRLDistributionPoints(
+        [
+            x509.DistributionPoint([uri, directory], None, None, None),
+            x509.DistributionPoint(None, relative, reasons, [directory]),
+            x509.DistributionPoint(None, None, None, [directory]),
+        ]
+    )
+    general = (
+        (ext.NameKind.uniform_resource_identifier, b"http://crl.example/1"),
+        (ext.NameKind.directory_name, name("lists").public_bytes()),
+    )
+    [(_, at, end)] = [tlv(f.rdn("here"), 0)]
+    assert ext.read_distribution_points(points.public_bytes()) == (
+        ext.DistributionPoint(general, None, None, None),
+        ext.DistributionPoint((), f.rdn("here")[at:end], frozenset({1, 8}), general[1:]),
+        ext.DistributionPoint((), None, None, general[1:]),
+    )
+    method = x509.ObjectIdentifier("1.3.6.1.5.5.7.48.1")
+    access = x509.AuthorityInformationAccess([x509.AccessDescription(method, uri)])
+    assert ext.read_access_descriptions(access.public_bytes()) == (
+        (f.oid("1.3.6.1.5.5.7.48.1"), general[0]),
+    )
 
 
 def test_what_is_written_down_though_it_is_the_default() -> None:
@@ -190,6 +219,23 @@ def test_long_and_short_ones_are_cut_alike() -> None:
         ("read_name_constraints", f.seq(f.tlv(0xA0, f.seq(f.dns("a"), f.tlv(0x80, b"\1"))))),
         ("read_name_constraints", f.seq(f.tlv(0xA1, f.seq(f.dns("a"), f.tlv(0x81, b"\1"))))),
         ("read_name_constraints", f.seq(f.tlv(0xA0, f.seq(f.integer(1))))),
+        ("read_distribution_points", f.tlv(0x31)),
+        ("read_distribution_points", f.seq(f.tlv(0x31))),
+        ("read_distribution_points", f.seq(*[f.seq()] * 129)),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0x83)))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0xA0)))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0xA0, f.tlv(0xA2))))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0xA0, f.tlv(0xA0, f.integer(1)))))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0xA0, *[f.tlv(0xA0)] * 2)))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0x81, b"\x08\x80")))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0x81, b"\0" * 128)))),
+        ("read_distribution_points", f.seq(f.seq(f.tlv(0xA2, f.dns("a")), f.tlv(0x81, b"\0\1")))),
+        ("read_distribution_points", f.seq(f.seq(*[f.tlv(0x81, b"\0\1")] * 2))),
+        ("read_access_descriptions", f.seq(f.seq(f.oid("1.2.3")))),
+        ("read_access_descriptions", f.seq(f.seq(f.dns("a"), f.oid("1.2.3")))),
+        ("read_access_descriptions", f.seq(f.seq(f.oid("1.2.3"), f.integer(1)))),
+        ("read_access_descriptions", f.seq(f.tlv(0x31, f.oid("1.2.3"), f.dns("a")))),
+        ("read_access_descriptions", f.seq(*[f.seq(f.oid("1.2.3"), f.dns("a"))] * 129)),
         ("read_subject_key_identifier", f.seq()),
         ("read_authority_key_identifier", f.tlv(0x04, b"k")),
     ],

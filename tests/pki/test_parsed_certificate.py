@@ -83,6 +83,7 @@ def test_what_cannot_be_read_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(names) == 1
 
 
+NAMES_OF_RUBBISH = f.extension("2.5.29.17", b"\x04\x00")
 ODD: dict[str, bytes] = {
     "an unknown one that is rubbish": f.extension("1.2.3.4", b"\xff\xff"),
     "places that are rubbish": f.extension("1.3.6.1.5.5.7.1.1", b"\x05"),
@@ -96,7 +97,6 @@ ODD: dict[str, bytes] = {
         ),
     ),
     "names, one of them not ASCII": f.names(f.dns("m\xfcller.example"), f.dns("a.example")),
-    "names that are rubbish": f.extension("2.5.29.17", b"\x04\x00"),
     "an address of five octets": f.names(f.tlv(0x87, b"12345")),
     "a place that is not ASCII": f.extension(
         "1.3.6.1.5.5.7.1.1",
@@ -123,7 +123,9 @@ def test_an_odd_extension_is_nobodys_who_does_not_need_it(odd: str) -> None:
     ("extension", "error"),
     [
         (f.extension("1.2.3.4", b"", critical=True), UnsupportedCertificate),
+        (NAMES_OF_RUBBISH, BadCertificate),
         (f.extension("2.5.29.17", b"\x04\x00", critical=True), BadCertificate),
+        (f.extension("2.5.29.31", b"\x04\x00", critical=True), BadCertificate),
         (f.extension("2.5.29.35", b"\x04\x00", critical=True), BadCertificate),
         (f.extension("2.5.29.30", b"\x04\x00", critical=True), BadCertificate),
         (f.extension("2.5.29.15", b"\x04\x00"), BadCertificate),
@@ -141,7 +143,7 @@ def test_what_must_be_understood_and_cannot_be(
 
 def test_names_that_are_rubbish_are_no_host() -> None:
     with pytest.raises(BadCertificate, match="subjectAltName cannot be read"):
-        verify(ODD["names that are rubbish"], role=Role.server, host="a.example")
+        verify(NAMES_OF_RUBBISH, role=Role.server, host="a.example")
     verify(ODD["names, one of them not ASCII"], role=Role.server, host="a.example")
 
 

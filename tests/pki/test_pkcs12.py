@@ -1,15 +1,20 @@
-"""PKCS #12 files with ML-DSA keys, as OpenSSL and NSS write them."""
+"""PKCS #12 files with ML-DSA keys and odd certificates, as OpenSSL and NSS write them."""
 
 from __future__ import annotations
 
+import subprocess
 import warnings
+from ssl import DER_cert_to_PEM_cert
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from postshake.errors import UsageError
 from postshake.pki.credential import Credential
 from postshake.pki.pkcs12 import read_pkcs12
+from tests import odd_certificates as odd
 from tests.certs import CA
+from tests.requirements import require
 from tests.vectors.rfc9881 import CERTIFICATE, PASSWORD, PKCS12, SEED
 
 ALICE = CA("Root").issue("alice")
@@ -23,7 +28,7 @@ every_writer = pytest.mark.parametrize("writer", sorted(PKCS12))
 def test_key_and_certificates(writer):
     key, certificates = read_pkcs12(PKCS12[writer], PASSWORD)
     assert key.private_bytes_raw() == SEED
-    credential = Credential.from_objects(certificates, key)
+    credential = Credential.from_der(certificates, key)
     assert credential.chain == (CERTIFICATE,)
 
 
@@ -60,10 +65,35 @@ def test_a_warning_that_is_an_error_is_a_usage_error():
             Credential.from_pkcs12(PKCS12["NSS"], PASSWORD)
 
 
+def test_other_keys_are_read_too():
+    key, certificates = read_pkcs12(ALICE.pkcs12(PASSWORD), PASSWORD)
+    assert key.public_key() == ALICE.private_key.public_key()
+    assert certificates == [ALICE.der]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["critical FALSE, written out", "version 2", "PrintableString with _ and @", "an empty RDN"],
+)
+def test_certificates_that_are_not_in_strict_der(name, tmp_path):
+    """OpenSSL writes them into such a file like others."""
+    leaf = odd.write(odd.ODDITIES[name])[0]
+    both, file = tmp_path / "both.pem", tmp_path / "odd.p12"
+    key = odd.keys()[0].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    both.write_bytes(key + DER_cert_to_PEM_cert(leaf).encode())
+    command = [require("openssl"), "pkcs12", "-export", "-in", both, "-out", file]
+    subprocess.run([*command, "-passout", "pass:secret"], check=True, timeout=60)
+    assert Credential.from_pkcs12(file, "secret").chain == (leaf,)
+    data = file.read_bytes()
+    for at in range(40, len(data), 131):
+        changed = bytearray(data)
+        changed[at] ^= 0x40
+        with pytest.raises(UsageError, match="damaged, or the password is wrong"):
+            Credential.from_pkcs12(bytes(changed), "secret")
+
+
 @every_writer
-def test_other_keys_are_not_read_here(writer):
-    with pytest.raises(ValueError, match="not an ML-DSA key"):
-        read_pkcs12(ALICE.pkcs12(PASSWORD), PASSWORD)
+def test_a_part_of_a_file_is_not_read(writer):
     data = PKCS12[writer]
     for length in range(0, len(data), 173):
         with pytest.raises(ValueError):  # noqa: PT011 - whatever the text

@@ -1,8 +1,8 @@
 """PKITS: the engine's verifier and the drop-in's, section by section, with all its lists.
 
 The suite's keys are RSA of 2048 bits and its signatures SHA-256, but for the DSA of 4.1, so it
-runs with the settings that a connection has. The policy sections are not run as they are meant
-to be: nobody can demand a policy here yet. When that can be said, take them out of `NOT_YET`.
+runs with the settings that a connection has, and of the policy sections with what each test asks
+for. The drop-in can be asked for the same by flags, but for the policies that are acceptable.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from postshake.constants import Role
-from postshake.errors import CertificateError, CertificateRevoked
+from postshake.errors import (
+    CertificateError,
+    CertificateRevoked,
+    InvalidPolicies,
+    PolicyMismatch,
+)
+from postshake.pki.policies import PolicyInputs
 from postshake.pki.revocation import Require, Revocation, UnusableList
-from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore, Verifier
+from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain, Verifier
 from postshake.ssl.verifier import ContextVerifier
 from tests.pki import pkits
 from tests.pki.pkits import SECTIONS, Case
 
 # one certificate has a negative serial number, which cryptography warns of
 pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number which wasn't positive")
-
-NOT_YET = {"4.8", "4.9", "4.10", "4.11", "4.12"}
-"""Sections about policies, which cannot be demanded yet."""
 
 DSA = "DSA is not supported, nor are signatures with SHA-1"
 STRICT_BASIC = "by VERIFY_X509_STRICT a CA's basicConstraints must be critical, as OpenSSL has it"
@@ -40,12 +43,13 @@ DEVIATIONS: dict[str, dict[str, str]] = {
 
 
 @cache
-def engine() -> Verifier:
+def engine(policies: PolicyInputs) -> Verifier:
     """A verifier that wants to know of every certificate that it was not revoked."""
+    heard = REPORTED.append if policies == PolicyInputs() else [].append
     revocation = Revocation(
-        pkits.lists(), require=Require.CHAIN, issuers=pkits.beside(), on_unusable=REPORTED.append
+        pkits.lists(), require=Require.CHAIN, issuers=pkits.beside(), on_unusable=heard
     )
-    return ChainVerifier(TrustStore([pkits.anchor()]), revocation=revocation)
+    return ChainVerifier(TrustStore([pkits.anchor()]), revocation=revocation, policies=policies)
 
 
 REPORTED: list[UnusableList] = []
@@ -59,28 +63,50 @@ def drop_in(flags: int) -> Verifier:
     return ContextVerifier([pkits.anchor(), *loaded], pkits.lists(), look | flags)
 
 
-VERIFIERS: dict[str, Callable[[], Verifier]] = {
-    "engine": engine,
-    "drop-in": lambda: drop_in(ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST),
-    "drop-in, strict": lambda: drop_in(ssl.VerifyFlags.VERIFY_X509_STRICT),
+POLICY_CHECK, EXPLICIT_POLICY, INHIBIT_ANY, INHIBIT_MAP = 0x80, 0x100, 0x200, 0x400
+
+
+def inputs_of(case: Case) -> PolicyInputs:
+    return PolicyInputs(
+        frozenset(case.policies), case.explicit, case.inhibit_mapping, case.inhibit_any
+    )
+
+
+def flags_of(case: Case) -> int:
+    """OpenSSL's flags for a case."""
+    wanted = ((case.explicit, EXPLICIT_POLICY), (case.inhibit_any, INHIBIT_ANY),
+              (case.inhibit_mapping, INHIBIT_MAP))  # fmt: skip
+    return POLICY_CHECK | sum(flag for asked, flag in wanted if asked)
+
+
+VERIFIERS: dict[str, Callable[[Case], Verifier]] = {
+    "engine": lambda case: engine(inputs_of(case)),
+    "drop-in": lambda case: drop_in(ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST | flags_of(case)),
+    "drop-in, strict": lambda case: drop_in(ssl.VerifyFlags.VERIFY_X509_STRICT | flags_of(case)),
 }
+
+
+def verdict_on(verifier: str, case: Case) -> VerifiedChain | CertificateError:
+    peer = PeerChain((case.leaf, *case.above), Role.client, None, None, pkits.AT)
+    try:
+        verdict = VERIFIERS[verifier](case).verify(peer)
+    except CertificateError as error:
+        return error
+    assert isinstance(verdict, VerifiedChain)
+    return verdict
 
 
 def error_of(verifier: str, case: Case) -> CertificateError | None:
     """What is wrong with a path; None if nothing is."""
-    peer = PeerChain((case.leaf, *case.above), Role.client, None, None, pkits.AT)
-    try:
-        VERIFIERS[verifier]().verify(peer)
-    except CertificateError as error:
-        return error
-    return None
+    verdict = verdict_on(verifier, case)
+    return verdict if isinstance(verdict, CertificateError) else None
 
 
 def cases(*, about_policies: bool) -> list[Case]:
     return [
         case
-        for number, section in SECTIONS.items()
-        if (number in NOT_YET) is about_policies
+        for section in SECTIONS.values()
+        if section.about_policies is about_policies
         for case in section.cases
     ]
 
@@ -94,14 +120,33 @@ def test_paths(case: Case, verifier: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case",
-    [case for case in cases(about_policies=True) if case.asks_nothing and not case.valid],
-    ids=lambda case: case.number,
+    ("case", "verifier"),
+    [
+        pytest.param(case, verifier, id=f"{case.number}-{verifier}")
+        for case in cases(about_policies=True)
+        for verifier in VERIFIERS
+        if verifier == "engine" or pkits.ANY in case.policies  # flags name no policies
+    ],
 )
-def test_what_certificates_themselves_forbid_by_policies_is_refused(case: Case) -> None:
-    """A path that requires a policy is refused, whatever policies it has."""
-    for verifier in VERIFIERS:
-        assert error_of(verifier, case) is not None
+def test_policies(case: Case, verifier: str) -> None:
+    verdict = verdict_on(verifier, case)
+    if case.valid:
+        assert isinstance(verdict, VerifiedChain), verdict
+        if case.explicit or pkits.ANY not in case.policies:
+            assert verdict.policies
+        if pkits.ANY not in case.policies:
+            assert verdict.policies <= set(case.policies)
+    else:
+        assert isinstance(verdict, PolicyMismatch | InvalidPolicies)
+
+
+@pytest.mark.parametrize("case", cases(about_policies=True), ids=lambda case: case.number)
+def test_without_flags_the_drop_in_looks_at_no_policies(case: Case) -> None:
+    """As the standard module does not."""
+    peer = PeerChain((case.leaf, *case.above), Role.client, None, None, pkits.AT)
+    verdict = drop_in(ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST).verify(peer)
+    assert isinstance(verdict, VerifiedChain)
+    assert verdict.policies == frozenset()
 
 
 def test_every_certificate_is_in_the_table() -> None:
@@ -109,7 +154,7 @@ def test_every_certificate_is_in_the_table() -> None:
     assert set(names) == set(pkits.names_of_leaves())
     numbers = [case.number for section in SECTIONS.values() for case in section.cases]
     assert len(numbers) == len(set(numbers)) == 247
-    assert {number for number, each in SECTIONS.items() if each.about_policies} == NOT_YET
+    assert len(cases(about_policies=True)) == 86
 
 
 OPENSSL = {
@@ -140,6 +185,7 @@ def test_the_drop_in_gives_openssl_s_reasons(case: Case) -> None:
 
 
 def test_what_could_not_be_used_was_reported() -> None:
+    """Each once, by one verifier."""
     for case in cases(about_policies=False):
         error_of("engine", case)
     told = sorted(

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from postshake.errors import BadCertificate
 from postshake.pki.ocsp import Standing
 from postshake.pki.parsed_certificate import Facts
 from postshake.pki.revocation_list import (
@@ -26,6 +27,7 @@ from postshake.pki.revocation_list import (
     UnusableList,
     UnusableListObserver,
 )
+from tests import forging as f
 from tests.certs import CA, DAY, NOW, Issued, key_usage, name, new_key
 from tests.revoking import SINCE, make_list
 
@@ -418,3 +420,28 @@ def test_a_long_list_is_looked_up_as_fast_as_a_short_one() -> None:
 def test_a_key_of_another_kind_has_not_signed_it() -> None:
     other = CA("Below", key=new_key("ed25519"))
     assert RevocationList(make_list(BELOW)).signed_by(Facts(other.der)) is Defect.BADLY_SIGNED
+
+
+# --- distribution points that are odd
+
+
+def odd_points(*names: bytes) -> Facts:
+    """Bob's certificate with other distribution points, which nobody has signed."""
+    held = [f.seq(f.tlv(0xA0, f.tlv(0xA0, each))) for each in names]
+    value = f.seq(*held) if names else b"\xff"
+    extension = f.extension("2.5.29.31", value)
+    issuer = BELOW.certificate.subject.public_bytes()
+    key = BELOW.private_key
+    return Facts(f.certificate(f.name("bob"), issuer, f.spki(key), key, [extension]))
+
+
+def test_a_place_that_is_no_ascii_hides_no_other() -> None:
+    names = (f.tlv(0x86, b"http://\xe4/"), f.tlv(0x86, b"http://CRL.example/1"))
+    found = RevocationList(make_list(BELOW, BOB, extra=[scope(full_name=[POINT])]))
+    assert found.reasons_for(Subject(odd_points(*names))) == ALL_REASONS
+    assert not found.reasons_for(Subject(odd_points(names[0])))
+
+
+def test_who_cannot_tell_where_lists_are_does_not_say_that_none_is() -> None:
+    with pytest.raises(BadCertificate, match="cRLDistributionPoints cannot be read"):
+        _ = Subject(odd_points()).points

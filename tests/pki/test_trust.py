@@ -23,6 +23,7 @@ from postshake.errors import (
     CertificateNotYetValid,
     CertificateRequired,
     NameMismatch,
+    PolicyMismatch,
     UnknownCA,
     UnsupportedCertificate,
     UsageError,
@@ -112,8 +113,8 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.issue(extra=[(x509.PolicyConstraints(0, None), False)]),
             "client",
-            UnsupportedCertificate,
-            "policy",
+            PolicyMismatch,
+            "a certificate policy is required",
         ),
         # what is above the leaf
         (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from postshake.constants import CipherSuite
 from postshake.crypto.suites import TLS13_SUITES
 from postshake.errors import UsageError
-from postshake.protocol.exporter import channel_binding, export
+from postshake.protocol.exporter import export
 from postshake.protocol.session_secrets import SessionSecrets
 from tests.pair import ConnectionPair, client_config, server_config
 
@@ -99,17 +99,6 @@ def test_nothing_later_changes_it() -> None:
         assert end.connection.export(b"EXPORTER-a", b"", 32) == before
 
 
-def test_the_channel_binding_of_rfc_9266() -> None:
-    pair = ConnectionPair().handshake()
-    connection = pair.client.connection
-    binding = connection.channel_binding("tls-exporter")
-    assert len(binding) == 32
-    assert binding == connection.export(b"EXPORTER-Channel-Binding", b"", 32)
-    for kind in ("tls-unique", "tls-server-end-point", ""):
-        with pytest.raises(UsageError, match=f"no channel binding '{kind}'"):
-            connection.channel_binding(kind)
-
-
 def test_lengths_have_bounds() -> None:
     session = secrets(CipherSuite.TLS_AES_128_GCM_SHA256)
     assert len(export(session, b"l", b"", 255 * 32)) == 255 * 32
@@ -141,4 +130,3 @@ def test_after_a_failure_what_was_agreed_can_still_be_exported() -> None:
     pair.server.receive(b"\x17\x03\x03\x00\x11" + bytes(17))
     assert pair.server.connection.failure is not None
     assert pair.server.connection.channel_binding() == binding
-    assert channel_binding(secrets(CipherSuite.TLS_AES_128_GCM_SHA256), "tls-exporter") != binding

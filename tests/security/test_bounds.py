@@ -24,7 +24,7 @@ from postshake.constants import NamedGroup, ProtocolVersion, Role
 from postshake.drive.anyio import TLSStream
 from postshake.drive.anyio.transports import AsyncSocket
 from postshake.drive.asyncio import create_server
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.errors import DataWaiting, MessageTooLarge, PostshakeError, TooMuch
 from postshake.record.limits import Limits
 from postshake.record.protection import Epoch, Outbound

@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -40,17 +41,18 @@ from postshake import (
     ServerConfig,
     TrustStore,
 )
+from postshake._dataclass import replace
 from postshake.constants import Role
 from postshake.drive.answers import find_answer_now
 from postshake.drive.asyncio import start_server
 from postshake.errors import BadCertificate, CertificateError, PostshakeError
 from postshake.pki.credential import LocalSigner
+from postshake.pki.extensions import MAXIMUM_POINTS
 from postshake.pki.parsed_certificate import Facts
 from postshake.pki.path import PathSearch
 from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain
-from postshake.ssl.verifier import ContextVerifier
-from postshake.values import replace
+from postshake.ssl.verifier import POLICY_FLAGS, ContextVerifier
 from postshake.wire.extensions import Extensions, ServerName
 from postshake.wire.handshake import decode_handshake, encode_handshake
 from tests import forging as f
@@ -72,6 +74,8 @@ EVERYWHERE = (
     "insider: names and excludes: dns, wild",
     "insider: points",
     "insider: purposes",
+    "insider: policies: any, mapped, 8 by 1",
+    "insider: policies: crossed, and then another, 3 by 5",
     "extensions",
     "fifteen RSA keys with exponents as long as they are",
     "found by chance, 1",
@@ -121,6 +125,8 @@ def test_a_verdict_takes_a_bounded_number_of_steps(
     for verifier, role, host in (
         (ChainVerifier(TrustStore([TRUSTED])), Role.client, None),
         (ContextVerifier([TRUSTED]), Role.server, HOST),
+        (ContextVerifier([TRUSTED], (), POLICY_FLAGS), Role.server, HOST),
+        (ChainVerifier(TrustStore([TRUSTED]), policies=["1.2.1"]), Role.client, None),
     ):
         asked = PeerChain(chain, role, host, None, NOW.timestamp())
         signatures.clear()
@@ -344,3 +350,71 @@ def test_an_intricate_chain_says_so() -> None:
         )
     search = PathSearch(TrustStore(), Role.client, NOW.timestamp(), 8, 2048)
     assert (search.certificates_read, search.signatures_left, search.steps_left) == (16, 32, 256)
+
+
+POINTS = {
+    "places": f.seq(f.tlv(0xA0, f.tlv(0xA0, f.tlv(0x86)))),
+    "relative names": f.seq(
+        f.tlv(0xA0, f.tlv(0xA1, f.seq(f.oid(f.COMMON_NAME), f.tlv(0x0C, b"a"))))
+    ),
+    "issuers": f.seq(f.tlv(0xA2, f.tlv(0xA4, ANCHOR.subject))),
+}
+"""What a certificate may say of where lists are, as short as it can be."""
+
+
+def _lists(*scopes: x509.IssuingDistributionPoint) -> list[x509.CertificateRevocationList]:
+    """Lists of the anchor's, about some certificates each."""
+    issuer = x509.Name.from_bytes(ANCHOR.subject)
+    made = []
+    for scope in scopes:
+        builder = x509.CertificateRevocationListBuilder().issuer_name(issuer)
+        builder = builder.last_update(NOW).next_update(NOW + DAY).add_extension(scope, True)
+        made.append(builder.sign(ANCHOR.key, hashes.SHA256()))
+    return made
+
+
+def _scope(number: int, *, indirect: bool = False) -> x509.IssuingDistributionPoint:
+    place = [x509.UniformResourceIdentifier(f"http://crl.example/{number}")]
+    return x509.IssuingDistributionPoint(place, None, False, False, None, indirect, False)
+
+
+def _with_points(kind: str, size: int) -> bytes:
+    point = POINTS[kind]
+    return f.extension("2.5.29.31", f.seq(point * (size // len(point))), critical=True)
+
+
+@pytest.mark.parametrize("kind", POINTS)
+def test_places_of_lists_have_a_bound_of_their_own(kind: str) -> None:
+    for size, works in ((MAXIMUM_POINTS - 100, True), (MAXIMUM_POINTS + 100, False)):
+        leaf = ANCHOR.issue("leaf", f.spki(KEY), f.DIGITAL_SIGNATURE, _with_points(kind, size))
+        verifier = ChainVerifier(TrustStore([TRUSTED]), revocation=Revocation(_lists(_scope(1))))
+        asked = PeerChain((leaf,), Role.client, None, None, NOW.timestamp())
+        if works:
+            assert verifier.verify(asked)
+        else:
+            with pytest.raises(BadCertificate, match="cRLDistributionPoints of"):
+                verifier.verify(asked)
+
+
+@pytest.mark.parametrize("kind", POINTS)
+def test_nor_do_places_of_lists_cost_more(kind: str, price: float) -> None:
+    """Eight certificates with all that each may have of them, and lists for other places."""
+    keys = [new_key() for _ in range(8)]
+    said = _with_points(kind, MAXIMUM_POINTS - 100)
+    above, chain = ANCHOR, []
+    for number, key in enumerate(keys):
+        last = number + 1 == len(keys)
+        extensions = (f.DIGITAL_SIGNATURE,) if last else (f.BASIC_CA,)
+        chain.append(above.issue(f"No. {number}", f.spki(key), *extensions, said))
+        above = f.CA(f"No. {number}", key)
+    lists = _lists(*map(_scope, range(100)), _scope(100, indirect=True))
+    revocation = Revocation(lists, on_unusable=[].append)
+    verifier = ChainVerifier(TrustStore([TRUSTED]), revocation=revocation, cache_size=0)
+    asked = PeerChain(tuple(chain[::-1]), Role.client, None, None, NOW.timestamp())
+    assert sum(map(len, chain)) > 64_000
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        assert verifier.verify(asked)
+        spent.append(time.process_time() - start)
+    assert min(spent) < price, (min(spent), price)

@@ -348,6 +348,11 @@ class End:
         assert self.api.gnutls_prf_rfc5705(self.session, label, b"", 32, out) == 0
         return bytes(out)
 
+    def channel_binding(self, kind: int) -> bytes | int:
+        out = bytearray()
+        code = self.api.gnutls_session_channel_binding(self.session, kind, out)
+        return int(code) or bytes(out)
+
     # --- more than one call
 
     def recv_until(self, *kinds: object, tries: int = STEPS) -> bytes | int:

@@ -6,6 +6,8 @@ only be asked for by GnuTLS: an end of ours says that there is none.
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from postshake.constants import AlertDescription
@@ -204,3 +206,40 @@ def test_126_a_splitting_transport(kind):
     assert pair.server.alert() == NO_RENEGOTIATION
     pair.up.room = None
     assert pair.data_flows()
+
+
+@pairings()
+@pytest.mark.parametrize("tickets", [True, False])
+def test_channel_bindings_are_the_same_at_both_ends(kind, tickets):
+    flags = c.POST_HANDSHAKE_AUTH
+    key = bytes(range(64)) if tickets else None
+    client, server = tls12("alice", flags=flags), tls12()
+    server.ticket_key = key
+    pair = Pair(kind, client, server)
+    early = [end.channel_binding(c.CB_TLS_UNIQUE) for end in (pair.client, pair.server)]
+    assert early == 2 * [codes.E_CHANNEL_BINDING_NOT_AVAILABLE]
+    pair.handshake()
+    unique = pair.client.channel_binding(c.CB_TLS_UNIQUE)
+    assert isinstance(unique, bytes)
+    assert len(unique) == 12
+    server_hash = hashlib.sha256(certificate("server.example", "server").der).digest()
+    bindings = [
+        {number: end.channel_binding(number) for number in (0, 1, 2)}
+        for end in (pair.client, pair.server)
+    ]
+    assert bindings[0] == bindings[1]
+    assert bindings[0][c.CB_TLS_SERVER_END_POINT] == server_hash
+    if tickets:  # now the server finishes first
+        client.data = pair.client.get_data()
+        again = Pair(kind, client, server).handshake()
+        assert again.client.is_resumed()
+        both = [end.channel_binding(c.CB_TLS_UNIQUE) for end in (again.client, again.server)]
+        assert both[0] == both[1] != unique
+        assert again.client.channel_binding(c.CB_TLS_SERVER_END_POINT) == server_hash
+
+
+@pairings("ours-ours", "gnutls-ours")
+def test_there_is_no_other_channel_binding_than_the_three(kind):
+    pair = pair_of(kind)
+    for end in (pair.client, pair.server):
+        assert end.channel_binding(7) == codes.E_UNIMPLEMENTED_FEATURE

@@ -464,6 +464,7 @@ def test_facts():
     assert client.alpn_get_selected_protocol() == b"http/1.1"
     assert client.channel_binding(c.CB_TLS_EXPORTER) == server.channel_binding(c.CB_TLS_EXPORTER)
     failed(codes.E_CHANNEL_BINDING_NOT_AVAILABLE, client.channel_binding, c.CB_TLS_UNIQUE)
+    failed(codes.E_UNIMPLEMENTED_FEATURE, client.channel_binding, 7)
     assert client.prf_rfc5705("EXPORTER-x", b"", 20) == server.prf_rfc5705(b"EXPORTER-x", b"", 20)
     assert client.get_verify_cert_status() == 0
     assert client.certificate_get_peers() == certificate("server.example", "server").chain

@@ -117,7 +117,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         scripts="level-4-server-p384-.*",
     ),
     Difference(
-        "Names with a dot at the end",
+        "Hosts that are no names",
         "name-good-localhost.",
         "shake: c SSLCertVerificationError 62",
         "shake: c done",

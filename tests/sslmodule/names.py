@@ -46,13 +46,15 @@ class Inherited(Treatment):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(Treatment):
-    """It is the standard one; what it is set to reaches the engine."""
+    """It is the standard one, or goes by that; what it is set to reaches the engine."""
 
     change: Callable[[Any], Any]
     """Sets it otherwise than it is in a new context for servers or clients."""
     seen: Callable[[Any], Any]
     """What the engine's configuration, as of now, says of it."""
     client: bool = False
+    overridden: bool = False
+    """Whether we have one of our own, which sets the standard one."""
 
 
 def here(table: dict[str, Treatment]) -> set[str]:
@@ -83,7 +85,9 @@ COPY = Inherited(why="the standard class is given everything that ours is given"
 CONTEXT: dict[str, Treatment] = {
     # settings
     "verify_mode": Setting(
-        change=attribute("verify_mode", 1), seen=server_sees(lambda it: it.client_auth)
+        change=attribute("verify_mode", 1),
+        seen=server_sees(lambda it: it.client_auth),
+        overridden=True,
     ),
     "check_hostname": Setting(
         change=attribute("check_hostname", False),
@@ -94,14 +98,17 @@ CONTEXT: dict[str, Treatment] = {
     "options": Setting(
         change=attribute("options", 1 << 29),  # no TLS 1.3
         seen=server_sees(lambda it: it.versions),
+        overridden=True,
     ),
     "minimum_version": Setting(
         change=attribute("minimum_version", ProtocolVersion.TLS13),
         seen=server_sees(lambda it: it.versions),
+        overridden=True,
     ),
     "maximum_version": Setting(
         change=attribute("maximum_version", ProtocolVersion.TLS12),
         seen=server_sees(lambda it: it.versions),
+        overridden=True,
     ),
     "num_tickets": Setting(
         change=attribute("num_tickets", 5), seen=server_sees(lambda it: it.tickets)
@@ -189,6 +196,7 @@ COMMON: dict[str, Treatment] = {
     "server_sigalg": Ours(since=(3, 15)),
 }  # fmt: skip
 SOCKET: dict[str, Treatment] = COMMON | {
+    "_create": OURS,
     **dict.fromkeys(
         (
             "_checkClosed", "_check_connected", "_real_close", "_real_connect", "accept", "connect",

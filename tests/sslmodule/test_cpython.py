@@ -13,8 +13,6 @@ from tests.waiting import PATIENCE
 
 # each with what it is about
 NOT_OURS = {
-    # docs/ssl.md: What get_ca_certs lists
-    "SimpleBackgroundTests.test_get_ca_certs_capath",
     # a private method that returns OpenSSL's certificates
     "TestPostHandshakeAuth.test_internal_chain_client",
     # count what OpenSSL puts into the chain of itself (docs/ssl.md)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.sslmodule.ends import client_context, ours, over_sockets, server_context, standard
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 class Doing:
@@ -160,6 +160,85 @@ def test_closing_says_goodbye_while_another_thread_reads():
         client.unwrap()
         assert isinstance(closing.result(), socket.socket)
         assert isinstance(reader.result(), ours.SSLZeroReturnError)
+
+
+UPLOAD = 2_000_000  # more than what is kept for the sake of an answer
+
+
+def read_all(tls: Any) -> int:
+    read = 0
+    while read < UPLOAD:
+        read += len(tls.recv(65536))
+    return read
+
+
+def upload_and_answer(client: Any) -> bytes:
+    """Send much, and then read, which answers the request that came meanwhile."""
+    client.sendall(bytes(UPLOAD))
+    return bytes(client.recv(10))
+
+
+@pytest.mark.parametrize("timeout", [None, PATIENCE])
+def test_an_answer_behind_much_that_another_thread_reads(timeout):
+    with connected(standard) as (tls, client):
+        tls.settimeout(timeout)
+        reader = begin_to_read(tls, lambda: read_all(tls))
+        asked = tls.start_reauth(within=PATIENCE)
+        uploading = Doing(lambda: upload_and_answer(client))
+        assert Doing(lambda: tls.finish_reauth(asked)).result().common_name == "alice"
+        assert reader.result() == UPLOAD
+        tls.sendall(b"thanks")
+        assert uploading.result() == b"thanks"
+
+
+def ask_behind_much(tls: Any, client: Any) -> tuple[Doing, Doing]:
+    """Have a thread read a little, and a request wait behind more than is kept."""
+    begin_to_read(tls, lambda: tls.recv(1))
+    asked = tls.start_reauth(within=PATIENCE)
+    uploading = Doing(lambda: upload_and_answer(client))
+    return Doing(lambda: tls.finish_reauth(asked)), uploading
+
+
+def test_a_reader_that_takes_its_time():
+    with connected(standard) as (tls, client):
+        asking, uploading = ask_behind_much(tls, client)
+        limit = tls.config.limits.waiting_input
+        wait_until(lambda: asking.done or tls._sslobj._connection.unread_size > limit)
+        assert not asking.done
+        left = UPLOAD - 1
+        while left:
+            left -= len(tls.recv(65536))
+        assert asking.result().common_name == "alice"
+        tls.sendall(b"thanks")
+        assert uploading.result() == b"thanks"
+
+
+def test_a_reader_that_reads_no_more(monkeypatch):
+    monkeypatch.setattr("postshake.ssl.tls_object.STALL", 0.2)
+    with connected(standard) as (tls, client):
+        asking, _ = ask_behind_much(tls, client)
+        error = asking.result()
+        assert isinstance(error, ours.SSLError)
+        assert error.reason == "DATA_WAITING"
+
+
+def test_who_waits_for_a_reader_keeps_its_timeout():
+    with connected(standard) as (tls, client):
+        tls.settimeout(0.5)
+        asking, _ = ask_behind_much(tls, client)
+        assert isinstance(asking.result(), TimeoutError)
+
+
+def test_much_that_nobody_else_reads():
+    with connected(standard) as (tls, client):
+        asked = tls.start_reauth()
+        uploading = Doing(lambda: upload_and_answer(client))
+        with pytest.raises(ours.SSLError, match="DATA_WAITING"):
+            tls.finish_reauth(asked)
+        assert read_all(tls) == UPLOAD
+        assert tls.finish_reauth(asked).common_name == "alice"
+        tls.sendall(b"thanks")
+        assert uploading.result() == b"thanks"
 
 
 def test_two_threads_shake_hands_once():

@@ -158,7 +158,6 @@ PROJECTS = (
         },
         different=(
             Different(NOT_THERE, TLS_UNIQUE, ("::test_extra_attributes",)),
-            Different(NOT_THERE, "truststore wants a private name", ("::test_truststore_ssl",)),
             Different(
                 "### Files are read by Python",
                 "watches for functions of Python that block, and sees none of OpenSSL's",

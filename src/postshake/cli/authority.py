@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from .._dataclass import dataclass
 from ..errors import UsageError
 from ..pki.credential import Credential
 from ..pki.trust import TrustStore
 from ..private_file import open_private
-from ..values import dataclass
 
 __all__ = ["Authority", "Certified", "Folder", "private_file"]
 

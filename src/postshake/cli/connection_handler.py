@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from urllib.parse import quote
 
+from .._dataclass import dataclass, field
 from ..config import AuthRequest
 from ..drive.answers import judge_identity
 from ..drive.sync.stream import Stream
@@ -21,7 +22,6 @@ from ..questions import Refused
 from ..recording.html import html_page
 from ..recording.recording import Recording
 from ..text import clip, printable
-from ..values import dataclass, field
 from ..web.path_guard import AmbiguousPath, PathGuard, decode_path
 from .static_files import INDEX, StaticFile, StaticFiles
 

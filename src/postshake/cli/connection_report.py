@@ -12,9 +12,10 @@ from typing import Any
 
 from ..constants import ProtocolVersion
 from ..events import Established, Event, PeerClosed, ReauthAnswered, ReauthRequested
-from ..pki.der import attributes, text
+from ..pki.der import attributes, shown_text
 from ..pki.identity import Identity
-from ..recording.recording import facts_of
+from ..pki.strict_der import subject_of
+from ..recording import facts_of
 from ..text import clip, printable
 
 __all__ = ["ConnectionReport", "summary"]
@@ -70,7 +71,7 @@ class ConnectionReport:
             case ReauthAnswered(credential=None):
                 self.say("declined", "declined", context=event.context.hex())
             case ReauthAnswered(credential=credential) if credential is not None:
-                subject = credential.leaf.subject.rfc4514_string()
+                subject = subject_of(credential.leaf).rfc4514_string()
                 self.say(
                     "answered",
                     f"answered as {printable(subject)}",
@@ -84,7 +85,7 @@ class ConnectionReport:
 def _name(der: bytes) -> str:
     """Show an authority's name: the values, without what they stand for."""
     try:
-        values = [text(tag, value).casefold() for _, _, tag, value in attributes(der)]
+        values = [_text(tag, value).casefold() for _, _, tag, value in attributes(der)]
     except ValueError:
         return der.hex()
     return ", ".join(values) or der.hex()
@@ -104,3 +105,8 @@ def summary(established: Established) -> str:
     if established.alpn_protocol is not None:
         text += f", ALPN {established.alpn_protocol.decode('ascii', 'backslashreplace')}"
     return text
+
+
+def _text(tag: int, content: bytes) -> str:
+    shown = shown_text(tag, content)
+    return content.hex() if shown is None else shown

@@ -14,6 +14,7 @@ import sys
 import threading
 from typing import TextIO
 
+from .._dataclass import dataclass, field, replace
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..constants import Role
 from ..drive.sync.stream import Stream
@@ -27,7 +28,6 @@ from ..pki.trust import ChainVerifier
 from ..recording.html import save_page
 from ..recording.ladder import Ladder, Paint
 from ..recording.recording import Recording
-from ..values import dataclass, field, replace
 from .authority import Authority
 
 __all__ = ["add_arguments", "demo"]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import monotonic
 
+from .._dataclass import dataclass
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
 from ..crypto.groups import supported_groups
@@ -27,7 +28,6 @@ from ..pki.credential import Credential
 from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
 from ..recording.recording import Recording
-from ..values import dataclass
 from ..web.path_guard import PathGuard
 from .arguments import RECORDED, groups, key_log, positive, seconds
 from .authority import Folder
@@ -57,7 +57,7 @@ examples:
 
 """
 
-Talk = Callable[[ConnectionHandler], None]
+Handle = Callable[[ConnectionHandler], None]
 
 # no descriptor of its own, unlike epoll: it must work when there are none left
 _Selector: Callable[[], selectors.BaseSelector] = getattr(
@@ -156,9 +156,9 @@ def run(options: argparse.Namespace) -> int:
     )
     debug = _debug_path(options)
 
-    def pages(visit: ConnectionHandler) -> None:
-        visit.site = site
-        visit.pages(protected, debug)
+    def pages(handler: ConnectionHandler) -> None:
+        handler.site = site
+        handler.pages(protected, debug)
 
     with Server(
         config,
@@ -276,7 +276,7 @@ class Server:
         self,
         config: ServerConfig,
         request: AuthRequest,
-        talk: Talk,
+        handle: Handle,
         host: str,
         port: int,
         connections: int,
@@ -288,7 +288,7 @@ class Server:
         self._log = log or Log()
         self._records = records
         self._request = request
-        self._talk = talk
+        self._handle = handle
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
@@ -318,7 +318,10 @@ class Server:
                 return
             sock.settimeout(TIMEOUT)
             thread = threading.Thread(
-                target=self._visit, args=(sock, number), name=f"connection {number}", daemon=True
+                target=self._serve_connection,
+                args=(sock, number),
+                name=f"connection {number}",
+                daemon=True,
             )
             self._threads[thread] = sock
             try:
@@ -350,7 +353,7 @@ class Server:
                 _wait_for(self._stopping, timeout=PAUSE)
         return None
 
-    def _visit(self, sock: socket.socket, number: int) -> None:
+    def _serve_connection(self, sock: socket.socket, number: int) -> None:
         """Be one client's thread."""
 
         def log(text: str) -> None:
@@ -372,7 +375,7 @@ class Server:
                 established = stream.handshake()
                 offered = "offered" if established.post_handshake_auth else "not offered"
                 log(f"handshake: {summary(established)}, reauth {offered}")
-                self._talk(ConnectionHandler(stream, self._request, log, idle, recording))
+                self._handle(ConnectionHandler(stream, self._request, log, idle, recording))
         except TruncationError:
             log("gone without goodbye")
         except (PostshakeError, OSError) as error:

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from .._dataclass import dataclass
 from ..errors import UsageError
-from ..values import dataclass
 
 __all__ = ["INDEX", "StaticFile", "StaticFiles"]
 

@@ -24,6 +24,7 @@ from ..events import Outcome, ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential, choose_server_credential
 from ..pki.credential import Credential
 from ..pki.identity import Identity
+from ..pki.policies import check_policies_held
 from ..pki.trust import VerifiedChain
 from ..questions import (
     ChooseConfig,
@@ -150,7 +151,12 @@ def conclude(completed: ReauthCompleted, request: AuthRequest) -> Identity | Non
     raise completed.error or CertificateRequired("no certificate was shown")
 
 
-def judge_identity(identity: Identity, config: Config, server_name: str | None = None) -> Verdict:
+def judge_identity(
+    identity: Identity,
+    config: Config,
+    server_name: str | None = None,
+    policies: tuple[str, ...] = (),
+) -> Verdict:
     """Judge again, now, whom a peer has proven to be on a connection.
 
     The certificates must not have ended on the configuration's clock, and its verifier, which
@@ -162,6 +168,7 @@ def judge_identity(identity: Identity, config: Config, server_name: str | None =
         config: of the connection.
         server_name: client: the name that the server's certificate must be for; None where it
             is not to be checked.
+        policies: certificate policies, of which one must hold; none if empty.
 
     Returns:
         The path that is believed, or `Refused` with what is wrong.
@@ -176,15 +183,24 @@ def judge_identity(identity: Identity, config: Config, server_name: str | None =
     if now >= ends.timestamp() + 1:  # the last second belongs to it
         return Refused(CertificateExpired(f"a certificate of the peer's was valid until {ends}"))
     if config.verifier is None:
-        return VerifiedChain(identity.verified_chain)
+        return _holding(VerifiedChain(identity.verified_chain, identity.policies), policies)
     role = Role.client if isinstance(config, ServerConfig) else Role.server
-    peer = identity.for_verifier(role, server_name, now)
+    peer = identity.for_verifier(role, server_name, now, policies)
     context = identity.certificate_request_context
     verdict = find_answer_now(JudgePeer(peer, config.verifier, context, None, identity.proven_at))
     if isinstance(verdict, Exception):
         raise verdict
     if not isinstance(verdict, VerifiedChain | Refused):
         raise InternalError(f"the verifier returned a {type(verdict).__name__}, no verdict")
+    return _holding(verdict, policies)
+
+
+def _holding(verdict: Verdict, policies: tuple[str, ...]) -> Verdict:
+    if isinstance(verdict, VerifiedChain):
+        try:
+            check_policies_held(verdict.policies, policies)
+        except CertificateError as error:
+            return Refused(error.with_traceback(None))
     return verdict
 
 

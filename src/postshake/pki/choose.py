@@ -11,13 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
+from .._dataclass import dataclass
 from ..constants import (
     SignatureScheme,
     names_of,
 )
 from ..errors import BadCertificate, DecodeError, IllegalParameter, WrongPurpose
 from ..text import listed
-from ..values import dataclass
+from .authority_names import AuthorityNames
 from .credential import Credential
 from .der import (
     bit_string,
@@ -26,6 +27,7 @@ from .der import (
     object_identifier,
     object_identifiers,
 )
+from .extensions import EXTENDED_KEY_USAGE, KEY_USAGE, KeyUsage, extension_of, read_key_usage
 from .names import matches_host
 from .unreadable import UNREADABLE
 
@@ -72,9 +74,10 @@ def choose_credential(credentials: Iterable[Credential], wanted: Wanted) -> Cred
         DecodeError: the request's oid_filters cannot be read.
     """
     read_oid_filters(wanted.oid_filters)
+    authorities = AuthorityNames(wanted.authorities)
     second: Credential | None = None
     for credential in credentials:
-        if _misfit(credential, wanted) is None:
+        if _misfit(credential, wanted, authorities) is None:
             if _chain_misfit(credential, wanted) is None:
                 return credential
             second = second or credential
@@ -88,7 +91,8 @@ def fits_request(credential: Credential, wanted: Wanted) -> str | None:
         IllegalParameter: the request's oid_filters break their rules.
         DecodeError: the request's oid_filters cannot be read.
     """
-    return _misfit(credential, wanted) or _chain_misfit(credential, wanted)
+    authorities = AuthorityNames(wanted.authorities)
+    return _misfit(credential, wanted, authorities) or _chain_misfit(credential, wanted)
 
 
 def choose_scheme(ours: Iterable[int], wanted: Iterable[int]) -> SignatureScheme | None:
@@ -121,11 +125,12 @@ def choose_server_credential(
     ]
     if len(able) < 2:
         return able[0] if able else None
+    authorities = AuthorityNames(wanted.authorities)
 
     def misfits(credential: Credential) -> tuple[bool, bool, bool]:
         return (
             server_name is not None and not matches_host(credential.leaf, server_name),
-            bool(wanted.authorities) and not _under(credential, wanted.authorities),
+            bool(wanted.authorities) and not authorities.have_any(credential.chain),
             _chain_misfit(credential, wanted) is not None,
         )
 
@@ -239,32 +244,30 @@ def read_oid_filters(filters: Iterable[tuple[bytes, bytes]]) -> dict[str, frozen
 
 def _held(certificate: x509.Certificate, oid: str) -> frozenset[str] | None:
     """What a certificate has of a filtered extension; None without the extension."""
-    for extension in certificate.extensions:
-        value = extension.value
-        if extension.oid.dotted_string != oid:
-            continue
-        if isinstance(value, x509.KeyUsage):
-            return frozenset(name for name in _KEY_USAGES if _has_usage(value, name))
-        if isinstance(value, x509.ExtendedKeyUsage):
-            return frozenset(purpose.dotted_string for purpose in value)
-    return None
+    if oid == ExtensionOID.KEY_USAGE.dotted_string:
+        value = extension_of(certificate, KEY_USAGE)
+        return _usages(value) if value is not None else None
+    value = extension_of(certificate, EXTENDED_KEY_USAGE)
+    return frozenset(object_identifiers(value)) if value is not None else None
 
 
-def _has_usage(usage: x509.KeyUsage, name: str) -> bool:
-    if name in ("encipher_only", "decipher_only") and not usage.key_agreement:
-        return False  # undefined then, and cryptography raises
-    return bool(getattr(usage, name))
+def _usages(value: bytes) -> frozenset[str]:
+    bits = read_key_usage(value)
+    held = {name for bit, name in enumerate(_KEY_USAGES) if bits & 0x8000 >> bit}
+    if "key_agreement" not in held:  # these two say something only beside it
+        held -= {"encipher_only", "decipher_only"}
+    return frozenset(held)
 
 
-def _misfit(credential: Credential, wanted: Wanted) -> str | None:
+def _misfit(credential: Credential, wanted: Wanted, authorities: AuthorityNames) -> str | None:
     if choose_scheme(wanted.schemes_of(credential), wanted.signature_algorithms) is None:
         ours = ", ".join(scheme.name for scheme in wanted.schemes_of(credential))
         theirs = names_of(SignatureScheme, wanted.signature_algorithms)
         return f"no signature scheme in common: ours {ours or 'none'}; wanted {theirs or 'none'}"
-    usage = _held(credential.leaf, ExtensionOID.KEY_USAGE.dotted_string)
-    if usage is not None and "digital_signature" not in usage:
+    usage = credential.key_usage
+    if usage is not None and not usage & KeyUsage.digital_signature:
         return "the certificate's keyUsage lacks digitalSignature"
-    if wanted.authorities and not _under(credential, wanted.authorities):
+    if wanted.authorities and not authorities.have_any(credential.chain):
         return "no certificate of the chain is issued by an authority that is wanted"
     try:
         check_oid_filters(credential.leaf, wanted.oid_filters)
@@ -273,23 +276,14 @@ def _misfit(credential: Credential, wanted: Wanted) -> str | None:
     return None
 
 
-def _under(credential: Credential, authorities: tuple[bytes, ...]) -> bool:
-    wanted = {normal_name(name) or name for name in authorities}
-    for der in credential.chain:
-        fields = certificate_fields(der)
-        for name in (fields.issuer, fields.subject):
-            if (normal_name(name) or name) in wanted:
-                return True
-    return False
-
-
 def _chain_misfit(credential: Credential, wanted: Wanted) -> str | None:
     """Hold the chain's signatures against signature_algorithms_cert (§4.4.2.2)."""
     allowed = wanted.signature_algorithms_cert
     if allowed is None:
         allowed = wanted.signature_algorithms
-    for certificate in credential.certificates:
-        if certificate.issuer == certificate.subject:
+    for der, certificate in zip(credential.chain, credential.certificates, strict=True):
+        fields = certificate_fields(der)
+        if fields.issuer == fields.subject:
             continue  # its own signature proves nothing, and is not checked
         if not _signed_by(certificate) & set(allowed):
             return (

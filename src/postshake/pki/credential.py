@@ -21,15 +21,17 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from .._dataclass import dataclass
 from ..constants import SignatureScheme
 from ..crypto import signatures
 from ..crypto.tls12.signatures import fits12, schemes12_for, sign12
 from ..errors import KeyMismatch, UnsupportedKey, UsageError
-from ..values import dataclass
-from .parsed_certificate import describe, load_certificate, load_certificates
-from .pkcs12 import read_pkcs12
+from .der import certificate_fields, normal_name, object_identifiers
+from .extensions import EXTENDED_KEY_USAGE, KEY_USAGE, extension_of, read_extensions, read_key_usage
+from .parsed_certificate import certificate_ders, describe, load_certificate
 from .private_key import Password, ask_password, load_private_key
 from .pss import pss_key_of
+from .strict_der import issuer_of, subject_of
 from .unreadable import UNREADABLE
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
@@ -109,7 +111,8 @@ class Credential:
                 certificate = load_certificate(der)
                 if index == 0:
                     leaf_key = certificate.public_key()
-                    _ = certificate.subject, certificate.issuer, certificate.extensions
+                    _ = subject_of(certificate), issuer_of(certificate)
+                    _check_usages(read_extensions(certificate_fields(der).extensions).values)
                     pss_key_of(certificate)
             except UNREADABLE as error:
                 raise UsageError(
@@ -125,13 +128,23 @@ class Credential:
 
     @cached_property
     def leaf(self) -> x509.Certificate:
-        """Our own certificate."""
-        return x509.load_der_x509_certificate(self.chain[0])
+        """Our own certificate.
+
+        Where it is not in strict DER, and so is not read by ``cryptography``, a copy that is;
+        ``chain`` has what is sent.
+        """
+        return load_certificate(self.chain[0])
+
+    @cached_property
+    def key_usage(self) -> int | None:
+        """Bits of our own certificate's keyUsage, as in `KeyUsage`; None where it has none."""
+        value = extension_of(self.leaf, KEY_USAGE)
+        return read_key_usage(value) if value is not None else None
 
     @cached_property
     def certificates(self) -> tuple[x509.Certificate, ...]:
-        """The whole chain, parsed."""
-        return (self.leaf, *map(x509.load_der_x509_certificate, self.chain[1:]))
+        """The whole chain, parsed, like ``leaf``."""
+        return (self.leaf, *map(load_certificate, self.chain[1:]))
 
     @cached_property
     def pss_key(self) -> signatures.PssKey:
@@ -173,6 +186,28 @@ class Credential:
         Raises:
             UsageError: none of the certificates is for the key.
         """
+        ders = [certificate.public_bytes(Encoding.DER) for certificate in certificates]
+        return cls.from_der(
+            ders,
+            private_key,
+            ocsp_response=ocsp_response,
+            signed_certificate_timestamps=signed_certificate_timestamps,
+        )
+
+    @classmethod
+    def from_der(
+        cls,
+        certificates: Iterable[bytes],
+        private_key: PrivateKeyTypes | Signer,
+        *,
+        ocsp_response: bytes | None = None,
+        signed_certificate_timestamps: bytes | None = None,
+    ) -> Credential:
+        """Make a credential of DER certificates, in any order, and a key or Signer.
+
+        Raises:
+            UsageError: one cannot be read, or none of them is for the key.
+        """
         given = list(certificates)
         if not given:
             raise UsageError("no certificate given")
@@ -182,17 +217,12 @@ class Credential:
         )
         try:
             ordered = _ordered(given, public_key)
-            pss_key = pss_key_of(ordered[0])
+            pss_key = pss_key_of(load_certificate(ordered[0]))
         except UNREADABLE as error:
             raise UsageError(f"a certificate cannot be read: {error}") from error
         if signer is None:
             signer = LocalSigner(cast(PrivateKeyTypes, private_key), pss_key=pss_key)
-        return cls(
-            tuple(certificate.public_bytes(Encoding.DER) for certificate in ordered),
-            signer,
-            ocsp_response,
-            signed_certificate_timestamps,
-        )
+        return cls(tuple(ordered), signer, ocsp_response, signed_certificate_timestamps)
 
     @classmethod
     def from_pem(
@@ -206,7 +236,7 @@ class Credential:
         Raises:
             UsageError: something cannot be read, or the two do not belong together.
         """
-        return cls.from_objects(
+        return cls.from_der(
             _load_certificates(_octets(certificates), "the certificate text"),
             load_private_key(_octets(private_key), password, "the key text"),
         )
@@ -226,10 +256,10 @@ class Credential:
         data = _read(cert_path)
         found = _load_certificates(data, os.fspath(cert_path))
         if key_path is None:
-            return cls.from_objects(found, load_private_key(data, password, os.fspath(cert_path)))
+            return cls.from_der(found, load_private_key(data, password, os.fspath(cert_path)))
         key = load_private_key(_read(key_path), password, os.fspath(key_path))
         try:
-            return cls.from_objects(found, key)
+            return cls.from_der(found, key)
         except UsageError as error:
             where = f"{os.fspath(cert_path)}, {os.fspath(key_path)}"
             raise type(error)(f"{where}: {error}") from error
@@ -249,28 +279,37 @@ class Credential:
         try:
             key, leaf, others = pkcs12.load_key_and_certificates(data, secret)
         except UNREADABLE as error:
-            if _OTHER_KEY not in str(error):
+            if not _is_of_what_was_proven(error):
                 raise UsageError(f"{where}: damaged, or the password is wrong") from error
-            return cls.from_objects(*_with_other_key(data, secret, where))
+            return cls.from_der(*_read_otherwise(data, secret, where))
         if key is None:
             raise UsageError(f"{where}: holds no private key")
         return cls.from_objects([*([leaf] if leaf else []), *others], key)
 
     def __repr__(self) -> str:
         return (
-            f"Credential(subject={self.leaf.subject.rfc4514_string()!r}, "
+            f"Credential(subject={subject_of(self.leaf).rfc4514_string()!r}, "
             f"certificates={len(self.chain)}, signer={self.signer!r})"
         )
 
 
-_OTHER_KEY = "Could not deserialize key data"
+_AFTER_THE_PROOF = ("Could not deserialize key data", '"Certificate::', '"AttributeTypeValue::')
 """What `cryptography` says where a file's integrity was proven, and its key is of no kind
-that it reads. Should it come to say something else, such a file is called damaged."""
+that it reads, or a certificate not in strict DER. Should it come to say something else, such a
+file is called damaged."""
 
 
-def _with_other_key(
+def _is_of_what_was_proven(error: Exception) -> bool:
+    if isinstance(error, x509.InvalidVersion):
+        return True
+    return any(words in str(error) for words in _AFTER_THE_PROOF)
+
+
+def _read_otherwise(
     data: bytes, password: bytes | None, where: str
-) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+) -> tuple[list[bytes], PrivateKeyTypes]:
+    from .pkcs12 import read_pkcs12  # which few need
+
     try:
         key, certificates = read_pkcs12(data, password or b"")
     except ValueError as error:
@@ -280,25 +319,46 @@ def _with_other_key(
     return certificates, key
 
 
-def _ordered(given: list[x509.Certificate], public_key: PublicKeyTypes) -> list[x509.Certificate]:
+def _ordered(given: list[bytes], public_key: PublicKeyTypes) -> list[bytes]:
     """The key's certificate first, then its issuers as far as they are there, then the rest."""
     for leaf in given:
         try:
-            if _same_key(leaf.public_key(), public_key):
+            if _same_key(load_certificate(leaf).public_key(), public_key):
                 break
         except UNREADABLE:
             continue
     else:
-        raise KeyMismatch(f"the key is not that of the certificate {describe(given[0])}")
-    rest = [certificate for certificate in given if certificate is not leaf]
+        whose = describe(load_certificate(given[0]))
+        raise KeyMismatch(f"the key is not that of the certificate {whose}")
+    rest = [(der, certificate_fields(der).subject) for der in given if der is not leaf]
     ordered = [leaf]
-    while ordered[-1].issuer != ordered[-1].subject:
-        issuers = [other for other in rest if other.subject == ordered[-1].issuer]
-        if not issuers:
+    while True:
+        fields = certificate_fields(ordered[-1])
+        if _same_name(fields.issuer, fields.subject):
             break
-        ordered.append(issuers[0])
-        rest.remove(issuers[0])
-    return ordered + rest
+        issuer = next((each for each in rest if _same_name(each[1], fields.issuer)), None)
+        if issuer is None:
+            break
+        ordered.append(issuer[0])
+        rest.remove(issuer)
+    return ordered + [der for der, _ in rest]
+
+
+def _same_name(one: bytes, other: bytes) -> bool:
+    if one == other:
+        return True
+    name = normal_name(one)
+    return name is not None and name == normal_name(other)
+
+
+def _check_usages(extensions: dict[bytes, bytes]) -> None:
+    """Read what is asked of our own certificate when it is chosen, so that nothing fails then."""
+    usage = extensions.get(KEY_USAGE)
+    if usage is not None:
+        read_key_usage(usage)
+    purposes = extensions.get(EXTENDED_KEY_USAGE)
+    if purposes is not None:
+        object_identifiers(purposes)
 
 
 def _same_key(one: PublicKeyTypes, other: PublicKeyTypes) -> bool:
@@ -316,9 +376,9 @@ def _is_private_key(candidate: object) -> bool:
     return hasattr(candidate, "private_bytes") or not hasattr(candidate, "schemes")
 
 
-def _load_certificates(data: bytes, where: str) -> list[x509.Certificate]:
+def _load_certificates(data: bytes, where: str) -> list[bytes]:
     try:
-        return load_certificates(data)
+        return certificate_ders(data)
     except ValueError as error:
         raise UsageError(f"{where}: no certificate that can be read: {error}") from error
 

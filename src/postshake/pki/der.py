@@ -20,6 +20,7 @@ from typing import NamedTuple, NewType
 __all__ = [
     "MAXIMUM_NAME",
     "CertificateFields",
+    "Element",
     "NormalName",
     "attribute_values",
     "attributes",
@@ -27,11 +28,13 @@ __all__ = [
     "certificate_fields",
     "check_name_size",
     "elements",
+    "encoded",
     "list_issuer",
     "normal_name",
     "object_identifier",
     "object_identifiers",
     "sequence",
+    "shown_text",
     "text",
     "tlv",
 ]
@@ -196,6 +199,16 @@ def tlv(data: bytes, offset: int) -> tuple[int, int, int]:
     return data[offset], start, end
 
 
+def encoded(tag: int, *parts: bytes) -> bytes:
+    """Write an element: its tag, its length, and these parts as its content."""
+    content = b"".join(parts)
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(octets)]) + octets + content
+
+
 def object_identifier(der: bytes) -> str:
     """Read a whole OBJECT IDENTIFIER, tag included, as dotted numbers.
 
@@ -267,6 +280,7 @@ _STRINGS = {
     0x1C: "utf-32-be",  # UniversalString
     0x1E: "utf-16-be",  # BMPString
 }
+_SHOWN_BESIDE = frozenset({0x1A, 0x1B})  # VisibleString, GeneralString
 _OF_BYTES = frozenset({0x0C, 0x12, 0x13, 0x14, 0x16})  # in which ASCII is ASCII
 
 
@@ -325,8 +339,23 @@ def text(tag: int, content: bytes) -> str:
     return content.decode(codec)
 
 
+def shown_text(tag: int, content: bytes) -> str | None:
+    """Read a string to show it; None where it is of no type that has letters.
+
+    Strings of ASCII may have letters beyond it, which count as ISO 8859-1: so does OpenSSL.
+    What is compared is read by `text`, which refuses them.
+
+    Raises:
+        ValueError: it is broken.
+    """
+    codec = "latin-1" if tag in _SHOWN_BESIDE else _STRINGS.get(tag)
+    if codec is None:
+        return None
+    return content.decode("latin-1" if codec == "ascii" else codec)
+
+
 def attributes(der: bytes) -> Iterator[tuple[int, bytes, int, bytes]]:
-    """Go through a distinguished name.
+    """Go through a distinguished name. An RDN may be empty, and then nothing is yielded of it.
 
     Yields:
         Of each attribute the number of its RDN, its type as a DER object identifier, and the
@@ -341,8 +370,6 @@ def attributes(der: bytes) -> Iterator[tuple[int, bytes, int, bytes]]:
     for number, (tag, _, start, end) in enumerate(sequence(der)):
         if tag != 0x31:
             raise ValueError("not a relative distinguished name")
-        if start == end:
-            raise ValueError("an empty relative distinguished name")
         for pair, _, at, stop in elements(der, start, end):
             count += 1
             if count > MAXIMUM_ATTRIBUTES:
@@ -361,9 +388,13 @@ def _normal_name(der: bytes) -> NormalName:
     for number, kind, tag, value in attributes(der):
         if number == len(rdns):
             rdns.append([])
+        elif number > len(rdns):
+            raise ValueError("an empty relative distinguished name")
         if len(kind) != 5 or not kind.startswith(_X520) or kind[4] >= 0x80:
             object_identifier(kind)  # one that is not minimal would be another's double
         rdns[number].append(kind + _normal_value(tag, value))
+    if len(rdns) != len(sequence(der)):
+        raise ValueError("an empty relative distinguished name")
     return NormalName(b"".join([_sized(b"".join(sorted(pairs))) for pairs in rdns]))
 
 

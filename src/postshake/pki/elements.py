@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .der import object_identifier, tlv
+from .der import encoded, object_identifier, tlv
 
 __all__ = ["INTEGER", "OCTET_STRING", "SEQUENCE", "Element", "definite", "elements"]
 
@@ -126,21 +126,13 @@ def _definite_element(ber: bytes, offset: int, depth: int) -> tuple[bytes, int]:
         if end > len(ber):
             raise ValueError("BER that is truncated")
         if not tag & _CONSTRUCTED:
-            return _encoded(tag, ber[start:end]), end
+            return encoded(tag, ber[start:end]), end
         pieces = _definite(ber[start:end], depth - 1)
     content = b"".join(pieces)
     if tag == OCTET_STRING | _CONSTRUCTED:
         tag = OCTET_STRING
         content = b"".join(each.expect(OCTET_STRING) for each in elements(content))
-    return _encoded(tag, content), end
-
-
-def _encoded(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(octets)]) + octets + content
+    return encoded(tag, content), end
 
 
 _CONSTRUCTED: Final = 0x20

@@ -13,9 +13,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .der import bit_string, elements, sequence, tlv
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from .der import Element, bit_string, certificate_fields, elements, sequence, tlv
 
 __all__ = [
+    "AUTHORITY_INFORMATION_ACCESS",
     "AUTHORITY_KEY_IDENTIFIER",
     "BASIC_CONSTRAINTS",
     "CERTIFICATE_POLICIES",
@@ -29,19 +33,22 @@ __all__ = [
     "SUBJECT_ALTERNATIVE_NAME",
     "SUBJECT_KEY_IDENTIFIER",
     "BasicConstraints",
+    "DistributionPoint",
     "Extensions",
     "GeneralName",
     "KeyUsage",
     "NameKind",
     "Subtrees",
+    "extension_of",
+    "read_access_descriptions",
     "read_authority_key_identifier",
     "read_basic_constraints",
+    "read_distribution_points",
     "read_extended_key_usage",
     "read_extensions",
     "read_general_names",
     "read_key_usage",
     "read_name_constraints",
-    "read_policy_constraints",
     "read_subject_key_identifier",
 ]
 
@@ -59,9 +66,14 @@ AUTHORITY_KEY_IDENTIFIER = _ARC + b"\x23"
 POLICY_CONSTRAINTS = _ARC + b"\x24"
 EXTENDED_KEY_USAGE = _ARC + b"\x25"
 INHIBIT_ANY_POLICY = _ARC + b"\x36"
+AUTHORITY_INFORMATION_ACCESS = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x01\x01"  # 1.3.6.1.5.5.7.1.1
 
 MAXIMUM_EXTENSIONS = 128
 """Extensions of one certificate; those of the world have a dozen."""
+MAXIMUM_POINTS = 8 * 1024
+"""Bytes of a cRLDistributionPoints; those of the world have some hundreds."""
+MOST_PLACES = 128
+"""Places of one certificate where its issuer has lists, or anything else; two are many."""
 MAXIMUM_NAMES = 4096
 """Alternative names of one certificate; public authorities certify some hundreds."""
 
@@ -95,6 +107,8 @@ class NameKind:
     """Tags of a GeneralName (section 4.2.1.6)."""
 
     other_name = 0xA0
+    x400_address = 0xA3
+    edi_party_name = 0xA5
     rfc822_name = 0x81
     dns_name = 0x82
     directory_name = 0xA4
@@ -107,11 +121,34 @@ GeneralName = tuple[int, bytes]
 """The tag of a GeneralName, and what it holds: of a directoryName the name in DER."""
 
 
+class DistributionPoint(NamedTuple):
+    """A place where lists about a certificate are (section 4.2.1.13)."""
+
+    names: tuple[GeneralName, ...]
+    """Its fullName."""
+    relative: bytes | None
+    """Its name below its issuer's: the content of a RelativeDistinguishedName."""
+    reasons: frozenset[int] | None
+    """Numbers of bits of ReasonFlags; None for all."""
+    issuers: tuple[GeneralName, ...] | None
+    """Whose lists they are; None for the certificate's own issuer."""
+
+
 class Subtrees(NamedTuple):
     """Name constraints, as they stand there (section 4.2.1.10)."""
 
     permitted: tuple[GeneralName, ...]
     excluded: tuple[GeneralName, ...]
+
+
+def extension_of(certificate: x509.Certificate, oid: bytes) -> bytes | None:
+    """Return one extension of a certificate that is parsed, unread; None where it has none.
+
+    Raises:
+        ValueError: its extensions are not to be told apart, as one is there twice.
+    """
+    der = certificate.public_bytes(Encoding.DER)
+    return read_extensions(certificate_fields(der).extensions).values.get(oid)
 
 
 def read_extensions(block: bytes) -> Extensions:
@@ -213,14 +250,74 @@ def read_extended_key_usage(value: bytes) -> frozenset[bytes]:
 
 def read_general_names(value: bytes) -> tuple[GeneralName, ...]:
     """Read a subjectAltName, without a look at what its names are."""
-    held = sequence(value)
+    tag, start, end = tlv(value, 0)
+    if tag != 0x30 or end != len(value):
+        raise ValueError("not a sequence")
+    return _general_names(value, start, end)
+
+
+def _general_names(data: bytes, start: int, end: int) -> tuple[GeneralName, ...]:
+    held = elements(data, start, end)
     if len(held) > MAXIMUM_NAMES:
         raise ValueError(f"{len(held)} names, at most {MAXIMUM_NAMES}")
     found = []
-    for tag, _, start, end in held:
+    for tag, _, at, stop in held:
         if tag & 0xC0 != 0x80:
             raise ValueError("not a general name")
-        found.append((tag, value[start:end]))
+        found.append((tag, data[at:stop]))
+    return tuple(found)
+
+
+def read_distribution_points(value: bytes) -> tuple[DistributionPoint, ...]:
+    """Read cRLDistributionPoints, without a look at what its names are."""
+    held = sequence(value)
+    if len(held) > MOST_PLACES:
+        raise ValueError(f"{len(held)} distribution points, at most {MOST_PLACES}")
+    return tuple([_distribution_point(value, each) for each in held])
+
+
+def _distribution_point(data: bytes, element: Element) -> DistributionPoint:
+    tag, _, start, end = element
+    if tag != 0x30:
+        raise ValueError("not a distribution point")
+    names: tuple[GeneralName, ...] = ()
+    relative = reasons = issuers = None
+    last = -1
+    for tag, _, at, stop in elements(data, start, end):
+        if tag & 0x1F <= last:
+            raise ValueError("fields of a distribution point in a wrong order")
+        last = tag & 0x1F
+        if tag == 0xA0:
+            [(kind, _, inside, done)] = elements(data, at, stop)
+            if kind == 0xA0:
+                names = _general_names(data, inside, done)
+            elif kind == 0xA1:
+                relative = data[inside:done]
+            else:
+                raise ValueError("not the name of a distribution point")
+        elif tag == 0x81:
+            content = data[at:stop]
+            reasons = bit_string(b"\x03%c%b" % (len(content) & 0x7F, content))
+        elif tag == 0xA2:
+            issuers = _general_names(data, at, stop)
+        else:
+            raise ValueError("not a distribution point")
+    return DistributionPoint(names, relative, reasons, issuers)
+
+
+def read_access_descriptions(value: bytes) -> tuple[tuple[bytes, GeneralName], ...]:
+    """Read authorityInfoAccess: methods, DER, and where they are used (section 4.2.2.1)."""
+    held = sequence(value)
+    if len(held) > MOST_PLACES:
+        raise ValueError(f"{len(held)} access descriptions, at most {MOST_PLACES}")
+    found = []
+    for tag, _, start, end in held:
+        if tag != 0x30:
+            raise ValueError("not an access description")
+        method, (kind, _, at, stop) = elements(value, start, end)
+        if method[0] != 0x06 or kind & 0xC0 != 0x80:
+            raise ValueError("not an access description")
+        found.append((value[method[1] : method[3]], (kind, value[at:stop])))
     return tuple(found)
 
 
@@ -248,11 +345,6 @@ def read_subject_key_identifier(value: bytes) -> bytes:
     if tag != 0x04 or end != len(value):
         raise ValueError("not a key identifier")
     return value[start:end]
-
-
-def read_policy_constraints(value: bytes) -> bool:
-    """Tell whether policyConstraints ask for an explicit policy (section 4.2.1.11)."""
-    return any(tag == 0x80 for tag, _, _, _ in sequence(value))
 
 
 def _boolean(data: bytes, element: tuple[int, int, int, int]) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from .._dataclass import dataclass, field
 from ..constants import Role, SignatureScheme
-from ..values import dataclass, field
 from .der import certificate_fields, check_name_size, elements, object_identifier
 from .extensions import SUBJECT_ALTERNATIVE_NAME, NameKind, read_extensions, read_general_names
 from .parsed_certificate import SMALL, check_sizes
+from .strict_der import issuer_of, load_certificate, read_name, subject_of
 from .trust import PeerChain
 
 __all__ = ["Identity", "alternative_names"]
@@ -44,17 +45,35 @@ class Identity:
     to know of a certificate that it was not revoked could not judge it again."""
     signature_scheme: SignatureScheme | None = field(default=None, compare=False)
     """By which the peer signed; None in a session that is resumed, where nobody signs."""
+    policies: frozenset[str] = frozenset()
+    """Certificate policies that hold for the verified path and are acceptable to whoever verified
+    it, as dotted numbers (RFC 5280 section 6.1.6, user-constrained-policy-set); with "2.5.29.32.0"
+    (anyPolicy) among them every policy does. Of a resumed session they are what hold now. Empty
+    where no chain was verified, whatever the certificate says of itself."""
 
     @property
     def certificate(self) -> x509.Certificate:
-        """The peer's own certificate, parsed anew at each use."""
-        return x509.load_der_x509_certificate(self.chain[0])
+        """The peer's own certificate, parsed anew at each use.
+
+        Raises:
+            ValueError: it is not in strict DER, so that ``cryptography`` does not read it. All
+                else here can be asked of such a one, too.
+        """
+        try:
+            return x509.load_der_x509_certificate(self.chain[0])
+        except x509.InvalidVersion as error:  # not a ValueError
+            raise ValueError(str(error)) from error
+
+    @property
+    def _parsed(self) -> x509.Certificate:
+        """The same, however it is spelled; of what `cryptography` does not read, a copy."""
+        return load_certificate(self.chain[0])
 
     @property
     def subject(self) -> str:
         """The subject as RFC 4514 writes it; empty when there is none that can be read."""
         try:
-            return self.certificate.subject.rfc4514_string()
+            return subject_of(self._parsed).rfc4514_string()
         except (ValueError, TypeError, Warning):  # only in what was not verified
             return ""
 
@@ -62,7 +81,7 @@ class Identity:
     def common_name(self) -> str | None:
         """The subject's most specific common name."""
         try:
-            found = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            found = subject_of(self._parsed).get_attributes_for_oid(NameOID.COMMON_NAME)
         except (ValueError, TypeError, Warning):
             return None
         return _text(found[-1].value) if found else None
@@ -79,14 +98,14 @@ class Identity:
     def issuer(self) -> str:
         """The issuer as RFC 4514 writes it; empty when it cannot be read."""
         try:
-            return self.certificate.issuer.rfc4514_string()
+            return issuer_of(self._parsed).rfc4514_string()
         except (ValueError, TypeError, Warning):
             return ""
 
     @property
     def serial_number(self) -> int:
         """The certificate's serial number."""
-        return self.certificate.serial_number
+        return self._parsed.serial_number
 
     @property
     def fingerprint(self) -> str:
@@ -96,28 +115,31 @@ class Identity:
     @property
     def not_before(self) -> datetime:
         """Start of the certificate's validity, UTC."""
-        return self.certificate.not_valid_before_utc
+        return self._parsed.not_valid_before_utc
 
     @property
     def not_after(self) -> datetime:
         """End of the certificate's validity, UTC."""
-        return self.certificate.not_valid_after_utc
+        return self._parsed.not_valid_after_utc
 
     @property
     def valid_until(self) -> datetime:
         """When the first certificate of the verified path ends, UTC; or the peer's own."""
-        path = map(x509.load_der_x509_certificate, self.verified_chain or self.chain[:1])
+        path = map(load_certificate, self.verified_chain or self.chain[:1])
         return min(certificate.not_valid_after_utc for certificate in path)
 
-    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+    def for_verifier(
+        self, role: Role, server_name: str | None, now: float, policies: tuple[str, ...] = ()
+    ) -> PeerChain:
         """Put it as the question whether to believe it.
 
         Args:
             role: which end the peer is.
             server_name: the server that was meant; None where it is not to be checked.
             now: the time, in seconds since the epoch.
+            policies: certificate policies, of which one must hold; none if empty.
         """
-        return PeerChain(self.chain, role, server_name, self.ocsp_response, now)
+        return PeerChain(self.chain, role, server_name, self.ocsp_response, now, policies)
 
     @property
     def verified(self) -> bool:
@@ -141,6 +163,7 @@ class Identity:
             "not_after": self.not_after.isoformat(),
             "proven_at": datetime.fromtimestamp(self.proven_at, UTC).isoformat(),
             "verified": self.verified,
+            "policies": sorted(self.policies),
             "chain": [_told(der) for der in self.verified_chain or self.chain],
             "certificate_request_context": self.certificate_request_context.hex(),
         }
@@ -186,7 +209,7 @@ def _address(value: bytes) -> str:
 def _directory_name(value: bytes) -> str:
     if len(value) > SMALL:
         check_name_size(value)
-    return x509.Name.from_bytes(value).rfc4514_string()
+    return read_name(value).rfc4514_string()
 
 
 def _registered_id(value: bytes) -> str:
@@ -213,9 +236,9 @@ def _told(der: bytes) -> dict[str, str]:
     told = {"subject": "", "issuer": "", "fingerprint": hashlib.sha256(der).hexdigest()}
     try:
         check_sizes(der)
-        certificate = x509.load_der_x509_certificate(der)
-        told["subject"] = certificate.subject.rfc4514_string()
-        told["issuer"] = certificate.issuer.rfc4514_string()
+        certificate = load_certificate(der)
+        told["subject"] = subject_of(certificate).rfc4514_string()
+        told["issuer"] = issuer_of(certificate).rfc4514_string()
     except (ValueError, TypeError, IndexError, Warning):
         pass  # only in what was not verified
     return told

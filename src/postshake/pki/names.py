@@ -14,7 +14,13 @@ from functools import lru_cache
 from cryptography import x509
 
 from ..errors import BadCertificate, NameMismatch, UsageError
-from .extensions import GeneralName, NameKind
+from .extensions import (
+    SUBJECT_ALTERNATIVE_NAME,
+    GeneralName,
+    NameKind,
+    extension_of,
+    read_general_names,
+)
 
 __all__ = [
     "check_host",
@@ -38,7 +44,7 @@ def check_host(certificate: x509.Certificate, server_name: str) -> None:
         BadCertificate: its names cannot be read.
         UsageError: the server name is not one.
     """
-    names = _unparsed(_alternative_names(certificate))
+    names = _alternative_names(certificate)
     if not covers(names, server_name):
         raise name_mismatch(names, server_name)
 
@@ -49,7 +55,7 @@ def matches_host(certificate: x509.Certificate, hostname: str) -> bool:
     None is for what is neither, such as the ``*`` that a client may well send.
     """
     try:
-        return matches_names(_alternative_names(certificate), hostname)
+        return covers(_alternative_names(certificate), hostname)
     except (BadCertificate, UsageError):
         return False
 
@@ -156,12 +162,9 @@ def sni_host_name(server_name: str) -> str | None:
     return None if is_ip else host
 
 
-def _alternative_names(certificate: x509.Certificate) -> x509.SubjectAlternativeName | tuple[()]:
+def _alternative_names(certificate: x509.Certificate) -> tuple[GeneralName, ...]:
     try:
-        extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise BadCertificate(f"the certificate's extensions cannot be read: {error}") from error
-    for extension in extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            return extension.value
-    return ()
+        held = extension_of(certificate, SUBJECT_ALTERNATIVE_NAME)
+        return read_general_names(held) if held is not None else ()
+    except ValueError as error:
+        raise BadCertificate(f"the certificate's names cannot be read: {error}") from error

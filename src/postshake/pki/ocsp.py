@@ -10,10 +10,13 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
+from cryptography.x509.oid import SignatureAlgorithmOID
 
-from ..values import dataclass
+from .._dataclass import dataclass
+from .der import certificate_fields
+from .extensions import EXTENDED_KEY_USAGE, extension_of, read_extended_key_usage
 from .pss import may_have_signed, pss_key_of, pss_of_response
 
 __all__ = ["SKEW", "Finding", "Standing", "read_response"]
@@ -23,6 +26,7 @@ SKEW = timedelta(minutes=5)
 DAY = timedelta(days=1)  # for which a response counts that names no end
 SINGLES = 64
 """How many certificates a response may be about; what comes later is not looked at."""
+_OCSP_SIGNING = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x09"  # 1.3.6.1.5.5.7.3.9
 RESPONDERS = 4
 """How many of the certificates in a response are looked at: each takes a signature."""
 
@@ -63,9 +67,21 @@ class Finding:
 
 
 def read_response(
-    data: bytes, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    data: bytes,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    now: datetime,
+    names: tuple[bytes, ...] = (),
 ) -> Finding | None:
     """Read an OCSP response (RFC 6960 section 4.2).
+
+    Args:
+        data: the response.
+        certificate: whose status is wanted.
+        issuer: who certified it.
+        now: the time.
+        names: the issuer's name as it is spelled, DER, where these two are copies in which it
+            may be spelled otherwise.
 
     Returns:
         What it says of the certificate; None if it says nothing that can be used. A peer
@@ -78,7 +94,7 @@ def read_response(
         if not _is_authorized(response, issuer, now):
             return None
         for each in islice(response.responses, SINGLES):
-            if _is_about(each, certificate, issuer) and _is_current(each, now):
+            if _is_about(each, certificate, issuer, names) and _is_current(each, now):
                 return _finding(each)
     except Exception:  # whatever a stranger's bytes make cryptography raise
         return None
@@ -86,7 +102,10 @@ def read_response(
 
 
 def _is_about(
-    single: ocsp.OCSPSingleResponse, certificate: x509.Certificate, issuer: x509.Certificate
+    single: ocsp.OCSPSingleResponse,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    names: tuple[bytes, ...],
 ) -> bool:
     if single.serial_number != certificate.serial_number:
         return False
@@ -94,10 +113,13 @@ def _is_about(
         certificate, issuer, single.hash_algorithm
     ).build()  # fmt: skip
     # the issuer's name as the certificate spells it, or else as the issuer does itself
-    own = hashes.Hash(single.hash_algorithm)
-    own.update(issuer.subject.public_bytes())
-    names = (request.issuer_name_hash, own.finalize())
-    return single.issuer_name_hash in names and single.issuer_key_hash == request.issuer_key_hash
+    own = certificate_fields(issuer.public_bytes(Encoding.DER)).subject
+    spelled = [request.issuer_name_hash]
+    for name in (own, *names):
+        digest = hashes.Hash(single.hash_algorithm)
+        digest.update(name)
+        spelled.append(digest.finalize())
+    return single.issuer_name_hash in spelled and single.issuer_key_hash == request.issuer_key_hash
 
 
 def _is_current(single: ocsp.OCSPSingleResponse, now: datetime) -> bool:
@@ -129,13 +151,14 @@ def _is_responder(certificate: x509.Certificate, issuer: x509.Certificate, now: 
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         return False
     try:
-        purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        value = extension_of(certificate, EXTENDED_KEY_USAGE)
+        purposes = read_extended_key_usage(value) if value is not None else frozenset()
         certificate.verify_directly_issued_by(issuer)
         if not may_have_signed(issuer, certificate):
             return False
-    except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature):
         return False
-    return ExtendedKeyUsageOID.OCSP_SIGNING in purposes
+    return _OCSP_SIGNING in purposes
 
 
 def _signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -10,11 +12,19 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ObjectIdentifier, PublicKeyAlgorithmOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
-from ..errors import BadCertificate, CertificateError, UnsupportedCertificate, WeakKey, require
-from ..values import dataclass
+from .._dataclass import dataclass
+from ..errors import (
+    BadCertificate,
+    CertificateError,
+    ExplicitCurve,
+    UnsupportedCertificate,
+    WeakKey,
+    require,
+)
 from . import extensions as ext
 from .der import (
     CertificateFields,
@@ -25,14 +35,17 @@ from .der import (
     object_identifier,
 )
 from .pss import may_have_signed
+from .strict_der import issuer_of, load_certificate, subject_of
 
 __all__ = [
     "RSASSA_PSS",
     "SMALL",
     "Content",
     "Facts",
+    "certificate_ders",
     "check_sizes",
     "describe",
+    "has_explicit_curve",
     "load_certificate",
     "load_certificates",
     "utc",
@@ -49,6 +62,9 @@ MAXIMUM_EXPONENT_BITS = 64
 """A larger exponent costs as much as signing does: NSS's limit, and OpenSSL's for large keys."""
 _RSA_ELSE = 38  # octets in a subjectPublicKeyInfo beside the modulus, if the exponent is 65537
 
+_EC_KEY = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"  # id-ecPublicKey
+_NAMED_CURVE = _EC_KEY + b"\x06"  # and then an object identifier (RFC 5480 section 2.1.1)
+_EC_START = 18  # octets of a subjectPublicKeyInfo, at most, until there
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES = ("sha256", "sha384", "sha512")
 
@@ -64,9 +80,8 @@ _UNDERSTOOD = frozenset({
     ext.INHIBIT_ANY_POLICY,
     ext.CRL_DISTRIBUTION_POINTS,
 })  # fmt: skip
-"""Extensions that may be critical. Those of policies only limit policies: we demand none,
-so they can fail a path only by requiring one, and that is refused. Where lists are is for
-`revocation`, which looks at those that it has."""
+"""Extensions that may be critical. What they say of policies is for `policies`; where lists are
+is for `revocation`, which looks at those that it has."""
 
 _HINTS: dict[bytes, Callable[[bytes], bytes | None]] = {
     ext.AUTHORITY_KEY_IDENTIFIER: ext.read_authority_key_identifier,
@@ -255,8 +270,8 @@ class Facts:
             WeakKey: an RSA key that is too short.
         """
         content = self.content
-        if ext.SUBJECT_ALTERNATIVE_NAME in content.critical:
-            _ = self.alternative_names  # which must be understood, whoever asks for them
+        if ext.SUBJECT_ALTERNATIVE_NAME in content.extensions:
+            _ = self.alternative_names  # who it is must be understood, whoever asks for it
         key = content.key
         if isinstance(key, ec.EllipticCurvePublicKey):
             if not isinstance(key.curve, _CURVES):
@@ -295,10 +310,12 @@ class Facts:
             BadCertificate: they cannot.
         """
         try:
-            for name in ("subject", "issuer"):
-                raw = getattr(self.fields, name)
+            for raw, name_of in (
+                (self.fields.subject, subject_of),
+                (self.fields.issuer, issuer_of),
+            ):
                 if raw not in _READABLE:  # reading one takes as long as a tenth of a signature
-                    getattr(self.certificate, name)
+                    name_of(self.certificate)
                     if len(_READABLE) >= _READABLE_NAMES:
                         _READABLE.clear()
                     if len(raw) <= _READABLE_BYTES:
@@ -384,8 +401,8 @@ class Facts:
     def issuer_text(self) -> str:
         """Name the issuer for a person: quoted and safe to print."""
         try:
-            return repr(self.certificate.issuer.rfc4514_string()[:_SHOWN])
-        except (ValueError, TypeError):
+            return repr(issuer_of(self.certificate).rfc4514_string()[:_SHOWN])
+        except (ValueError, TypeError, Warning):
             return "a name that cannot be read"
 
     def __repr__(self) -> str:
@@ -407,9 +424,16 @@ class _Defect:
 
 
 def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect:
-    certificate = facts.certificate
+    certificate, info = facts.certificate, facts.fields.spki[:_EC_START]
+    if _EC_KEY in info and _NAMED_CURVE not in info:  # as `has_explicit_curve`, without a call
+        return _Defect(
+            ExplicitCurve,
+            f"certificate {facts} has a key on a curve that is written out, expected a named one",
+        )
     try:
         extensions, critical = ext.read_extensions(facts.fields.extensions)
+        if ext.CRL_DISTRIBUTION_POINTS in critical:  # `revocation` reads them when it has lists
+            ext.read_distribution_points(extensions[ext.CRL_DISTRIBUTION_POINTS])
         basic = extensions.get(ext.BASIC_CONSTRAINTS)
         usage = extensions.get(ext.KEY_USAGE)
         purposes = extensions.get(ext.EXTENDED_KEY_USAGE)
@@ -432,12 +456,6 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
                     f"{object_identifier(oid)}",
                 )
             reader(extensions[oid])
-        policy = extensions.get(ext.POLICY_CONSTRAINTS)
-        if policy is not None and ext.read_policy_constraints(policy):
-            return _Defect(
-                UnsupportedCertificate,
-                f"certificate {facts} requires a certificate policy, which is not supported",
-            )
     except UnsupportedAlgorithm as error:
         return _Defect(UnsupportedCertificate, f"certificate {facts}: {error}")
     except (ValueError, TypeError) as error:
@@ -456,7 +474,7 @@ def check_sizes(der: bytes) -> None:
     """Refuse a certificate in which there is more to read than anybody should have to.
 
     What it may have is said in `der` and `extensions`: names of so many bytes and attributes,
-    so many extensions and alternative names.
+    so many extensions and alternative names, so many bytes about where revocation lists are.
 
     Raises:
         ValueError: it has more, or cannot be read.
@@ -471,7 +489,13 @@ def _check_sizes(fields: CertificateFields) -> None:
             check_name_size(getattr(fields, what))
         except ValueError as error:
             raise ValueError(f"its {what} is {error}") from error
-    names = ext.read_extensions(fields.extensions).values.get(ext.SUBJECT_ALTERNATIVE_NAME)
+    extensions = ext.read_extensions(fields.extensions).values
+    points = extensions.get(ext.CRL_DISTRIBUTION_POINTS)
+    if points is not None and len(points) > ext.MAXIMUM_POINTS:
+        raise ValueError(
+            f"cRLDistributionPoints of {len(points)} bytes, at most {ext.MAXIMUM_POINTS}"
+        )
+    names = extensions.get(ext.SUBJECT_ALTERNATIVE_NAME)
     if names is not None and len(names) > SMALL:
         ext.read_general_names(names)
 
@@ -482,16 +506,13 @@ _PURE = frozenset([Signed.ED25519, Signed.ED448])
 _ML_DSA = frozenset(ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}") for arc in (17, 18, 19))
 
 
-def load_certificate(der: bytes) -> x509.Certificate:
-    """Parse a certificate.
-
-    Raises:
-        ValueError: it is damaged, or of an unknown version.
-    """
+def has_explicit_curve(der: bytes) -> bool:
+    """Whether a certificate's key is on a curve that is written out (RFC 5480 section 2.1.1)."""
     try:
-        return x509.load_der_x509_certificate(der)
-    except (x509.InvalidVersion, Warning) as error:  # not a ValueError
-        raise ValueError(str(error)) from error
+        info = certificate_fields(der).spki[:_EC_START]
+    except (ValueError, IndexError):
+        return False
+    return _EC_KEY in info and _NAMED_CURVE not in info
 
 
 def load_certificates(data: bytes) -> list[x509.Certificate]:
@@ -500,18 +521,41 @@ def load_certificates(data: bytes) -> list[x509.Certificate]:
     Raises:
         ValueError: there is none, or one is damaged.
     """
+    return [load_certificate(der) for der in certificate_ders(data)]
+
+
+def certificate_ders(data: bytes) -> list[bytes]:
+    """Return the certificates of PEM text, or the one that is DER, as they are spelled there.
+
+    Raises:
+        ValueError: there is none, or one is damaged.
+    """
     if b"-----BEGIN" not in data:
-        return [load_certificate(data)]
+        load_certificate(data)
+        return [data]
     try:
-        return x509.load_pem_x509_certificates(data)
-    except (x509.InvalidVersion, Warning) as error:
-        raise ValueError(str(error)) from error
+        return [each.public_bytes(Encoding.DER) for each in x509.load_pem_x509_certificates(data)]
+    except (ValueError, x509.InvalidVersion, Warning) as error:
+        found = []
+        for block in _PEM.findall(data):
+            der = base64.b64decode(b"".join(block.split()), validate=True)
+            load_certificate(der)
+            found.append(der)
+        if len(found) != len(_PEM_BEGIN.findall(data)) or not found:
+            raise ValueError(str(error)) from error  # one has no end, or there is none
+        return found
+
+
+_PEM_BEGIN = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----")
+_PEM = re.compile(
+    b"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
+)
 
 
 def describe(certificate: x509.Certificate) -> str:
     """Name a certificate for a person: its subject, quoted and safe to print."""
     try:
-        subject = certificate.subject.rfc4514_string()
+        subject = subject_of(certificate).rfc4514_string()
     except (ValueError, TypeError, Warning):
         subject = ""
     if not subject:

@@ -4,8 +4,9 @@ A depth-first search. At each certificate its possible issuers are those whose
 subject is its issuer's name: trust anchors first, then what the peer sent. Every
 candidate is checked before the search goes through it, cheap things first and the
 signature last; what remains for a path that has reached an anchor is to hold its names
-against the constraints of its CAs (RFC 5280 section 6). Nothing is accepted on the
-strength of a name or key identifier: these only order the candidates.
+against the constraints of its CAs, and to see which policies hold (RFC 5280 section 6).
+Nothing is accepted on the strength of a name or key identifier: these only order the
+candidates.
 
 The peer chooses the certificates, so the search is bounded: certificates looked at,
 signatures checked, steps taken, names compared and read. A signature is checked once per
@@ -22,6 +23,7 @@ from collections.abc import Collection, Sequence
 
 from cryptography.x509.oid import ObjectIdentifier
 
+from .._dataclass import dataclass, field
 from ..constants import Role
 from ..errors import (
     BadCertificate,
@@ -31,7 +33,6 @@ from ..errors import (
     UnknownCA,
     WrongPurpose,
 )
-from ..values import dataclass, field
 from .constraints import NameBudget, check_name_constraints
 from .der import object_identifier
 from .extensions import (
@@ -41,7 +42,9 @@ from .extensions import (
     KeyUsage,
 )
 from .parsed_certificate import Content, Facts, utc
+from .policies import POLICY_EXTENSIONS, PolicyInputs, PolicySearch
 from .store import TrustStore
+from .strict_der import version_of
 
 __all__ = ["PathSearch"]
 
@@ -68,17 +71,23 @@ class PathSearch:
     """Our own, which help to find a path and prove nothing."""
     common_names: bool = False
     """Whether the leaf's common name may count as a host's, where it has no DNS names."""
+    policies: PolicyInputs | None = None
+    """What is asked of certificate policies; None if nobody looks at them."""
     signatures_left: int = 32
     steps_left: int = 256
     certificates_read: int = 16
     """How many of the presented certificates are looked at."""
     names_left: NameBudget | None = None
     """What comparing names may still cost; None before it has cost anything."""
+    policies_held: frozenset[str] = frozenset()
+    """user-constrained-policy-set of the path that was found."""
     _presented: list[Facts] | None = None
     _proven: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     _defect: CertificateError | None = None
     _unreadable: str | None = None
     _constrained: bool = False  # whether a CA that was met has name constraints
+    _has_policies: bool = False  # whether a certificate that was met says something of policies
+    _policy_search: PolicySearch | None = None
 
     def find(self, leaf: Facts, others: Sequence[bytes]) -> list[Facts]:
         """Find a valid path, leaf first, anchor last.
@@ -89,6 +98,8 @@ class PathSearch:
         self.check_leaf(leaf)
         if self.trust.find(leaf.der) is not None:
             path: list[Facts] | None = [leaf]
+            if self.policies is not None:
+                self._check_policies(self.policies, [leaf])
         else:
             path = self._extend([leaf], others)
         if path is None:
@@ -121,6 +132,8 @@ class PathSearch:
         content = leaf.understand(self.minimum_rsa_bits)
         if NAME_CONSTRAINTS in content.extensions:
             _ = leaf.name_constraints  # nobody is below it, but what is critical is read
+        if not POLICY_EXTENSIONS.isdisjoint(content.extensions):
+            self._has_policies = True
         self._check_validity(leaf, content)
         self._check_purpose(leaf, content)
         usage = content.key_usage
@@ -142,7 +155,12 @@ class PathSearch:
             for anchor in _likely_first(anchors, last):
                 if self._usable(anchor, path):
                     whole = [*path, anchor]
-                    if not self._constrained or self._may_have_names(whole):
+                    inputs = self.policies
+                    if (not self._constrained or self._may_have_names(whole)) and (
+                        inputs is None
+                        or not (self._has_policies or inputs.initial_explicit_policy)
+                        or self._may_have_policies(inputs, whole)
+                    ):
                         return whole
             candidates = self._candidates(path, others, spelled_alike=spelled_alike)
             if candidates and len(path) > self.max_depth:
@@ -210,7 +228,7 @@ class PathSearch:
         basic = content.basic_constraints
         if basic is None:
             # A version 1 root has no extensions; it is believed because it is an anchor.
-            if issuer.certificate.version.value != 0 or self.trust.find(issuer.der) is None:
+            if version_of(issuer.der) != 1 or self.trust.find(issuer.der) is None:
                 raise BadCertificate(
                     f"certificate {issuer} is not a CA: it has no basicConstraints"
                 )
@@ -232,6 +250,8 @@ class PathSearch:
         self._check_purpose(issuer, content)
         if NAME_CONSTRAINTS in content.extensions:
             self._constrained = True
+        if not POLICY_EXTENSIONS.isdisjoint(content.extensions):
+            self._has_policies = True
 
     def _may_have_names(self, path: list[Facts]) -> bool:
         """Whether the constraints of the CAs in a path allow its names; notes why not."""
@@ -243,6 +263,20 @@ class PathSearch:
             self._note(error)
             return False
         return True
+
+    def _may_have_policies(self, inputs: PolicyInputs, path: list[Facts]) -> bool:
+        """Whether the policies hold in a path that are required; notes why not."""
+        try:
+            self._check_policies(inputs, path)
+        except CertificateError as error:
+            self._note(error)
+            return False
+        return True
+
+    def _check_policies(self, inputs: PolicyInputs, path: list[Facts]) -> None:
+        if self._policy_search is None:
+            self._policy_search = PolicySearch(inputs)
+        self.policies_held = self._policy_search.check(path)
 
     def _signed(self, child: Facts, issuer: Facts) -> bool:
         pair = (child.der, issuer.fields.spki)

@@ -1,4 +1,6 @@
-"""PKCS #12 files with ML-DSA keys, which ``cryptography`` opens and then cannot read.
+"""PKCS #12 files that ``cryptography`` opens and then cannot read.
+
+They have ML-DSA keys, or certificates that are not in strict DER.
 
 It checks the integrity of the file before it reads what is inside (RFC 7292 section 4),
 so this is only to be asked once it has done so.
@@ -9,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from .elements import OCTET_STRING, Element, definite, elements
-from .parsed_certificate import load_certificate
 from .pbes2 import decrypt, decrypt_key
 from .private_key import read_pkcs8
 
@@ -30,32 +32,39 @@ _IMPLICIT: Final = 0x80
 _CONSTRUCTED: Final = 0x20
 
 
-def read_pkcs12(data: bytes, password: bytes) -> tuple[PrivateKeyTypes, list[x509.Certificate]]:
-    """Read the ML-DSA key and all certificates of a file whose integrity was checked.
+def read_pkcs12(data: bytes, password: bytes) -> tuple[PrivateKeyTypes, list[bytes]]:
+    """Read the key and all certificates, DER, of a file whose integrity was checked.
 
     Args:
         data: a PFX (RFC 7292 section 4).
         password: the password, in UTF-8.
 
     Raises:
-        ValueError: it is damaged, or has no such key.
+        ValueError: it is damaged, or has no key, or none that can be read.
         UnsupportedKey: the key cannot be used; the text says why.
     """
     key: PrivateKeyTypes | None = None
-    certificates: list[x509.Certificate] = []
+    certificates: list[bytes] = []
     for kind, value in _bags(data, password):
         if kind == _KEY_BAG:
-            key = read_pkcs8(value.der)
+            key = _key(value.der)
         elif kind == _SHROUDED_KEY_BAG:
-            key = read_pkcs8(decrypt_key(value.der, password))
+            key = _key(decrypt_key(value.der, password))
         elif kind == _CERTIFICATE_BAG:
             of_kind, content = value.parts()
             if of_kind.dotted() == _X509:
                 (certificate,) = content.parts(_EXPLICIT)
-                certificates.append(load_certificate(certificate.expect(OCTET_STRING)))
+                certificates.append(certificate.expect(OCTET_STRING))
     if key is None:
         raise ValueError("holds no private key")
     return key, certificates
+
+
+def _key(der: bytes) -> PrivateKeyTypes:
+    try:
+        return load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return read_pkcs8(der)
 
 
 def _bags(data: bytes, password: bytes) -> Iterator[tuple[str, Element]]:

@@ -149,9 +149,10 @@ class Revocation:
 def _heard(stapled: bytes, search: RevocationSearch, at: float) -> Finding | None:
     """Read what a stapled response says of the first certificate; None if nothing."""
     now = datetime.fromtimestamp(at, UTC)
-    certificate = search.path[0].certificate
+    leaf = search.path[0]
     for issuer in search.issuers(0):
-        found = read_response(stapled, certificate, issuer.certificate, now)
+        names = (leaf.fields.issuer, issuer.fields.subject)
+        found = read_response(stapled, leaf.certificate, issuer.certificate, now, names)
         if found is not None:
             return found
     return None

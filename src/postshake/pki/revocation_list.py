@@ -10,14 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ..errors import present
-from ..values import dataclass, field
-from .der import list_issuer, normal_name
+from .._dataclass import dataclass, field
+from ..errors import BadCertificate, present
+from .der import encoded, list_issuer, normal_name, sequence, tlv
+from .extensions import (
+    CRL_DISTRIBUTION_POINTS,
+    DistributionPoint,
+    GeneralName,
+    KeyUsage,
+    NameKind,
+    read_distribution_points,
+)
 from .ocsp import SKEW, Finding, Standing
 from .parsed_certificate import Facts
 from .pss import may_have_signed
@@ -45,10 +53,19 @@ ALL_REASONS = frozenset(x509.ReasonFlags) - {
 }
 """For which a certificate may be revoked (RFC 5280 section 4.2.1.13)."""
 
+_REASONS = {
+    1: x509.ReasonFlags.key_compromise,
+    2: x509.ReasonFlags.ca_compromise,
+    3: x509.ReasonFlags.affiliation_changed,
+    4: x509.ReasonFlags.superseded,
+    5: x509.ReasonFlags.cessation_of_operation,
+    6: x509.ReasonFlags.certificate_hold,
+    7: x509.ReasonFlags.privilege_withdrawn,
+    8: x509.ReasonFlags.aa_compromise,
+}  # by their bits
+
 NameKey: TypeAlias = object
 """A name made comparable; equal for equal names."""
-
-T = TypeVar("T", bound=x509.ExtensionType)
 
 
 # what cryptography raises where a list is odd; warnings, where they were made errors
@@ -132,6 +149,10 @@ def name_key(der: bytes) -> NameKey:
     return normal_name(der) or der
 
 
+ANYWHERE: Final = None
+"""Stands for the name of any place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A place where lists about a certificate are (RFC 5280 section 4.2.1.13)."""
@@ -145,17 +166,18 @@ class Point:
 class Subject:
     """A certificate whose status is wanted, with what a list's scope is held against."""
 
-    __slots__ = ("_points", "facts", "issuer")
+    __slots__ = ("_places", "_points", "facts", "issuer")
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.issuer = name_key(facts.fields.issuer)
         self._points: tuple[Point, ...] | None = None
+        self._places: dict[tuple[NameKey, object], frozenset[x509.ReasonFlags]] | None = None
 
     @property
     def is_authority(self) -> bool:
         """Whether it is a CA's."""
-        constraints = _extension(self.facts.certificate, x509.BasicConstraints)
+        constraints = self.facts.content.basic_constraints
         return constraints is not None and constraints.ca
 
     @property
@@ -165,20 +187,47 @@ class Subject:
             self._points = tuple(self._read_points())
         return self._points
 
+    def reasons_at(self, issuer: NameKey, name: object) -> frozenset[x509.ReasonFlags]:
+        """For which reasons an issuer's lists at a place are about it; none if they are not.
+
+        Args:
+            issuer: whose lists.
+            name: of the place; ANYWHERE for all places.
+        """
+        if self._places is None:  # once, however many lists there are
+            self._places = {}
+            for point in self.points:
+                for each in (ANYWHERE, *point.names):
+                    known = self._places.get((point.issuer, each), frozenset())
+                    self._places[point.issuer, each] = known | point.reasons
+        return self._places.get((issuer, name), frozenset())
+
     def _read_points(self) -> Iterator[Point]:
         yield Point(self.issuer, frozenset([("directory", self.issuer)]), ALL_REASONS)
-        own = self.facts.certificate.issuer
-        for point in _extension(self.facts.certificate, x509.CRLDistributionPoints) or ():
-            reasons = (point.reasons or ALL_REASONS) & ALL_REASONS
-            if point.crl_issuer is None:
-                names = _names(point.full_name, point.relative_name, own)
+        own = self.facts.fields.issuer
+        for point in self._stated_points():
+            reasons = ALL_REASONS
+            if point.reasons:
+                reasons = frozenset([_REASONS[bit] for bit in point.reasons if bit in _REASONS])
+            if point.issuers is None:
+                names = _names(point.names, point.relative, own)
                 yield Point(self.issuer, names, reasons)
                 continue
-            for issuer in point.crl_issuer:
-                if isinstance(issuer, x509.DirectoryName):
-                    names = _names(point.full_name, point.relative_name, issuer.value)
-                    names = names or _names(point.crl_issuer, None, own)
-                    yield Point(name_key(issuer.value.public_bytes()), names, reasons)
+            for kind, issuer in point.issuers:
+                if kind == NameKind.directory_name:
+                    names = _names(point.names, point.relative, issuer)
+                    names = names or _names(point.issuers, None, own)
+                    yield Point(name_key(issuer), names, reasons)
+
+    def _stated_points(self) -> tuple[DistributionPoint, ...]:
+        """Read its distribution points: who cannot does not know which lists are about it."""
+        value = self.facts.content.extensions.get(CRL_DISTRIBUTION_POINTS)
+        try:
+            return read_distribution_points(value) if value is not None else ()
+        except ValueError as error:
+            raise BadCertificate(
+                f"certificate {self.facts}: its cRLDistributionPoints cannot be read: {error}"
+            ) from error
 
 
 class RevocationList:
@@ -252,7 +301,7 @@ class RevocationList:
             if isinstance(value, x509.IssuingDistributionPoint):
                 self._scope = value
                 self.scope_key = value.public_bytes()
-                self._place = _names(value.full_name, value.relative_name, self.content.issuer)
+                self._place = _place(self.scope_key, self.issuer_name)
             elif isinstance(value, x509.DeltaCRLIndicator):
                 self.base = value.crl_number
             elif isinstance(value, x509.CRLNumber):
@@ -311,9 +360,8 @@ class RevocationList:
             if subject.is_authority is not scope.only_contains_ca_certs:
                 return frozenset()
         found: frozenset[x509.ReasonFlags] = frozenset()
-        for point in subject.points:
-            if point.issuer == self.issuer and (not self._place or point.names & self._place):
-                found |= point.reasons
+        for name in self._place or (ANYWHERE,):
+            found |= subject.reasons_at(self.issuer, name)
         return found & (scope.only_some_reasons or ALL_REASONS)
 
     # --- whether it counts
@@ -346,10 +394,10 @@ class RevocationList:
                 not self.content.is_signature_valid(key)  # type: ignore[arg-type]
             ):
                 return Defect.BADLY_SIGNED
-            usage = _extension(certificate, x509.KeyUsage)
+            usage = signer.content.key_usage
         except Exception:  # a key of another kind: TypeError, UnsupportedAlgorithm, …
             return Defect.BADLY_SIGNED
-        return None if usage is None or usage.crl_sign else Defect.NOT_ENTITLED
+        return None if usage is None or usage & KeyUsage.crl_sign else Defect.NOT_ENTITLED
 
     def timeliness(self, now: datetime) -> Defect | None:
         """Whether it is of tomorrow, or too old to say who is not revoked."""
@@ -415,33 +463,32 @@ def _directory_name(names: x509.CertificateIssuer) -> NameKey:
     raise ValueError("an entry's certificateIssuer is no directory name")
 
 
-def _names(
-    full: Iterable[x509.GeneralName] | None,
-    relative: x509.RelativeDistinguishedName | None,
-    issuer: x509.Name,
-) -> frozenset[object]:
+def _place(scope: bytes, issuer: bytes) -> frozenset[object]:
+    """Read of a list's scope for which place it is; nothing for any (section 5.2.5)."""
+    for tag, _, start, end in sequence(scope):
+        if tag == 0xA0:  # the same as a distribution point with no more than its name
+            [point] = read_distribution_points(
+                encoded(0x30, encoded(0x30, encoded(tag, scope[start:end])))
+            )
+            return _names(point.names, point.relative, issuer)
+    return frozenset()
+
+
+def _names(full: Iterable[GeneralName], relative: bytes | None, issuer: bytes) -> frozenset[object]:
     """Make the names of a place comparable; a relative one goes on from its issuer's."""
     if relative is not None:
-        full = [x509.DirectoryName(x509.Name([*_rdns(issuer), relative]))]
-    return frozenset(map(_comparable, full or ()))
+        _, start, end = tlv(issuer, 0)
+        full = [
+            (NameKind.directory_name, encoded(0x30, issuer[start:end], encoded(0x31, relative)))
+        ]
+    return frozenset([_comparable(*name) for name in full])
 
 
-def _rdns(name: x509.Name) -> list[x509.RelativeDistinguishedName]:
-    return list(name.rdns)
-
-
-def _comparable(name: x509.GeneralName) -> object:
-    if isinstance(name, x509.DirectoryName):
-        return "directory", name_key(name.value.public_bytes())
-    if isinstance(name, x509.UniformResourceIdentifier):  # section 7.4: scheme and host
-        scheme, separator, rest = name.value.partition("://")
+def _comparable(kind: int, value: bytes) -> object:
+    if kind == NameKind.directory_name:
+        return "directory", name_key(value)
+    if kind == NameKind.uniform_resource_identifier:  # section 7.4: scheme and host
+        scheme, separator, rest = value.decode("latin-1").partition("://")
         host, slash, path = rest.partition("/")
         return "uri", scheme.lower() + separator + host.lower() + slash + path
-    return name
-
-
-def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
-    try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
+    return kind, value

@@ -33,11 +33,11 @@ from typing import NamedTuple, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from .._dataclass import dataclass
 from ..errors import (
     CertificateError,
     present,
 )
-from ..values import dataclass
 from .der import normal_name
 from .ocsp import Finding, Standing
 from .parsed_certificate import Facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import warnings
@@ -13,11 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.utils import CryptographyDeprecationWarning
 
 from ..errors import UsageError
-from .der import NormalName, normal_name
-from .parsed_certificate import Facts, load_certificates
+from .der import NormalName, certificate_fields, normal_name
+from .hashed_folder import hashed_files, name_hash
+from .parsed_certificate import Facts, certificate_ders
 
 __all__ = ["TrustStore"]
 
+_FILE, _FOLDERS = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Alpine, Arch, Gentoo
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
@@ -75,7 +78,7 @@ class TrustStore:
             UsageError: there is none, or one cannot be read.
         """
         data = text.encode() if isinstance(text, str) else text
-        return cls.from_certificates(_load(data, "the PEM text"))
+        return cls(_load(data, "the PEM text"))
 
     @classmethod
     def from_files(cls, *paths: str | os.PathLike[str]) -> TrustStore:
@@ -86,30 +89,32 @@ class TrustStore:
         Raises:
             UsageError: a file cannot be read, or nothing was found.
         """
-        found: list[x509.Certificate] = []
+        found: list[bytes] = []
         for path in paths:
             for file in _files(path):
                 data = _read(file)
                 found += _load_if_any(data) if file != Path(path) else _load(data, str(path))
         if not found:
             raise UsageError(f"no certificate in {', '.join(map(str, paths)) or 'no file'}")
-        return cls.from_certificates(found)
+        return cls(found)
 
     @classmethod
     def system(cls) -> TrustStore:
         """Trust what this system trusts.
 
-        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded; then the places where
-        systems keep their bundle are tried, and last the ``certifi`` package. A
-        root in a bundle that cannot be read is passed over: it is not ours to mend.
+        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded, each without the other: a file, and
+        directories with `os.pathsep` between them, in which OpenSSL's hashed names count.
+        Where neither is set, the places where systems keep their bundle are tried, and last the
+        ``certifi`` package. A root in a bundle that cannot be read is passed over: it is not
+        ours to mend.
 
         Raises:
             UsageError: nothing was found.
         """
-        named = [
-            os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
-        ]
-        bundles = named or [path for path in _SYSTEM_BUNDLES if Path(path).is_file()][:1]
+        named = {name: os.environ[name] for name in (_FILE, _FOLDERS) if name in os.environ}
+        if named:
+            return cls._of_places(named)
+        bundles = [path for path in _SYSTEM_BUNDLES if Path(path).is_file()][:1]
         if not bundles:
             try:
                 import certifi  # an extra, for systems that keep no bundle
@@ -121,14 +126,38 @@ class TrustStore:
         with warnings.catch_warnings():
             # old roots break rules that were made after them
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            found = [each for path in bundles for file in _files(path) for each in _readable(file)]
+            found = [each for path in bundles for each in _readable(Path(path))]
             if not found:
                 raise UsageError(f"no certificate in {', '.join(bundles)}")
-            return cls.from_certificates(found)
+            return cls(found)
+
+    @classmethod
+    def _of_places(cls, named: dict[str, str]) -> TrustStore:
+        """Trust what is in the places that the environment names; one may be missing."""
+        found: list[bytes] = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            with contextlib.suppress(UsageError):
+                found += _readable(Path(named[_FILE])) if _FILE in named else []
+            for file in hashed_files(named.get(_FOLDERS, "")):
+                with contextlib.suppress(UsageError, ValueError, IndexError):
+                    found += [
+                        each
+                        for each in ([] if file.is_list else _readable(file.path))
+                        if name_hash(certificate_fields(each).subject) == file.hash
+                    ]
+            if not found:
+                places = " and ".join(f"{name}={value}" for name, value in named.items())
+                raise UsageError(f"no certificate in {places}")
+            return cls(found)
 
     @property
     def anchors(self) -> tuple[x509.Certificate, ...]:
-        """The anchors, parsed."""
+        """The anchors, parsed.
+
+        Of one that is not in strict DER, and so is not read by ``cryptography``, a copy that is;
+        `ders` has it as it was given.
+        """
         return tuple(facts.certificate for facts in self._by_der.values())
 
     def names(self) -> tuple[bytes, ...]:
@@ -187,14 +216,14 @@ class TrustStore:
         return f"TrustStore({len(self)} anchors)"
 
 
-def _load(data: bytes, where: str) -> list[x509.Certificate]:
+def _load(data: bytes, where: str) -> list[bytes]:
     try:
-        return load_certificates(data)
+        return certificate_ders(data)
     except ValueError as error:
         raise UsageError(f"{where}: no certificate that can be read: {error}") from error
 
 
-def _load_if_any(data: bytes) -> list[x509.Certificate]:
+def _load_if_any(data: bytes) -> list[bytes]:
     try:
         return _load(data, "")
     except UsageError:
@@ -204,10 +233,10 @@ def _load_if_any(data: bytes) -> list[x509.Certificate]:
 _PEM_END = b"-----END CERTIFICATE-----"
 
 
-def _readable(bundle: Path) -> list[x509.Certificate]:
-    """Parse those certificates of a PEM bundle that can be parsed."""
+def _readable(bundle: Path) -> list[bytes]:
+    """Return those certificates of a PEM bundle that can be parsed."""
     blocks = [block + _PEM_END for block in _read(bundle).split(_PEM_END)[:-1]]
-    return [certificate for block in blocks for certificate in _load_if_any(block)]
+    return [der for block in blocks for der in _load_if_any(block)]
 
 
 def _files(path: str | os.PathLike[str]) -> list[Path]:

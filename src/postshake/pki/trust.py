@@ -20,13 +20,14 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from .._dataclass import dataclass, field
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired, UsageError
-from ..values import dataclass, field
 from .distrusted import DISTRUSTED_KEYS, check_keys
 from .names import covers, name_mismatch, normalize_server_name
 from .parsed_certificate import Facts
 from .path import PathSearch
+from .policies import PolicyInputs, PolicyKey
 from .revocation import Revocation
 from .revocation_search import Surroundings
 from .store import TrustStore
@@ -49,8 +50,11 @@ class PeerChain:
     """As stapled by the peer."""
     at: float
     """The time of asking, in seconds since the epoch."""
+    policies: tuple[str, ...] = ()
+    """Certificate policies, of which one must hold (`AuthRequest.policies`); none if empty."""
     leaf: x509.Certificate | None = field(default=None, init=False, repr=False, compare=False)
-    """The first certificate, if it was parsed already.
+    """The first certificate, if it was parsed already. Of one that is not in strict DER, a copy
+    that is: what was sent is in ``certificates``.
 
     No argument, so that it cannot be another one by mistake.
     """
@@ -71,6 +75,10 @@ class VerifiedChain:
 
     certificates: tuple[bytes, ...]
     """DER, the peer's own first, the trust anchor last; one alone when it is both."""
+    policies: frozenset[str] = frozenset()
+    """Certificate policies that hold for it and are acceptable, as dotted numbers; with
+    "2.5.29.32.0" (anyPolicy) among them every policy does. A verifier that does not look at
+    policies leaves it empty."""
 
 
 class Verifier(Protocol):
@@ -107,6 +115,9 @@ class ChainVerifier:
             are not trusted.
         common_names: whether its common name may count as a server's name, for who asks,
             and is held against name constraints like one.
+        policies: certificate policies, as dotted numbers, of which one must hold for the
+            path; `PolicyInputs` for more (RFC 5280 section 6.1.1). With none, only what the
+            path's own CAs require must hold. None does not look at policies at all.
     """
 
     __slots__ = (
@@ -114,6 +125,7 @@ class ChainVerifier:
         "_common_names",
         "_distrusted_keys",
         "_intermediates",
+        "_policies",
         "_trust",
         "cache_size",
         "max_depth",
@@ -132,6 +144,7 @@ class ChainVerifier:
         distrusted_keys: Iterable[bytes] = DISTRUSTED_KEYS,
         intermediates: TrustStore | None = None,
         common_names: bool = False,
+        policies: Iterable[str] | PolicyInputs | None = (),
     ) -> None:
         self._cache: dict[_Key, _Remembered] = {}
         self._intermediates = intermediates
@@ -142,6 +155,19 @@ class ChainVerifier:
         self.cache_size = cache_size
         self.revocation = revocation
         self._distrusted_keys = frozenset(distrusted_keys)
+        self.policies = policies
+
+    @property
+    def policies(self) -> PolicyInputs | None:
+        """What is asked of certificate policies. What is assigned is for verdicts from now on."""
+        return self._policies[0]
+
+    @policies.setter
+    def policies(self, policies: Iterable[str] | PolicyInputs | None) -> None:
+        if policies is not None and not isinstance(policies, PolicyInputs):
+            policies = PolicyInputs.demanding(policies)
+        # one assignment, for those who look meanwhile
+        self._policies = policies, policies.key if policies is not None else None
 
     @property
     def trust(self) -> TrustStore:
@@ -190,10 +216,14 @@ class ChainVerifier:
 
     def _verify_path(self, peer: PeerChain) -> VerifiedChain:
         trust, depth, bits = self._trust, self.max_depth, self.minimum_rsa_bits
+        inputs, asked = self._policies
+        if peer.policies:
+            inputs = (inputs or _NOTHING_ASKED).and_of(peer.policies)
+            asked = inputs.key
         digest = hashlib.sha256()  # of these certificates, in this order, and no others
         for der in peer.certificates:
             digest.update(len(der).to_bytes(4, "big") + der)
-        key = (digest.digest(), peer.role, peer.server_name, trust.key, depth, bits)
+        key = (digest.digest(), peer.role, peer.server_name, trust.key, depth, bits, asked)
         remembered = self._cache.pop(key, None)
         if remembered is not None and remembered.since <= peer.at < remembered.until:
             self._cache[key] = remembered  # last in line to be forgotten
@@ -208,11 +238,14 @@ class ChainVerifier:
             bits,
             self._intermediates,
             self._common_names,
+            inputs,
         )
         path = _find_path(search, peer)
         check_keys([facts.fields.spki for facts in path], self._distrusted_keys)
-        chain = VerifiedChain(tuple([facts.der for facts in path]))
-        if self.cache_size > 0 and sum(map(len, peer.certificates)) <= _LARGEST:
+        held = search.policies_held
+        chain = VerifiedChain(tuple([facts.der for facts in path]), held)
+        size = sum(map(len, peer.certificates)) + _POLICY_SIZE * len(held)
+        if self.cache_size > 0 and size <= _LARGEST:
             contents = [facts.content for facts in path]
             since = max([content.not_before for content in contents])
             until = min([content.not_after for content in contents]) + 1
@@ -250,6 +283,8 @@ def _find_path(search: PathSearch, peer: PeerChain) -> list[Facts]:
 
 
 _LARGEST = 32 * 1024  # bytes of a chain that is remembered; four certificates of ML-DSA-87
+_POLICY_SIZE = 128  # bytes that one takes in a set, about
+_NOTHING_ASKED = PolicyInputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,4 +294,4 @@ class _Remembered:
     until: float
 
 
-_Key = tuple[bytes, Role, str | None, bytes, int, int]
+_Key = tuple[bytes, Role, str | None, bytes, int, int, PolicyKey | None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._dataclass import dataclass, field, replace
 from ..config import ClientConfig
 from ..constants import CipherSuite, ExtensionType, NamedGroup, ProtocolVersion, name_of
 from ..crypto.groups import KeyShare, generate_share
@@ -11,7 +12,6 @@ from ..errors import IllegalParameter, UnsupportedExtension
 from ..pki.names import normalize_server_name
 from ..resumption.external_psk import ExternalPsk
 from ..resumption.session12 import Session12
-from ..values import dataclass, field, replace
 from ..wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     CertificateAuthorities,

@@ -1,4 +1,4 @@
-"""Keys for others: exporters and channel bindings (§7.5, RFC 9266)."""
+"""Keys for others (§7.5, RFC 5705)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from ..crypto.schedule import exporter
 from ..errors import UsageError
 from .session_secrets import SessionSecrets, SessionSecrets12
 
-__all__ = ["channel_binding", "export"]
-
-CHANNEL_BINDING_LABEL = b"EXPORTER-Channel-Binding"  # RFC 9266 section 4
-CHANNEL_BINDING_LENGTH = 32
+__all__ = ["export"]
 
 
 def export(
@@ -33,15 +30,3 @@ def export(
     return exporter(
         secrets.suite.hash_name, secrets.exporter_master_secret, label, context or b"", length
     )
-
-
-def channel_binding(secrets: SessionSecrets | SessionSecrets12, kind: str) -> bytes:
-    """Return what names this connection to a protocol above (RFC 9266).
-
-    Args:
-        secrets: the session's.
-        kind: ``"tls-exporter"``; there is no other that is unique.
-    """
-    if kind != "tls-exporter":
-        raise UsageError(f"there is no channel binding {kind!r}; there is 'tls-exporter'")
-    return export(secrets, CHANNEL_BINDING_LABEL, b"", CHANNEL_BINDING_LENGTH)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .._dataclass import dataclass, field
 from ..events import Established
 from ..pki.identity import Identity
 from ..resumption.session12 import Session12
-from ..values import dataclass
 from .proofs import FinishedProof
 from .session_secrets import SessionSecrets, SessionSecrets12
 from .transcript import Transcript
@@ -31,3 +31,6 @@ class HandshakeOutcome:
     """Whether the client could use a ticket (§4.2.9); a server wants to know."""
     session12: Session12 | None = None
     """What a TLS 1.2 connection can be resumed from."""
+    first_finished: bytes = field(default=b"", repr=False)
+    """TLS 1.2: verify_data of the first Finished, the client's in a full handshake and the
+    server's in one that resumes (RFC 5929 section 3.1)."""

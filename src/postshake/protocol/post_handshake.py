@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import ClientConfig, ServerConfig
 from ..constants import HandshakeType
@@ -13,12 +13,14 @@ from .flow import Conversation, Received
 from .link import Link
 from .outcome import HandshakeOutcome
 from .session_secrets import SessionSecrets
-from .tls12.renegotiation import Renegotiation
 from .tls13.key_update import KeyUpdates
 from .tls13.reauth_client import ReauthClient
 from .tls13.reauth_server import ReauthServer
 from .tls13.ticket_issuer import TicketIssuer
 from .tls13.ticket_store import TicketStore
+
+if TYPE_CHECKING:
+    from .tls12.renegotiation import Renegotiation
 
 __all__ = ["PostHandshake"]
 
@@ -55,6 +57,8 @@ class PostHandshake:
     def renegotiation(self) -> Renegotiation:
         """What takes the wishes of a TLS 1.2 peer."""
         if self._renegotiation is None:
+            from .tls12.renegotiation import Renegotiation
+
             self._renegotiation = Renegotiation(self._link)
         return self._renegotiation
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from .._dataclass import dataclass, field
 from ..config import ServerConfig
 from ..constants import Role, SignatureScheme
 from ..crypto.signatures import PssKey
 from ..errors import (
     BadCertificate,
+    ExplicitCurve,
     InternalError,
 )
 from ..pki.identity import Identity
-from ..pki.parsed_certificate import SMALL, check_sizes
+from ..pki.parsed_certificate import SMALL, check_sizes, has_explicit_curve, load_certificate
 from ..pki.pss import pss_key_of
 from ..pki.trust import PeerChain, VerifiedChain
 from ..questions import JudgePeer, Refused
-from ..values import dataclass, field
 from .flow import Flow, ask
 
 __all__ = ["FinishedProof", "SignedChain", "identify", "judge_client", "read_leaf"]
@@ -35,9 +36,11 @@ class SignedChain:
     key: PublicKeyTypes | None = field(default=None, repr=False)
     """The leaf's, if it was read."""
 
-    def for_verifier(self, role: Role, server_name: str | None, now: float) -> PeerChain:
+    def for_verifier(
+        self, role: Role, server_name: str | None, now: float, policies: tuple[str, ...] = ()
+    ) -> PeerChain:
         """Put it as the question whether to believe it."""
-        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now)
+        peer = PeerChain(self.certificates, role, server_name, self.ocsp_response, now, policies)
         return peer.with_leaf(self.leaf, self.key)
 
 
@@ -49,12 +52,13 @@ class FinishedProof:
 def read_leaf(cert_data: bytes) -> tuple[x509.Certificate, PssKey, PublicKeyTypes]:
     """Parse the leaf; return it, whether its key is for RSA-PSS alone, and the key."""
     try:
-        leaf = x509.load_der_x509_certificate(cert_data)
+        leaf = load_certificate(cert_data)
         if len(cert_data) > SMALL:
             check_sizes(cert_data)  # whoever is shown this peer reads what is in it
         return leaf, pss_key_of(leaf), leaf.public_key()
     except Exception as error:  # cryptography raises ValueError, UnsupportedAlgorithm, …
-        raise BadCertificate(f"Certificate: the leaf cannot be read: {error}") from error
+        kind = ExplicitCurve if has_explicit_curve(cert_data) else BadCertificate
+        raise kind(f"Certificate: the leaf cannot be read: {error}") from error
 
 
 def identify(
@@ -76,6 +80,7 @@ def identify(
     return Identity(
         chain=signed.certificates,
         verified_chain=verified.certificates,
+        policies=verified.policies,
         proven_at=now,
         certificate_request_context=context,
         ocsp_response=signed.ocsp_response,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._dataclass import dataclass, field
 from ..constants import Role
 from ..crypto.suites import Suite
 from ..crypto.tls12.prf import (
@@ -12,7 +13,6 @@ from ..crypto.tls12.prf import (
 )
 from ..crypto.tls12.suites import Suite12
 from ..errors import UsageError
-from ..values import dataclass, field
 
 __all__ = ["SessionSecrets", "SessionSecrets12"]
 

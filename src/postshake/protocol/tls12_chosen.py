@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .._dataclass import dataclass
 from ..pki.trust import VerifiedChain
 from ..resumption.session12 import Session12
-from ..values import dataclass
 from ..wire.extensions import Extensions
 from ..wire.hello import ClientHello, ServerHello
 

@@ -32,8 +32,6 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any
 
-from cryptography import x509
-
 from ..constants import (
     CertificateCompressionAlgorithm,
     CipherSuite,
@@ -57,6 +55,7 @@ from ..events import (
 )
 from ..pki.der import certificate_fields
 from ..pki.identity import Identity
+from ..pki.strict_der import load_certificate, read_name
 from ..pki.unreadable import UNREADABLE
 from ..private_file import open_private
 from ..wire.extensions import Extensions
@@ -270,8 +269,8 @@ def _describe(name: str, value: object, found: list[list[str]], depth: int) -> N
         found.append([name.removesuffix("."), _clip(_text(name.rpartition(".")[2], value))])
         return
     prefix = f"{name}." if name else ""
-    for part, below in inner:
-        _describe(f"{prefix}{part}", below, found, depth + 1)
+    for part, each in inner:
+        _describe(f"{prefix}{part}", each, found, depth + 1)
 
 
 def _parts(value: object) -> list[tuple[str, object]] | None:
@@ -312,7 +311,7 @@ def _text(name: str, value: object) -> str:
 
 def _certificate(der: bytes) -> str:
     try:
-        x509.load_der_x509_certificate(der)
+        load_certificate(der)
         fields = certificate_fields(der)
     except (IndexError, *UNREADABLE):
         return "a certificate that cannot be read"
@@ -322,7 +321,7 @@ def _certificate(der: bytes) -> str:
 def _name(der: bytes) -> str:
     try:
         if len(der) <= LONGEST_NAME:
-            return x509.Name.from_bytes(der).rfc4514_string() if der else ""
+            return read_name(der).rfc4514_string() if der else ""
         return f"a name of {len(der)} bytes"
     except (AttributeError, *UNREADABLE):
         return f"{len(der)} bytes {der[:SHOWN].hex()}"

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .._dataclass import dataclass, field
 from ..errors import UsageError
 from ..text import clip, printable
-from ..values import dataclass, field
 from .recording import Recording
 
 __all__ = ["THEMES", "add_svg_arguments", "draw", "save_drawing"]

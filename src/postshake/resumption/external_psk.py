@@ -17,10 +17,10 @@ from collections.abc import Awaitable
 from enum import Enum
 from typing import Protocol
 
+from .._dataclass import dataclass, field
 from ..constants import ProtocolVersion
 from ..crypto.hkdf import HASH_LENGTHS, expand_label, extract
 from ..errors import DecodeError, UsageError
-from ..values import dataclass, field
 from ..wire.codec import Reader, u16, vec16
 
 __all__ = ["ExternalPsk", "ImportedIdentity", "PskKind", "PskLookup", "import_psk"]

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import Protocol
 
-from ..values import dataclass
+from .._dataclass import dataclass
 
 __all__ = ["EarlyDataClaim", "ReplayGuard", "SingleUse"]
 

@@ -10,11 +10,11 @@ between two connections could join them (RFC 7627 section 5.4).
 
 from __future__ import annotations
 
+from .._dataclass import dataclass, field
 from ..constants import NamedGroup
 from ..crypto.tls12.prf import MASTER_SECRET_LENGTH
 from ..crypto.tls12.suites import TLS12_SUITES, Suite12
 from ..errors import DecodeError, UsageError
-from ..values import dataclass, field
 from ..wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
 
 __all__ = ["Session12", "SessionCache12"]

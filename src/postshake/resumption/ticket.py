@@ -18,9 +18,9 @@ import struct
 from collections.abc import Awaitable
 from typing import Any, Protocol, Self
 
+from .._dataclass import dataclass, field
 from ..crypto.suites import TLS13_SUITES
 from ..errors import DecodeError, UsageError
-from ..values import dataclass, field
 from ..wire.codec import Reader, u8, u16, u32, vec8, vec16, vec24
 
 __all__ = ["MAX_LIFETIME", "Ticket", "TicketDatabase", "TicketState"]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from cryptography import x509
-
 from ..constants import Role
+from ..pki.authority_names import issuers_of, spellings
 from ..pki.choose import Wanted, choose_scheme, choose_server_credential
 from ..pki.credential import Credential
-from ..pki.der import certificate_fields, normal_name
+from ..pki.extensions import KeyUsage
 from . import codes
 from . import constants as c
 from .credentials import RetrieveRequest
@@ -84,27 +81,21 @@ def _choose_client(chains: list[Credential], wanted: Wanted, force: bool) -> Cre
                 codes.E_INSUFFICIENT_CREDENTIALS, "the certificate's keyUsage forbids signing"
             )
         return chains[0]
-    for authority in wanted.authorities:
-        for chain in chains:
-            if (
-                authority_issued(authority, chain.chain)
-                and _may_sign(chain)
-                and choose_scheme(chain.schemes, wanted.signature_algorithms) is not None
-            ):
+    if not wanted.authorities:
+        return None
+    able = [
+        (issuers_of(chain.chain), chain)
+        for chain in chains
+        if choose_scheme(chain.schemes, wanted.signature_algorithms) is not None
+        and _may_sign(chain)
+    ]
+    for spelled, compared in spellings(wanted.authorities):
+        for issuers, chain in able:
+            if spelled in issuers or compared in issuers:
                 return chain
     return None
 
 
-def authority_issued(authority: bytes, chain: Iterable[bytes]) -> bool:
-    """Tell whether a certificate of the chain names this issuer (§4.2.4)."""
-    name = normal_name(authority) or authority
-    issuers = (certificate_fields(der).issuer for der in chain)
-    return any((normal_name(issuer) or issuer) == name for issuer in issuers)
-
-
 def _may_sign(chain: Credential) -> bool:
-    try:
-        usage = chain.leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    return usage.digital_signature
+    usage = chain.key_usage
+    return usage is None or bool(usage & KeyUsage.digital_signature)

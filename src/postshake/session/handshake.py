@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from ..constants import Role
+from ..constants import ProtocolVersion, Role
 from ..errors import BadCertificate, CertificateError, PostshakeError
+from ..events import Established
 from ..questions import (
     ChooseCredential,
     ChoosePsk,
@@ -86,12 +87,16 @@ class MainHandshake:
         while True:
             while driver.questions:
                 self._answer(driver.questions[0])
-            driver.flush()
-            if connection.established is not None:
+            established = connection.established
+            if established is not None and self._only_tickets_are_left(established):
+                driver.flush_answers()
+            else:
+                driver.flush()
+            if established is not None:
                 break
             driver.take_record()
             self._keep_early_data()
-        driver.shown = connection.established.our_credential
+        driver.shown = established.our_credential
         self._report_decline()
         self.complete = True
 
@@ -106,6 +111,10 @@ class MainHandshake:
                 driver.connection.start()
             finally:
                 driver.collect_events()
+
+    def _only_tickets_are_left(self, established: Established) -> bool:
+        is_server = self._settings.role is Role.server
+        return is_server and established.version is ProtocolVersion.TLS13
 
     def _keep_early_data(self) -> None:
         """Keep early data apart from what comes after it; the engine bounds it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .._dataclass import dataclass, field
 from ..constants import CipherSuite as C
 from ..constants import NamedGroup as G
 from ..constants import ProtocolVersion as V
@@ -23,7 +24,6 @@ from ..crypto.groups import supported_groups
 from ..crypto.signatures import certificate_schemes, handshake_schemes
 from ..crypto.tls12.signatures import handshake_schemes12
 from ..errors import present
-from ..values import dataclass, field
 from . import codes
 from .errors import SessionError
 

@@ -71,7 +71,9 @@ class ServerReauth:
             )
         if self._context is None:
             self._context = self._ask()
-        driver.flush()
+            driver.flush()
+        else:
+            driver.flush_answers()  # what is left of the request, too
         while not self._is_complete():
             driver.take_record()
         self._context = None
@@ -167,8 +169,13 @@ class ClientReauth:
         """Whether an answer was begun that has not left yet."""
         return self._context is not None
 
-    def run(self) -> None:
-        """Answer the oldest request, unless an answer is under way; see it through."""
+    def run(self, *, by_itself: bool = False) -> None:
+        """Answer the oldest request, unless an answer is under way; see it through.
+
+        Args:
+            by_itself: whether the call is for something else, which goes on if the server
+                has left and takes no answer any more.
+        """
         driver = self._driver
         if not self._settings.flags & c.POST_HANDSHAKE_AUTH:
             raise SessionError(codes.E_INVALID_REQUEST, "POST_HANDSHAKE_AUTH was not asked for")
@@ -176,7 +183,10 @@ class ClientReauth:
             self._begin()
         if driver.questions:
             self._sign(driver.questions[0])
-        driver.flush()
+        if by_itself:
+            driver.flush_answers()
+        else:
+            driver.flush()
         self._context = None
 
     def report_request(self) -> None:
@@ -188,7 +198,7 @@ class ClientReauth:
         requests = self._driver.requests
         if self._settings.flags & c.AUTO_REAUTH:
             if self.running or requests:
-                self.run()
+                self.run(by_itself=True)
         elif requests:
             requests.popleft()
             raise ReauthRequest

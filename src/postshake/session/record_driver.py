@@ -29,6 +29,8 @@ from .transport import Transport
 __all__ = ["RecordDriver"]
 
 
+_GONE = frozenset({codes.E_PUSH_ERROR, codes.E_PREMATURE_TERMINATION})
+"""What pushing comes to when the peer has left."""
 _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
 
 
@@ -163,12 +165,30 @@ class RecordDriver:
 
     def flush(self) -> None:
         """Push what the engine has to send."""
+        try:
+            self._push()
+        except PostshakeError as error:
+            self.fail(error)
+
+    def flush_answers(self) -> None:
+        """Push what nobody asked for: tickets, answers to what was received.
+
+        If they cannot be pushed any more, the peer may have sent its data before it left: who
+        pushes something next is told, and who pulls is not kept from it.
+
+        Raises:
+            Again, Interrupted: call again.
+        """
+        try:
+            self._push()
+        except SessionError as error:
+            if error.code not in _GONE:
+                raise
+
+    def _push(self) -> None:
         connection, transport = self.connection, self.transport
         if connection.has_data_to_send:
             transport.queue(connection.data_to_send())
         elif not transport.pending:
             return
-        try:
-            transport.flush()
-        except PostshakeError as error:
-            self.fail(error)
+        transport.flush()

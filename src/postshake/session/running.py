@@ -211,10 +211,10 @@ class RunningSession:
         is_tls12 = established is not None and established.version is ProtocolVersion.TLS12
         if is_tls12:
             with suppress(Again, Interrupted):  # what is left of it must not keep us from reading
-                driver.flush()
+                driver.flush_answers()
         driver.take_record()
         if is_tls12 and not self.connection.readable:
-            driver.flush()
+            driver.flush_answers()
 
     def report_request(self) -> None:
         """Tell the application of a request for reauth, or answer it (AUTO_REAUTH)."""

@@ -42,7 +42,11 @@ from .verification import PeerVerification
 
 __all__ = ["Session"]
 
-_BINDINGS = {c.CB_TLS_EXPORTER: "tls-exporter"}
+_BINDINGS = {
+    c.CB_TLS_UNIQUE: "tls-unique",
+    c.CB_TLS_SERVER_END_POINT: "tls-server-end-point",
+    c.CB_TLS_EXPORTER: "tls-exporter",
+}
 
 
 class Session:
@@ -527,16 +531,25 @@ class Session:
             raise translate(error) from error
 
     def channel_binding(self, kind: int) -> bytes:
-        """Return what names this session to a protocol above, such as CB_TLS_EXPORTER.
+        """Return what names this session to a protocol above: CB_TLS_EXPORTER and others.
+
+        CB_TLS_UNIQUE is of TLS 1.2 alone; CB_TLS_SERVER_END_POINT names the server and not the
+        session (RFC 9266, RFC 5929).
 
         Raises:
-            SessionError: E_CHANNEL_BINDING_NOT_AVAILABLE, for others, and before the
-                handshake is complete.
+            SessionError: E_CHANNEL_BINDING_NOT_AVAILABLE, before the handshake is complete, or
+                if this session has none of the kind: `Connection.channel_binding` says when;
+                E_UNIMPLEMENTED_FEATURE, for other kinds.
         """
-        name = _BINDINGS.get(kind)
-        if name is None or self._established is None:
+        if self._established is None:
             raise SessionError(codes.E_CHANNEL_BINDING_NOT_AVAILABLE)
-        return self._settled().channel_binding(name)
+        name = _BINDINGS.get(kind)
+        if name is None:
+            raise SessionError(codes.E_UNIMPLEMENTED_FEATURE)
+        try:
+            return self._settled().channel_binding(name)
+        except UsageError as error:
+            raise SessionError(codes.E_CHANNEL_BINDING_NOT_AVAILABLE, str(error)) from error
 
     # --- what was settled
 

@@ -177,6 +177,7 @@ _STATUS: tuple[tuple[type[CertificateError], int], ...] = (
     (errors.WrongPurpose, c.CERT_PURPOSE_MISMATCH),
     (errors.WeakKey, c.CERT_INSECURE_ALGORITHM),
     (errors.UnsupportedCertificate, c.CERT_UNKNOWN_CRIT_EXTENSIONS),
+    (errors.PolicyMismatch, c.CERT_UNKNOWN_CRIT_EXTENSIONS),  # as GnuTLS: it refuses to look
     (errors.BadCertificate, c.CERT_SIGNATURE_FAILURE),
 )
 

@@ -25,19 +25,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from .._dataclass import dataclass, field
 from ..constants import SignatureScheme
 from ..crypto.signatures import PssKey, schemes_for
 from ..crypto.tls12.signatures import schemes12_for
 from ..errors import KeyMismatch, UsageError
 from ..pki.credential import Credential, Password
-from ..pki.parsed_certificate import load_certificates
+from ..pki.der import certificate_fields
+from ..pki.parsed_certificate import certificate_ders, load_certificate
 from ..pki.pss import pss_key_of
-from ..values import dataclass, field
 
 __all__ = ["TokenSigner", "TokenUri", "token_credential"]
 
@@ -85,7 +85,9 @@ class TokenUri:
         if found.get("type", b"private") not in (b"private", b"cert"):
             raise UsageError("pkcs11 URI: the type is not private")
         try:
-            text_of = {name: value.decode() for name, value in found.items() if name in _TEXTS}
+            text_of = {
+                name: value.decode() for name, value in found.items() if name in _TEXT_ATTRIBUTES
+            }
         except UnicodeDecodeError as error:
             raise UsageError("pkcs11 URI: an attribute is not UTF-8") from error
         return cls(
@@ -98,7 +100,7 @@ class TokenUri:
         )
 
 
-_TEXTS = frozenset({"token", "object", "module-path", "pin-value", "pin-source"})
+_TEXT_ATTRIBUTES = frozenset({"token", "object", "module-path", "pin-value", "pin-source"})
 
 
 def _pin_from(source: str | None) -> str | None:
@@ -144,8 +146,9 @@ def token_credential(
             key = _find_key(session, where)
             chain = _from_token(session, key) if certificates is None else _read(certificates)
             leaf = _leaf_of(chain, key)
-            signer = TokenSigner(session, key, leaf.public_key(), pss_key=pss_key_of(leaf))
-            return Credential.from_objects([leaf, *(c for c in chain if c is not leaf)], signer)
+            own = load_certificate(leaf)
+            signer = TokenSigner(session, key, own.public_key(), pss_key=pss_key_of(own))
+            return Credential.from_der([leaf, *(c for c in chain if c is not leaf)], signer)
         except BaseException:
             session.close()
             raise
@@ -301,7 +304,7 @@ def _find_key(session: Any, where: TokenUri) -> Any:
     return keys[0]
 
 
-def _from_token(session: Any, key: Any) -> list[x509.Certificate]:
+def _from_token(session: Any, key: Any) -> list[bytes]:
     """Take the key's certificate, which has its id, and all others as issuers."""
     from pkcs11 import Attribute, ObjectClass
 
@@ -309,13 +312,15 @@ def _from_token(session: Any, key: Any) -> list[x509.Certificate]:
     found.sort(key=lambda each: each[Attribute.ID] != key[Attribute.ID])
     if not found or found[0][Attribute.ID] != key[Attribute.ID]:
         raise UsageError("the token has no certificate under the key's id: give one")
-    certificates = [x509.load_der_x509_certificate(each[Attribute.VALUE]) for each in found]
+    certificates = [bytes(each[Attribute.VALUE]) for each in found]
     return [certificates[0], *_issuers(certificates[0], certificates[1:])]
 
 
-def _issuers(leaf: x509.Certificate, others: list[x509.Certificate]) -> Iterator[x509.Certificate]:
-    while leaf.issuer != leaf.subject:
-        above = next((each for each in others if each.subject == leaf.issuer), None)
+def _issuers(leaf: bytes, others: list[bytes]) -> Iterator[bytes]:
+    while (fields := certificate_fields(leaf)).issuer != fields.subject:
+        above = next(
+            (each for each in others if certificate_fields(each).subject == fields.issuer), None
+        )
         if above is None:
             return
         others = [each for each in others if each is not above]
@@ -323,16 +328,16 @@ def _issuers(leaf: x509.Certificate, others: list[x509.Certificate]) -> Iterator
         leaf = above
 
 
-def _read(certificates: str | os.PathLike[str] | bytes) -> list[x509.Certificate]:
+def _read(certificates: str | os.PathLike[str] | bytes) -> list[bytes]:
     data = certificates if isinstance(certificates, bytes) else Path(certificates).read_bytes()
-    return load_certificates(data)
+    return certificate_ders(data)
 
 
-def _leaf_of(chain: list[x509.Certificate], key: Any) -> x509.Certificate:
+def _leaf_of(chain: list[bytes], key: Any) -> bytes:
     """Return the certificate that the key belongs to, as far as the token lets us see."""
-    for certificate in chain:
-        if _belongs(certificate.public_key(), key):
-            return certificate
+    for der in chain:
+        if _belongs(load_certificate(der).public_key(), key):
+            return der
     raise KeyMismatch(f"none of the certificates is for the token's key ({key.key_type.name})")
 
 

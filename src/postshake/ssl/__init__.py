@@ -59,6 +59,7 @@ from .functions import (
     _create_unverified_context as _create_unverified_context,
     create_default_context, get_server_certificate,
 )
+from .private_names import PRIVATE_NAMES as _PRIVATE_NAMES
 from .reauth import Reauth, ReauthExpired
 from .asyncio_reauth import reauth  # below the module of this name, which it hides
 from .session import SSLSession
@@ -203,8 +204,8 @@ if TYPE_CHECKING:  # what newer Pythons have, as far as types know it
 else:
 
     def __getattr__(name: str) -> object:
-        """Find the constants that newer Pythons have."""
-        if name not in newer.__all__:
+        """Find the constants that newer Pythons have, and names that are private there."""
+        if name not in newer.__all__ and name not in _PRIVATE_NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(_standard, name)
 

@@ -26,6 +26,7 @@ async def reauth(
     *,
     within: float | None = None,
     require: Literal[True] = True,
+    policies: Iterable[str] = (),
     request: None = None,
 ) -> Identity: ...
 
@@ -37,6 +38,7 @@ async def reauth(
     *,
     within: float | None = None,
     require: bool = True,
+    policies: Iterable[str] = (),
     request: AuthRequest | None = None,
 ) -> Identity | None: ...
 
@@ -47,6 +49,7 @@ async def reauth(
     *,
     within: float | None = None,
     require: bool = True,
+    policies: Iterable[str] = (),
     request: AuthRequest | None = None,
 ) -> Identity | None:
     """Server: ask the client of an asyncio connection to prove who it is (§4.6.2).
@@ -63,6 +66,7 @@ async def reauth(
         authorities: as in `SSLObject.reauth`, and so are the rest and what comes of it.
         within: seconds that the client has.
         require: whether declining is an error.
+        policies: certificate policies, of which one must hold for the client's chain.
         request: all that can be asked for.
 
     Raises:
@@ -79,7 +83,9 @@ async def reauth(
         raise ConnectionAbortedError("closed before the client was asked")
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Reauth] = loop.create_future()
-    asked = ssl_object.start_reauth(authorities, within=within, require=require, request=request)
+    asked = ssl_object.start_reauth(
+        authorities, within=within, require=require, policies=policies, request=request
+    )
 
     def settled(reauth: Reauth) -> None:
         if not outcome.done():

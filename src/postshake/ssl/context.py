@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
@@ -41,20 +42,23 @@ from .engine_config import CIPHERS, check_end, cipher_name, groups_of, versions_
 from .errors import ssl_error, translate
 from .inputs import (
     CERTIFICATES,
-    PEM,
     AskOnce,
     KeyLog,
     PskLookup,
-    body_of,
-    split_der,
+    blocks_of,
+    certificates_in,
+    read_certificates,
+    read_hashed,
+    read_pipe,
 )
+from .patched import STANDARD_CONTEXT, check_not_patched_since, cooperative
 from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
 from .session_cache import CAPACITY, LARGEST, SessionCache
 from .sockets import SSLObject, SSLSocket
 from .tls_object import TLSObject
 from .transports import BioTransport, SocketTransport
-from .verifier import ContextVerifier
+from .verifier import POLICY_FLAGS, ContextVerifier
 
 if TYPE_CHECKING:
     import socket
@@ -112,6 +116,8 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
+    _from_folders: set[bytes]
+    """Of them those that the standard class does not list, because nothing was verified by them."""
     _unusable: UnusableListObserver
     _lists: RevocationLists
     _alpn: tuple[bytes, ...]
@@ -169,12 +175,15 @@ class SSLContext(ssl.SSLContext):
 
         Raises:
             ValueError: the protocol is none of TLS's that we speak.
+            RuntimeError: gevent or eventlet has patched `ssl` since this module was imported.
         """
+        check_not_patched_since()
         if protocol is not None and protocol in _TOO_OLD:
             raise ValueError(f"{ssl._SSLMethod(protocol).name}: postshake speaks TLS 1.3 and 1.2")
         self = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
+        self._from_folders = set()
         self._unusable = UnusableListObserver()
         self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
@@ -220,14 +229,20 @@ class SSLContext(ssl.SSLContext):
             SSLError, OSError: as there.
         """
         secret = AskOnce(password)
+        piped = self._read_pipes(certfile, keyfile)
         refused: ssl.SSLError | None = None
         try:
-            super().load_cert_chain(certfile, keyfile, secret if callable(password) else password)
+            if piped is None:
+                loads = super().load_cert_chain
+                loads(certfile, keyfile, secret if callable(password) else password)
         except ssl.SSLError as error:
             refused = error
         try:
-            key_path = os.fsdecode(keyfile) if keyfile is not None else None
-            credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
+            if piped is not None:
+                credential = Credential.from_pem(*piped, secret.once)
+            else:
+                key_path = os.fsdecode(keyfile) if keyfile is not None else None
+                credential = Credential.from_files(os.fsdecode(certfile), key_path, secret.once)
         except UsageError as error:
             made = translate(error)
             if not isinstance(made, ssl.SSLError):
@@ -239,12 +254,25 @@ class SSLContext(ssl.SSLContext):
             raise refused
         self.use_credential(credential)
 
+    @staticmethod
+    def _read_pipes(certfile: Any, keyfile: Any) -> tuple[bytes, bytes] | None:
+        """Return the texts of chain and key if one is a pipe, which no two can read; else None."""
+        chain = read_pipe(certfile)
+        key = chain if keyfile is None or keyfile == certfile else read_pipe(keyfile)
+        if chain is None and key is None:
+            return None
+        if chain is None:
+            chain = Path(os.fsdecode(certfile)).read_bytes()
+        if key is None:
+            key = Path(os.fsdecode(keyfile)).read_bytes()
+        return chain, key
+
     def use_credential(self, credential: Credential) -> None:
         """Authenticate with this; another one for the same kind of key is replaced."""
-        kind = type(credential.leaf.public_key())
+        kind = credential.leaf.public_key_algorithm_oid
         with self._lock:
             self._credentials = [
-                each for each in self._credentials if type(each.leaf.public_key()) is not kind
+                each for each in self._credentials if each.leaf.public_key_algorithm_oid != kind
             ] + [credential]
             self._changed()
 
@@ -269,38 +297,88 @@ class SSLContext(ssl.SSLContext):
     ) -> None:
         """Trust certificates, and take revocation lists, as the standard class does.
 
-        What a directory has is read at once, not when it is needed.
+        A `capath` may name several directories, with `os.pathsep` between them. Of them those
+        files count that are named by hashes, as OpenSSL looks for them. They are read at once,
+        not when they are needed; `get_ca_certs` lists them once a peer was verified by them.
         """
-        super().load_verify_locations(cafile, capath, cadata)
         found: list[tuple[bytes, bytes]] = []  # PEM blocks, by their kind
+        if (piped := read_pipe(cafile)) is not None:
+            found += self._list_piped(piped)
+            cafile = None
+        if piped is None or capath is not None or cadata is not None:
+            super().load_verify_locations(cafile, capath, cadata)
         if cafile is not None:
-            found += _blocks(Path(os.fsdecode(cafile)).read_bytes())
+            found += blocks_of(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
-            found += _blocks(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
-        if capath is not None and os.path.isdir(capath):
-            for file in sorted(Path(os.fsdecode(capath)).iterdir()):
-                if file.is_file():
-                    found += _blocks(file.read_bytes(), strict=False)
+            found += blocks_of(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
         self._trust(
             [der for kind, der in found if kind in CERTIFICATES],
             [der for kind, der in found if kind == b"X509 CRL"],
         )
+        if capath is not None:
+            self._trust_folders(os.fsdecode(capath))
+
+    def _list_piped(self, data: bytes) -> list[tuple[bytes, bytes]]:
+        """Give the standard class what came through a pipe, and return the blocks in it."""
+        blocks = blocks_of(data, strict=False)
+        certificates = [der for kind, der in blocks if kind in CERTIFICATES]
+        if certificates:
+            super().load_verify_locations(cadata=b"".join(certificates))
+        elif not any(kind == b"X509 CRL" for kind, _ in blocks):
+            raise ssl_error("NO_CERTIFICATE_OR_CRL_FOUND")
+        return blocks
+
+    def _trust_folders(self, places: str) -> bool:
+        """Trust what directories have under hashed names; return whether there was anything."""
+        certificates, lists = read_hashed(places)
+        self._from_folders.update(certificates)
+        if certificates or lists:
+            self._trust(certificates, lists)
+        return bool(certificates)
+
+    def _note_path(self, path: tuple[bytes, ...]) -> None:
+        """Have the standard class list what verified a peer, as if it had looked it up by now."""
+        for der in path:
+            if der in self._from_folders:
+                self._from_folders.discard(der)
+                with contextlib.suppress(ssl.SSLError):  # we may read what OpenSSL does not
+                    super().load_verify_locations(cadata=der)
 
     def set_default_verify_paths(self) -> None:
         """Trust whom the operating system trusts; nobody, if it keeps no bundle.
 
+        The file is that of ``SSL_CERT_FILE`` or OpenSSL's own, and so are the directories with
+        ``SSL_CERT_DIR``; each counts without the others. Where neither is set, and OpenSSL's own
+        places have nothing, the bundles of operating systems and certifi are looked for.
         `load_default_certs` calls this.
         """
-        super().set_default_verify_paths()
-        try:
-            store = TrustStore.system()
-        except UsageError:
-            return
-        self._trust([anchor.public_bytes(Encoding.DER) for anchor in store.anchors])
+        places = ssl.get_default_verify_paths()
+        cafile = os.environ.get(places.openssl_cafile_env)
+        capath = os.environ.get(places.openssl_capath_env)
+        if (piped := read_pipe(cafile)) is not None:
+            with contextlib.suppress(ssl.SSLError):  # what cannot be read is passed over here
+                self._list_piped(piped)
+            found = certificates_in(piped)
+        else:
+            super().set_default_verify_paths()
+            found = read_certificates(places.openssl_cafile if cafile is None else cafile)
+        if found:
+            self._trust(found)
+        more = self._trust_folders(places.openssl_capath if capath is None else capath)
+        if not found and not more and cafile is None and capath is None:
+            with contextlib.suppress(UsageError):
+                found = list(TrustStore.system().ders())
+                self._from_folders.update(found)  # the standard class has not read them
+                self._trust(found)
 
     @property  # type: ignore[override]
     def verify_flags(self) -> ssl.VerifyFlags:
-        """What else is looked at in a peer's chain; the flags of `VerifyFlags`, and no other."""
+        """What else is looked at in a peer's chain.
+
+        The flags of `VerifyFlags`, and OpenSSL's for certificate policies, which have no names
+        there: 0x80 (POLICY_CHECK), 0x100 (EXPLICIT_POLICY), 0x200 (INHIBIT_ANY) and 0x400
+        (INHIBIT_MAP). No other.
+        """
         return super().verify_flags
 
     @verify_flags.setter
@@ -309,7 +387,7 @@ class SSLContext(ssl.SSLContext):
             unknown = int(flags) & ~(_FLAGS | int(self.verify_flags))
             if unknown:
                 raise ValueError(f"verify_flags: postshake has no flag {unknown:#x} of OpenSSL's")
-        super(SSLContext, type(self)).verify_flags.__set__(self, flags)  # type: ignore[attr-defined]
+        _set(self, "verify_flags", flags)
 
     def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
         """Go by these as well, in connections that live already too."""
@@ -349,6 +427,7 @@ class SSLContext(ssl.SSLContext):
                     flags,
                     common_names=common_names,
                     security_level=level,
+                    used=_noting(self),
                 )
         return verifier
 
@@ -400,6 +479,46 @@ class SSLContext(ssl.SSLContext):
     def reauth_forbidden_alpn(self, protocols: Iterable[bytes]) -> None:
         self._forbidden = frozenset(protocols)
         self._changed()
+
+    # --- what the standard class sets, too, but not where its name in `ssl` is another class's
+
+    @property  # type: ignore[override]
+    def options(self) -> ssl.Options:
+        """What is switched on and off; see `Options`."""
+        return super().options
+
+    @options.setter
+    def options(self, options: ssl.Options) -> None:
+        _set(self, "options", options)
+
+    @property  # type: ignore[override]
+    def verify_mode(self) -> ssl.VerifyMode:
+        """Whether the peer must have a certificate, and whether that is verified."""
+        return super().verify_mode
+
+    @verify_mode.setter
+    def verify_mode(self, mode: ssl.VerifyMode) -> None:
+        _set(self, "verify_mode", mode)
+
+    @property  # type: ignore[override]
+    def minimum_version(self) -> ssl.TLSVersion:
+        """The oldest version that is spoken."""
+        return super().minimum_version
+
+    @minimum_version.setter
+    def minimum_version(self, version: ssl.TLSVersion) -> None:
+        if version == ssl.TLSVersion.SSLv3:
+            self.options &= ~ssl.Options.OP_NO_SSLv3
+        _set(self, "minimum_version", version)
+
+    @property  # type: ignore[override]
+    def maximum_version(self) -> ssl.TLSVersion:
+        """The newest version that is spoken."""
+        return super().maximum_version
+
+    @maximum_version.setter
+    def maximum_version(self, version: ssl.TLSVersion) -> None:
+        _set(self, "maximum_version", version)
 
     # --- what is negotiated
 
@@ -530,7 +649,7 @@ class SSLContext(ssl.SSLContext):
         if path is not None:
             path = os.fsdecode(path)  # a number would be an open file
             with open_private(path, "a", encoding="ascii") as file:
-                if not file.tell():
+                if file.seekable() and not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
         self._keylog = KeyLog(path) if path is not None else None
@@ -575,8 +694,10 @@ class SSLContext(ssl.SSLContext):
         session: SSLSession | None = None,
     ) -> TLSObject:
         check_end(self, server_side, server_hostname)
-        transport = SocketTransport(sock)
-        return TLSObject(self, transport, server_side, server_hostname, owner, session)
+        transport = SocketTransport(cooperative(sock))
+        return TLSObject(
+            self, transport, server_side, server_hostname, cooperative(owner), session, sock
+        )
 
     def _wrap_bio(
         self,
@@ -606,6 +727,23 @@ class SSLContext(ssl.SSLContext):
         self._version += 1
 
 
+def _noting(context: SSLContext) -> Callable[[tuple[bytes, ...]], None]:
+    """Return what tells a context of a path, without keeping it: its verifiers have this."""
+    kept = weakref.ref(context)
+
+    def note(path: tuple[bytes, ...]) -> None:
+        told = kept()
+        if told is not None:
+            told._note_path(path)
+
+    return note
+
+
+def _set(context: SSLContext, name: str, value: Any) -> None:
+    """Set what the standard class does, as OpenSSL's own class has it below that one."""
+    getattr(super(STANDARD_CONTEXT, STANDARD_CONTEXT), name).__set__(context, value)
+
+
 def _describe(code: CipherSuite) -> dict[str, Any]:
     """Describe a suite of TLS 1.3 as OpenSSL does, where it was told to have it not."""
     bits = TLS13_SUITES[code].key_length * 8
@@ -620,16 +758,8 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
     }
 
 
-def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
-    """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
-    blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
-    if not blocks and strict:
-        return [(b"CERTIFICATE", der) for der in split_der(data)]
-    return blocks
-
-
 _SERIALS = itertools.count()
-_FLAGS = functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
+_FLAGS = POLICY_FLAGS | functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
 
 _TOO_OLD = frozenset(
     number

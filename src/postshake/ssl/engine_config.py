@@ -33,7 +33,7 @@ from .security_level import (
     strong_schemes,
     strong_suites,
 )
-from .verifier import AnyPeer
+from .verifier import POLICY_FLAGS, AnyPeer
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -55,7 +55,9 @@ __all__ = [
 
 OP_NO_TLSv1_2, OP_NO_TLSv1_3 = 1 << 27, 1 << 29
 OP_NO_TICKET, OP_MIDDLEBOX = 1 << 14, 1 << 20
-_CHECKS_MORE = ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT
+_CHECKS_MORE = (
+    ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN | ssl.VerifyFlags.VERIFY_X509_STRICT | POLICY_FLAGS
+)
 
 
 def cipher_name(code: int) -> str:
@@ -228,6 +230,10 @@ def credentials_of(
 ) -> tuple[Credential, ...]:
     """Return what a context can authenticate with by what we may sign by now.
 
+    Several stand in the order of the algorithms, and not in that in which they were loaded:
+    by that OpenSSL chooses, too, so that of an RSA certificate and an ECDSA one a peer that
+    takes both sees the second.
+
     Args:
         context: whose certificates.
         server_side: whether we are the server.
@@ -240,7 +246,27 @@ def credentials_of(
         for credential in context._credentials
         if not bits or has_strong_key(credential.leaf, bits)
     )
-    return tuple(credential for credential in able if credential is not None)
+    usable = [credential for credential in able if credential is not None]
+    is_set = context._server_schemes or (context._client_schemes and not server_side)
+    place = {scheme: at for at, scheme in enumerate(signing if is_set else _FAVOURITES)}
+
+    def first_scheme(credential: Credential) -> int:
+        schemes = (*credential.schemes, *credential.schemes12)
+        return min((place[each] for each in schemes if each in place), default=len(place))
+
+    return tuple(sorted(usable, key=first_scheme))
+
+
+_S = SignatureScheme
+_FAVOURITES = (
+    *(_S.mldsa65, _S.mldsa87, _S.mldsa44),
+    *(_S.ecdsa_secp256r1_sha256, _S.ecdsa_secp384r1_sha384, _S.ecdsa_secp521r1_sha512),
+    *(_S.ed25519, _S.ed448),
+    *(_S.rsa_pss_pss_sha256, _S.rsa_pss_pss_sha384, _S.rsa_pss_pss_sha512),
+    *(_S.rsa_pss_rsae_sha256, _S.rsa_pss_rsae_sha384, _S.rsa_pss_rsae_sha512),
+    *(_S.rsa_pkcs1_sha256, _S.rsa_pkcs1_sha384, _S.rsa_pkcs1_sha512),
+)
+"""By what to sign, in OpenSSL's order (``tls12_sigalgs``, and from 3.5 on with ML-DSA)."""
 
 
 def _schemes(

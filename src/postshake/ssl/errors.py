@@ -39,6 +39,9 @@ _VERIFY: tuple[tuple[type[errors.CertificateError], VerifyCode, str], ...] = (
     (errors.DistrustedKey, 28, "certificate rejected"),
     (errors.WeakKey, 66, "EE certificate key too weak"),
     (errors.UnsupportedCertificate, 34, "unhandled critical extension"),
+    (errors.PolicyMismatch, 43, "no explicit policy"),
+    (errors.InvalidPolicies, 42, "invalid or inconsistent certificate policy extension"),
+    (errors.ExplicitCurve, 94, "Certificate public key has explicit ECC parameters"),
     (errors.BadCertificate, 7, "certificate signature failure"),
     (errors.CertificateError, 50, "application verification failure"),
 )
@@ -131,7 +134,7 @@ def refused(error: errors.CertificateError, server_name: str | None) -> ssl.SSLE
 
 def _verify_code(error: errors.CertificateError, server_name: str | None) -> tuple[int, str]:
     if isinstance(error, errors.NameMismatch):
-        if server_name is not None and normalize_server_name(server_name)[1]:
+        if server_name is not None and _is_address(server_name):
             return IP_ADDRESS_MISMATCH, (
                 f"IP address mismatch, certificate is not valid for '{server_name}'."
             )
@@ -142,6 +145,13 @@ def _verify_code(error: errors.CertificateError, server_name: str | None) -> tup
     if told is not None:
         return told, str(error.args[0])
     return next((code, text) for kind, code, text in _VERIFY if isinstance(error, kind))
+
+
+def _is_address(server_name: str) -> bool:
+    try:
+        return normalize_server_name(server_name)[1]
+    except errors.UsageError:  # neither a name nor an address: see `unusual_names`
+        return False
 
 
 def translate(error: errors.PostshakeError, server_name: str | None = None) -> Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from .._dataclass import replace
 from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
 from ..constants import ProtocolVersion, Role, SignatureScheme
@@ -12,7 +13,7 @@ from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
 from ..recording.recording import Recording
-from ..values import replace
+from .constants import CHANNEL_BINDING_TYPES
 from .engine_config import cipher_name, config_for, stricter_mode
 from .peercert import certificate_dict
 
@@ -136,11 +137,17 @@ class Facts:
     def get_channel_binding(self, kind: str = "tls-unique") -> bytes | None:
         """Return what names this connection to a protocol above it.
 
+        Args:
+            kind: one of `CHANNEL_BINDING_TYPES`; or tls-unique, in TLS 1.2.
+
+        Returns:
+            None before the handshake.
+
         Raises:
-            ValueError: tls-unique in TLS 1.3, where nothing is unique enough (RFC 9266),
-                and unknown kinds.
+            ValueError: the kind is unknown, or this connection has none of it: tls-unique in
+                TLS 1.3 (RFC 9266 section 3), and what `Connection.channel_binding` says.
         """
-        if kind not in ("tls-unique", "tls-exporter", "tls-server-end-point"):
+        if kind not in (*CHANNEL_BINDING_TYPES, "tls-unique"):
             raise ValueError(f"{kind!r} channel binding type not implemented")
         if self._connection is None or self._established is None:
             return None
@@ -201,7 +208,7 @@ class Facts:
             return identity.chain[0]
         if self._context is not self._own_context and self._context.verify_mode == ssl.CERT_NONE:
             return {}  # as the standard library has it: this context promises nothing
-        return certificate_dict(identity.certificate) if identity.verified else {}
+        return certificate_dict(identity.chain[0]) if identity.verified else {}
 
     def get_unverified_chain(self) -> list[bytes]:
         """Return the chain as the peer sent it, DER."""

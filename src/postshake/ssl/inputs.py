@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
 import re
+import stat
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from ..pki.der import certificate_fields, list_issuer
+from ..pki.hashed_folder import hashed_files, name_hash
 from ..private_file import open_private
 from ..resumption.external_psk import ExternalPsk
 
@@ -17,7 +23,12 @@ __all__ = [
     "AskOnce",
     "KeyLog",
     "PskLookup",
+    "blocks_of",
     "body_of",
+    "certificates_in",
+    "read_certificates",
+    "read_hashed",
+    "read_pipe",
     "split_der",
 ]
 
@@ -73,6 +84,70 @@ class PskLookup:
             return None
         key = self._callback(name)
         return ExternalPsk(identity, bytes(key)) if key else None
+
+
+def read_pipe(path: Any) -> bytes | None:
+    """Read what can be read once only: a named pipe, or that of ``/dev/fd/3``.
+
+    Returns:
+        None for whatever else the path names, or is.
+    """
+    try:
+        mode = os.stat(path).st_mode if isinstance(path, (str, bytes, os.PathLike)) else 0
+    except (OSError, ValueError):
+        return None  # who opens it says what is wrong
+    if not stat.S_ISFIFO(mode):
+        return None
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def blocks_of(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
+    """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
+    blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
+    if not blocks and strict:
+        return [(b"CERTIFICATE", der) for der in split_der(data)]
+    return blocks
+
+
+def read_certificates(path: str | os.PathLike[str]) -> list[bytes]:
+    """Return the certificates in a PEM file, DER; none if it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return []
+    return certificates_in(data)
+
+
+def certificates_in(data: bytes) -> list[bytes]:
+    """Return the certificates in PEM text, DER."""
+    return [der for kind, der in blocks_of(data, strict=False) if kind in CERTIFICATES]
+
+
+def read_hashed(places: str) -> tuple[list[bytes], list[bytes]]:
+    """Return the certificates and revocation lists that OpenSSL would find in directories, DER.
+
+    What lies in a file that is named for somebody else is passed over, and what cannot be read.
+    """
+    certificates: list[bytes] = []
+    lists: list[bytes] = []
+    for file in hashed_files(places):
+        try:
+            data = file.path.read_bytes()
+        except OSError:
+            continue
+        for kind, der in blocks_of(data, strict=False):
+            with contextlib.suppress(ValueError, IndexError):
+                if (
+                    file.is_list
+                    and kind == b"X509 CRL"
+                    and name_hash(list_issuer(der)) == file.hash
+                ):
+                    lists.append(der)
+                elif not file.is_list and kind in CERTIFICATES:
+                    if name_hash(certificate_fields(der).subject) == file.hash:
+                        certificates.append(der)
+    return certificates, lists
 
 
 def body_of(pem: bytes) -> bytes:

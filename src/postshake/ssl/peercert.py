@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+from cryptography.x509.oid import NameOID
+
+from ..pki.der import (
+    certificate_fields,
+    check_name_size,
+    elements,
+    encoded,
+    object_identifier,
+    shown_text,
+)
+from ..pki.extensions import (
+    AUTHORITY_INFORMATION_ACCESS,
+    CRL_DISTRIBUTION_POINTS,
+    SUBJECT_ALTERNATIVE_NAME,
+    GeneralName,
+    NameKind,
+    read_access_descriptions,
+    read_distribution_points,
+    read_extensions,
+    read_general_names,
+)
+from ..pki.parsed_certificate import SMALL
+from ..pki.strict_der import issuer_of, load_certificate, read_name, subject_of, version_of
 
 __all__ = ["certificate_dict"]
 
@@ -38,30 +62,46 @@ _LONG_NAMES = {
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
-def certificate_dict(certificate: x509.Certificate) -> dict[str, Any]:
-    """Give a certificate's fields as the standard library gives them."""
+def certificate_dict(der: bytes) -> dict[str, Any]:
+    """Give a certificate's fields as the standard library gives them.
+
+    What cannot be read of an extension is left out, or shown as ``<invalid>``, and hides
+    nothing else.
+
+    Raises:
+        ValueError: it is no certificate.
+    """
+    certificate = load_certificate(der)
     fields: dict[str, Any] = {
-        "subject": _name(certificate.subject),
-        "issuer": _name(certificate.issuer),
-        "version": certificate.version.value + 1,
+        "subject": _shown(subject_of, certificate),
+        "issuer": _shown(issuer_of, certificate),
+        "version": version_of(der),
         "serialNumber": _serial(certificate.serial_number),
         "notBefore": _time(certificate.not_valid_before_utc),
         "notAfter": _time(certificate.not_valid_after_utc),
     }
-    names = _alternative_names(certificate)
-    if names:
+    try:
+        extensions = read_extensions(certificate_fields(der).extensions).values
+    except ValueError:  # only in what was not verified
+        return fields
+    names = _alternative_names(extensions)
+    if names is not None:
         fields["subjectAltName"] = names
-    for key, method in (
-        ("OCSP", AuthorityInformationAccessOID.OCSP),
-        ("caIssuers", AuthorityInformationAccessOID.CA_ISSUERS),
-    ):
-        places = _access(certificate, method)
+    for key, method in (("OCSP", _OCSP), ("caIssuers", _CA_ISSUERS)):
+        places = _access(extensions, method)
         if places:
             fields[key] = places
-    points = _crl_points(certificate)
+    points = _crl_points(extensions)
     if points:
         fields["crlDistributionPoints"] = points
     return fields
+
+
+def _shown(name_of: Callable[[x509.Certificate], x509.Name], certificate: x509.Certificate) -> Any:
+    try:
+        return _name(name_of(certificate))
+    except ValueError:  # only in what our own verifier has not verified
+        return ()
 
 
 def _name(name: x509.Name) -> tuple[tuple[tuple[str, str], ...], ...]:
@@ -77,8 +117,8 @@ def _text(attribute: x509.NameAttribute[Any]) -> str:
 
 
 def _serial(number: int) -> str:
-    text = f"{number:X}"
-    return text if len(text) % 2 == 0 else f"0{text}"
+    text = f"{abs(number):X}"
+    return "-" * (number < 0) + "0" * (len(text) % 2) + text
 
 
 def _time(moment: datetime) -> str:
@@ -86,36 +126,70 @@ def _time(moment: datetime) -> str:
     return f"{_MONTHS[moment.month - 1]} {moment.day:2} {moment:%H:%M:%S %Y} GMT"
 
 
-def _extension(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> Any:
+def _alternative_names(extensions: dict[bytes, bytes]) -> tuple[tuple[str, Any], ...] | None:
+    value = extensions.get(SUBJECT_ALTERNATIVE_NAME)
     try:
-        return certificate.extensions.get_extension_for_oid(oid).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
-        return ()
-    except x509.UnsupportedGeneralNameType:
-        return ()
+        names = read_general_names(value) if value is not None else None
+    except ValueError:
+        return None
+    return tuple([_general_name(*name) for name in names]) if names is not None else None
 
 
-def _alternative_names(certificate: x509.Certificate) -> tuple[tuple[str, Any], ...]:
-    found = _extension(certificate, ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
-    return tuple(_general_name(name) for name in found)
+def _general_name(kind: int, value: bytes) -> tuple[str, Any]:
+    label, read = _GENERAL_NAMES.get(kind, _UNKNOWN)
+    try:
+        return label, read(value)
+    except ValueError:
+        return label, "<invalid>"
 
 
-def _general_name(name: x509.GeneralName) -> tuple[str, Any]:
-    match name:
-        case x509.DNSName():
-            return "DNS", name.value
-        case x509.RFC822Name():
-            return "email", name.value
-        case x509.UniformResourceIdentifier():
-            return "URI", name.value
-        case x509.IPAddress():
-            return "IP Address", _address(str(name.value))
-        case x509.DirectoryName():
-            return "DirName", _name(name.value)
-        case x509.RegisteredID():
-            return "Registered ID", name.value.dotted_string
-        case _:
-            return "othername", "<unsupported>"
+def _ip_address(value: bytes) -> str:
+    return _address(str(ip_address(value)))
+
+
+def _directory_name(value: bytes) -> Any:
+    if len(value) > SMALL:
+        check_name_size(value)
+    return _name(read_name(value))
+
+
+def _registered_id(value: bytes) -> str:
+    return object_identifier(encoded(0x06, value))
+
+
+def _other_name(value: bytes) -> str:
+    kind, held = elements(value, 0, len(value))
+    label = _OTHER_NAMES.get(value[kind[1] : kind[3]])
+    if label is None:
+        return "<unsupported>"
+    [(tag, _, start, end)] = elements(value, held[2], held[3])
+    text = shown_text(tag, value[start:end])
+    return "<unsupported>" if text is None else f"{label}:{text}"
+
+
+def _unsupported(value: bytes) -> str:
+    return "<unsupported>"
+
+
+_OTHER_NAMES = {
+    b"\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03": "UPN",  # 1.3.6.1.4.1.311.20.2.3
+    b"\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x09": "SmtpUTF8Mailbox",  # 1.3.6.1.5.5.7.8.9
+}
+"""Those that OpenSSL 3 has words for and certificates have."""
+_GENERAL_NAMES: dict[int, tuple[str, Callable[[bytes], Any]]] = {
+    NameKind.dns_name: ("DNS", bytes.decode),
+    NameKind.rfc822_name: ("email", bytes.decode),
+    NameKind.uniform_resource_identifier: ("URI", bytes.decode),
+    NameKind.ip_address: ("IP Address", _ip_address),
+    NameKind.directory_name: ("DirName", _directory_name),
+    NameKind.registered_id: ("Registered ID", _registered_id),
+    NameKind.other_name: ("othername", _other_name),
+    NameKind.x400_address: ("X400Name", _unsupported),
+    NameKind.edi_party_name: ("EdiPartyName", _unsupported),
+}
+_UNKNOWN = ("othername", _unsupported)
+_OCSP = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x01"  # 1.3.6.1.5.5.7.48.1
+_CA_ISSUERS = b"\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02"  # 1.3.6.1.5.5.7.48.2
 
 
 def _address(text: str) -> str:
@@ -127,21 +201,31 @@ def _address(text: str) -> str:
     return ":".join(f"{int(group, 16):X}" for group in IPv6Address(text).exploded.split(":"))
 
 
-def _access(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> tuple[str, ...]:
-    found = _extension(certificate, ExtensionOID.AUTHORITY_INFORMATION_ACCESS)
-    return tuple(
-        each.access_location.value
-        for each in found
-        if each.access_method == method
-        and isinstance(each.access_location, x509.UniformResourceIdentifier)
-    )
+def _access(extensions: dict[bytes, bytes], method: bytes) -> tuple[str, ...]:
+    value = extensions.get(AUTHORITY_INFORMATION_ACCESS)
+    try:
+        found = read_access_descriptions(value) if value is not None else ()
+    except ValueError:
+        return ()
+    return _places([name for used, name in found if used == method])
 
 
-def _crl_points(certificate: x509.Certificate) -> tuple[str, ...]:
-    found = _extension(certificate, ExtensionOID.CRL_DISTRIBUTION_POINTS)
-    return tuple(
-        name.value
-        for point in found
-        for name in point.full_name or ()
-        if isinstance(name, x509.UniformResourceIdentifier)
-    )
+def _crl_points(extensions: dict[bytes, bytes]) -> tuple[str, ...]:
+    value = extensions.get(CRL_DISTRIBUTION_POINTS)
+    try:
+        found = read_distribution_points(value) if value is not None else ()
+    except ValueError:
+        return ()
+    return _places([name for point in found for name in point.names])
+
+
+def _places(names: Iterable[GeneralName]) -> tuple[str, ...]:
+    """Return those of the names that are URIs; one that is no text leads nowhere."""
+    found = []
+    for kind, value in names:
+        if kind == NameKind.uniform_resource_identifier:
+            try:
+                found.append(value.decode())
+            except ValueError:
+                continue
+    return tuple(found)

@@ -55,6 +55,14 @@ class ReadLock:
         finally:
             self._change(lambda waiting: tuple(one for one in waiting if one is not woken))
 
+    @property
+    def taken(self) -> bool:
+        """Whether another thread is reading."""
+        if self._lock.acquire(blocking=False):
+            self.release()  # and tell those who came meanwhile
+            return False
+        return True
+
     def release(self) -> None:
         """Let another read."""
         self._lock.release()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..config import AuthRequest, Refusal
 from ..errors import (
@@ -14,7 +15,9 @@ from ..errors import (
     present,
 )
 from ..events import Outcome, ReauthCompleted
+from ..pki.der import certificate_fields
 from ..pki.identity import Identity
+from ..pki.policies import policy_names
 from .errors import refused, ssl_error
 
 __all__ = ["Authority", "Reauth", "ReauthExpired", "auth_request", "authority_names"]
@@ -32,13 +35,20 @@ def auth_request(
     *,
     within: float | None = None,
     require: bool = True,
+    policies: Iterable[str] = (),
     request: AuthRequest | None = None,
 ) -> AuthRequest:
     """Say what to ask a client for; a whole `request` takes the place of the rest."""
     if request is not None:
         return request
     names = authority_names(authorities)
-    return AuthRequest(authorities=names, within=within, required=require, on_refusal=Refusal.KEEP)
+    return AuthRequest(
+        authorities=names,
+        within=within,
+        required=require,
+        on_refusal=Refusal.KEEP,
+        policies=policy_names("policies", policies),
+    )
 
 
 def authority_names(authorities: Iterable[Authority]) -> tuple[bytes, ...]:
@@ -47,8 +57,8 @@ def authority_names(authorities: Iterable[Authority]) -> tuple[bytes, ...]:
 
 
 def _name(authority: Authority) -> bytes:
-    if isinstance(authority, x509.Certificate):
-        authority = authority.subject
+    if isinstance(authority, x509.Certificate):  # its name as it is spelled there
+        return certificate_fields(authority.public_bytes(Encoding.DER)).subject
     return authority if isinstance(authority, bytes) else authority.public_bytes()
 
 

@@ -21,6 +21,7 @@ from ..constants import CipherSuite, NamedGroup, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import WeakKey
+from ..pki.parsed_certificate import load_certificate
 from .errors import with_verify_code
 
 __all__ = [
@@ -109,7 +110,7 @@ def check_strength(chain: tuple[bytes, ...], bits: int) -> None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of old roots
-        path = [x509.load_der_x509_certificate(der) for der in chain]
+        path = [load_certificate(der) for der in chain]
         if not has_strong_key(path[0], bits):
             raise with_verify_code(WeakKey("EE certificate key too weak"), _EE_KEY)
         for index, certificate in enumerate(path):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording.recording import Recording
+from .patched import check_importable, check_not_patched_since
 from .reauth import Authority, Reauth, auth_request
 
 if TYPE_CHECKING:
     from .tls_object import TLSObject
 
 __all__ = ["SSLObject", "SSLSocket"]
+
+check_importable()  # before there are classes that could not work
 
 
 class _Reauthenticating:
@@ -29,6 +32,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: Literal[True] = True,
+        policies: Iterable[str] = (),
         request: None = None,
     ) -> Identity: ...
 
@@ -39,6 +43,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: bool = True,
+        policies: Iterable[str] = (),
         request: AuthRequest | None = None,
     ) -> Identity | None: ...
 
@@ -48,6 +53,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: bool = True,
+        policies: Iterable[str] = (),
         request: AuthRequest | None = None,
     ) -> Identity | None:
         """Server: ask the client to prove who it is, and wait for the answer (§4.6.2).
@@ -64,6 +70,8 @@ class _Reauthenticating:
                 any trusted one if empty.
             within: seconds that the client has; the socket's timeout is another thing.
             require: whether declining is an error.
+            policies: certificate policies, as dotted numbers, of which one must hold for the
+                client's chain (RFC 5280 section 6.1); none if empty.
             request: all that can be asked for; it takes the place of the rest.
 
         Returns:
@@ -76,7 +84,9 @@ class _Reauthenticating:
                 EXTENSION_NOT_RECEIVED, NOT_SERVER; or the connection failed.
             ReauthExpired: no answer in time.
         """
-        policy = auth_request(authorities, within=within, require=require, request=request)
+        policy = auth_request(
+            authorities, within=within, require=require, policies=policies, request=request
+        )
         return self._channel().reauth(policy).result()
 
     def start_reauth(
@@ -85,6 +95,7 @@ class _Reauthenticating:
         *,
         within: float | None = None,
         require: bool = True,
+        policies: Iterable[str] = (),
         request: AuthRequest | None = None,
     ) -> Reauth:
         """Server: ask the client, and return at once; reading brings the answer.
@@ -92,7 +103,9 @@ class _Reauthenticating:
         Several may be out at a time. What it takes is as in `reauth`. If `within` is
         given, `check_deadlines` must be called when the time is up.
         """
-        policy = auth_request(authorities, within=within, require=require, request=request)
+        policy = auth_request(
+            authorities, within=within, require=require, policies=policies, request=request
+        )
         return self._channel().start_reauth(policy)
 
     def check_deadlines(self) -> None:
@@ -183,11 +196,18 @@ class SSLSocket(_Reauthenticating, ssl.SSLSocket):
     One thread may read while another writes.
     """
 
+    @classmethod
+    def _create(cls, *args: Any, **kwargs: Any) -> Self:
+        check_not_patched_since()
+        return super()._create(*args, **kwargs)  # type: ignore[misc, no-any-return]
+
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
-        """Return what names this connection to a protocol above: ``"tls-exporter"``.
+        """Return what names this connection to a protocol above; None before the handshake.
 
         Raises:
-            ValueError: for tls-unique in TLS 1.3, which has none that is safe (RFC 9266).
+            ValueError: for tls-unique in TLS 1.3, which has none (RFC 9266); for what else is not
+                in `CHANNEL_BINDING_TYPES`; for tls-server-end-point, if there is no certificate of
+                the server's, or it is signed without a hash function.
         """
         return self._sslobj.get_channel_binding(cb_type) if self._sslobj is not None else None
 

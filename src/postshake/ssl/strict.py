@@ -17,6 +17,7 @@ from ..pki.extensions import (
     KeyUsage,
 )
 from ..pki.parsed_certificate import Facts
+from ..pki.strict_der import version_of
 from .errors import with_verify_code
 
 __all__ = ["check_strictly"]
@@ -45,7 +46,7 @@ def _check_kind(facts: Facts, *, is_leaf: bool) -> None:
     if constraints is not None:
         says_so = constraints.ca or is_leaf
     else:
-        old_root = facts.certificate.version.value == 0 and facts.is_self_issued
+        old_root = version_of(facts.der) == 1 and facts.is_self_issued
         says_so = is_leaf and not old_root and not _may(facts, KeyUsage.key_cert_sign)
     if not says_so:
         raise with_verify_code(UnknownCA("invalid CA certificate"), _INVALID_CA)
@@ -93,7 +94,7 @@ def _check_identifiers(facts: Facts, *, is_last: bool) -> None:
     constraints = content.basic_constraints
     if content.critical & {AUTHORITY_KEY_IDENTIFIER, SUBJECT_KEY_IDENTIFIER}:
         raise _odd("unhandled critical extension", 34)
-    if facts.certificate.version.value != 2:  # version 3
+    if version_of(facts.der) != 3:
         if content.extensions:
             raise _odd("Using cert extension requires at least X509v3", 93)
         return

@@ -13,9 +13,13 @@ it: key updates, tickets, a server's requests, a client's answers.
 
 *Threads.* One may read while another writes, as programs do it with OpenSSL. The engine
 is used under one lock, which nobody holds while waiting for a socket; reading and writing
-have one each, so that bytes stay in order. Who reads never waits to write: if a writer is
-at it, it sends what reading brought about. Who waits for something that another thread
+have one each, so that bytes stay in order. Who waits for something that another thread
 may read for it, data or an answer, is told of each step that this thread makes.
+
+*Reading does not wait to write.* What reading brings about, tickets, key updates, answers,
+is sent if the socket takes it. If not, whoever reads on waits for both; a writer that is at
+it sends it as well. If it cannot be sent any more, that is for those to learn who write, from
+the system: what a peer sent before it left is read all the same, and why it left.
 
 *What is kept.* Nothing here keeps a view of a caller's buffer, or an exception that was
 raised, beyond the call that it belongs to: a view keeps the buffer from being resized, and
@@ -33,10 +37,11 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..config import AuthRequest, Refusal, ServerConfig
+from .._dataclass import replace
+from ..config import AuthRequest, ClientConfig, Refusal, ServerConfig
 from ..connection import Connection
-from ..errors import PostshakeError, UsageError
-from ..values import replace
+from ..constants import ProtocolVersion
+from ..errors import AlertReceived, PostshakeError, UsageError
 from .engine_config import stricter_flags, stricter_level
 from .errors import failure, ssl_error, translate
 from .read_lock import ReadLock
@@ -44,6 +49,7 @@ from .reauth import Reauth
 from .session import SSLSession
 from .settling import Settling
 from .transports import BioTransport, Transport, check_is_tls
+from .unusual_names import without_unusual_name
 
 if TYPE_CHECKING:
     from .context import SSLContext
@@ -52,6 +58,8 @@ __all__ = ["TLSObject"]
 
 PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
 IGNORE_UNEXPECTED_EOF = 1 << 7
+STALL = 5.0  # seconds for which a reauth waits for another thread to read on; asyncio's, too
+GLANCE = 0.05  # seconds between looks, should two threads wait for one to have read
 
 
 class TLSObject(Settling):
@@ -64,6 +72,7 @@ class TLSObject(Settling):
         server_hostname: client: whom we mean to reach, in ASCII.
         owner: the SSLSocket or SSLObject, which callbacks get.
         session: client: what to resume.
+        wrapped: the socket, if it is one, that `shutdown` gives back.
     """
 
     def __init__(
@@ -74,9 +83,11 @@ class TLSObject(Settling):
         server_hostname: str | None,
         owner: Any,
         session: SSLSession | None,
+        wrapped: Any = None,
     ) -> None:
         super().__init__(context, server_side, server_hostname)
         self._owner = weakref.ref(owner) if owner is not None else None
+        self._wrapped = weakref.ref(wrapped) if wrapped is not None else None
         self._transport = transport
         self._piece = 2**62 if isinstance(transport, BioTransport) else PIECE
         self._session: SSLSession | None = None
@@ -93,6 +104,8 @@ class TLSObject(Settling):
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._asked: tuple[AuthRequest, Reauth] | None = None
+        self._reader: int | None = None  # the thread that waited last for data to read
+        self._room: threading.Event | None = None  # that somebody has read, for who waits for it
 
     # --- the session
 
@@ -136,10 +149,13 @@ class TLSObject(Settling):
         self._check()
         self._step(connection.start)
         while connection.established is None:
-            self._flush(limit, strict=strict)
+            self._flush_or_hear(limit, strict=strict)
             self._take_turn(self._has_shaken, limit, strict=strict)
             self._check()  # it takes nothing more once it has failed, and says nothing
-        self._flush(limit)
+        if not self.server_side or connection.established.version != ProtocolVersion.TLS13:
+            self._flush_or_hear(limit)
+        # else all that is left are tickets, which leave with what is read or written next: a
+        # client that has sent its data and gone needs none
         with self._state:
             first, self._open = self._open is None, connection
         if first:
@@ -164,10 +180,14 @@ class TLSObject(Settling):
     def _connect(self) -> Connection:
         self._own_context._count(self.server_side)
         session = self._session.kept if self._session is not None else None
-        name = self.server_hostname
+        config, name = self._config, self.server_hostname
+        if isinstance(config, ClientConfig):
+            try:
+                config, name = without_unusual_name(config, name)
+            except UsageError as error:
+                raise translate(error, name) from error
         if session is not None and session.server_name != name:
             session = None
-        config = self._config
         asks = self.server_side and self._own_context.sni_callback is not None
         if asks and isinstance(config, ServerConfig) and not config.choose_config:
             config = replace(config, choose_config=True)  # the callback was set since
@@ -195,7 +215,8 @@ class TLSObject(Settling):
         if connection is not None and connection.readable:
             with self._state:
                 if connection.readable:  # another thread may have been quicker
-                    return connection.read(size)
+                    return self._read_now(size)
+        self._reader = threading.get_ident()
         limit = self._transport.limit()
         connection = self._open or self._shake(limit)
         while True:
@@ -204,7 +225,7 @@ class TLSObject(Settling):
             if connection.readable:
                 with self._state:
                     if connection.readable:
-                        return connection.read(size)
+                        return self._read_now(size)
             if over:
                 self._check()
                 if connection.sent_close:
@@ -217,6 +238,11 @@ class TLSObject(Settling):
             except ssl.SSLError:
                 if connection.failure is None or not connection.readable:
                     raise  # else the data came first; the failure is raised next time
+
+    def _read_now(self, size: int) -> bytes:
+        if self._room is not None:
+            self._room.set()
+        return self._connected().read(size)
 
     def _has_arrived(self) -> object:
         connection = self._connected()
@@ -317,7 +343,7 @@ class TLSObject(Settling):
             if connection.readable:
                 raise ssl_error("APPLICATION_DATA_AFTER_CLOSE_NOTIFY")
             self._take_turn(self._has_arrived, limit)
-        return self.owner if not isinstance(self._transport, BioTransport) else None
+        return self._wrapped() if self._wrapped is not None else None
 
     # --- reauth
 
@@ -380,21 +406,62 @@ class TLSObject(Settling):
     def finish(self, reauth: Reauth) -> None:
         """Wait until a request is settled, by us or by whoever reads meanwhile."""
         limit = self._transport.limit()
+        begun = self._connected().read_position
         while not reauth.done:
             self.check_deadlines()
             if not reauth.done:
-                self._await(reauth, limit)
+                self._await(reauth, limit, begun)
 
-    def _await(self, reauth: Reauth, limit: float | None) -> None:
+    def _is_full(self) -> bool:
+        """Whether so much data waits to be read that no more is taken for the sake of an answer."""
         connection = self._connected()
+        with self._state:
+            return connection.unread_size > connection.config.limits.waiting_input
+
+    def _await_room(self, reauth: Reauth, limit: float | None, begun: int) -> None:
+        """Wait until the thread that reads has read, if there is one.
+
+        Args:
+            reauth: what is waited for; the other thread may bring it.
+            limit: until when the call may take.
+            begun: how much had been read when it began.
+
+        Raises:
+            SSLError: DATA_WAITING: nobody else reads, or has for a while.
+            TimeoutError: the limit has passed.
+        """
+        connection = self._connected()
+        others = self._reader not in (None, threading.get_ident())
+        if not self._transport.blocks or not (others or connection.read_position > begun):
+            raise _data_waiting()
+        if self._room is None:
+            self._room = threading.Event()
+        until = self._until_due(limit)
+        before, stalled = connection.read_position, monotonic() + STALL
+        while self._is_full() and not reauth.done and connection.failure is None:
+            now = monotonic()
+            if until is not None and now >= until:
+                if limit is not None and now >= limit:
+                    raise TimeoutError("The read operation timed out")
+                return  # a deadline is to be looked at
+            if connection.read_position > before:
+                before, stalled = connection.read_position, now + STALL
+            elif now >= stalled:
+                raise _data_waiting()
+            self._room.wait(GLANCE)
+            self._room.clear()
+
+    def _await(self, reauth: Reauth, limit: float | None, begun: int) -> None:
         self._check()
         if self._peer_is_done():
             raise ssl_error("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client said goodbye")
-        if connection.unread_size > connection.config.limits.waiting_input:
-            raise ssl_error("DATA_WAITING", "read what the client sends, then call again")
+        if self._is_full():
+            self._await_room(reauth, limit, begun)
+            return
         until = self._until_due(limit)
         try:
-            self._flush(until, strict=True)
+            if self._send_now() and self._reading.taken:  # who reads waits to read alone
+                self._flush(until, strict=True)
             self._take_turn(lambda: reauth.done or self._peer_is_done(), until, strict=True)
         except TimeoutError:
             if limit is not None and monotonic() >= limit:
@@ -419,7 +486,7 @@ class TLSObject(Settling):
         """Settle the requests whose time is up."""
         connection = self._connected()
         if connection.next_deadline() is not None:
-            self._step(connection.check_deadlines, waits=False)
+            self._step(connection.check_deadlines)
 
     # --- moving bytes
 
@@ -443,8 +510,10 @@ class TLSObject(Settling):
         connection = self._connected()
         if self._foreign:
             check_is_tls(self._foreign, self.server_side)
+        waits = self._unsent or connection.has_data_to_send
+        send = self._send_now if waits else None
         try:
-            data = self._transport.receive(limit, strict=strict)
+            data = self._transport.receive(limit, strict=strict, send=send)
         except ConnectionError as error:
             self._fail_reauths(partial(type(error), *error.args))
             raise
@@ -465,13 +534,12 @@ class TLSObject(Settling):
             self._fail_reauths(failure)
             self._reading.tell()
 
-    def _step(self, call: Callable[..., object], *arguments: Any, waits: bool = True) -> None:
+    def _step(self, call: Callable[..., object], *arguments: Any) -> None:
         """Let the engine take a step, and settle what comes of it.
 
         Args:
             call: a method of the connection's.
             arguments: for it.
-            waits: whether to wait until the socket has taken what is to be sent then.
         """
         try:
             with self._state:
@@ -481,25 +549,50 @@ class TLSObject(Settling):
                     if self._connected().has_news:
                         self._settle()
         except PostshakeError as error:
-            raise self._failed(error, waits) from error
+            raise self._failed(error) from error
         finally:
             self._reading.tell()
         if self._connection is not None and self._connection.has_data_to_send:
-            with contextlib.suppress(ssl.SSLWantWriteError):  # a later call sends it
-                self._flush_after_step(waits)
+            self._send_now()
 
-    def _flush_after_step(self, waits: bool) -> None:
-        if waits:
-            self._flush(self._transport.limit(), wait=False)
-        else:
-            with contextlib.suppress(TimeoutError):
-                self._flush(monotonic(), wait=False, strict=True)
+    def _send_now(self) -> bool:
+        """Send what the socket takes at once; return whether anything is left for us to send.
 
-    def _failed(self, error: PostshakeError, waits: bool = True) -> Exception:
+        It raises nothing: if nothing can be sent any more, the system says so again to who
+        writes.
+        """
+        connection = self._connected()
+        while self._writing.acquire(blocking=False):  # else who has it sends this, too
+            try:
+                while self._unsent or connection.has_data_to_send:
+                    self._take_output()
+                    sent = self._transport.send_now(self._unsent)
+                    if not self._sent(sent):
+                        return True
+            except OSError:
+                return False
+            finally:
+                self._writing.release()
+            if not connection.has_data_to_send:  # it may have been queued since
+                break
+        return False
+
+    def _take_output(self) -> None:
+        """Take from the engine what is to be sent next, if nothing waits already."""
+        if not self._unsent:
+            with self._state:
+                self._unsent = self._connected().data_to_send()
+
+    def _sent(self, size: int) -> bool:
+        """Note how much of it has left; return whether all has."""
+        left = size < len(self._unsent)
+        self._unsent = memoryview(self._unsent)[size:] if left else b""
+        return not left
+
+    def _failed(self, error: PostshakeError) -> Exception:
         """Send the alert, tell who waits, and return what is to be raised."""
         failure = translate(error, self.server_hostname)
-        with contextlib.suppress(OSError):  # the reason matters more than the alert
-            self._flush_after_step(waits)
+        self._send_now()  # the reason matters more than the alert
         self._fail_reauths(partial(translate, error.without_traceback()))
         return failure
 
@@ -520,17 +613,26 @@ class TLSObject(Settling):
                 return
             try:
                 while self._unsent or connection.has_data_to_send:
-                    if not self._unsent:
-                        with self._state:
-                            self._unsent = connection.data_to_send()
-                    sent = self._transport.send(self._unsent, limit, strict=strict)
-                    left = sent < len(self._unsent)
-                    self._unsent = memoryview(self._unsent)[sent:] if left else b""
+                    self._take_output()
+                    self._sent(self._transport.send(self._unsent, limit, strict=strict))
             finally:
                 self._writing.release()
             if not self._connected().has_data_to_send:
                 return
             wait = False  # whoever queued it since may have found us writing
+
+    def _flush_or_hear(self, limit: float | None, *, strict: bool = False) -> None:
+        """Send what waits; if the peer is gone, say why it left, if it told."""
+        try:
+            self._flush(limit, strict=strict)
+        except ConnectionError:
+            connection = self._connected()
+            with contextlib.suppress(OSError):  # what it said is here by now, if anything is
+                while connection.failure is None:
+                    self._take_turn(lambda: connection.failure, monotonic(), strict=True)
+            if isinstance(connection.failure, AlertReceived):
+                self._check()
+            raise
 
     def _acquire_writing(self, limit: float | None) -> None:
         """Wait until nobody else is writing."""
@@ -543,3 +645,7 @@ class TLSObject(Settling):
         failure = self._connected().failure
         if failure is not None:
             raise translate(failure, self.server_hostname)
+
+
+def _data_waiting() -> ssl.SSLError:
+    return ssl_error("DATA_WAITING", "read what the client sends, then call again")

@@ -8,6 +8,7 @@ does, does not miss a goodbye or an alert that came together with data.
 
 from __future__ import annotations
 
+import _socket
 import selectors
 import socket
 import ssl
@@ -33,7 +34,14 @@ class Transport(Protocol):
         """Whether bytes that were taken have not left yet."""
         ...
 
-    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
+    @property
+    def blocks(self) -> bool:
+        """Whether a call may wait."""
+        ...
+
+    def receive(
+        self, limit: float | None, *, strict: bool = False, send: Callable[[], bool] | None = None
+    ) -> bytes:
         """Return what can be used at once; ``b""`` when no more will come.
 
         Args:
@@ -41,9 +49,13 @@ class Transport(Protocol):
                 that blocks waits at all.
             strict: whether the limit is another one than `limit` gave, and must be
                 held whatever the socket's own timeout is.
+            send: sends what still waits for the socket without waiting itself, and returns
+                whether any of it is left: then the wait is for both. What cannot be sent does
+                not keep what has come from being read.
 
         Raises:
             SSLWantReadError: nothing is there now.
+            SSLWantWriteError: nothing is there now, and something is left to send.
             TimeoutError: the limit has passed.
             OSError: the socket failed.
         """
@@ -55,6 +67,14 @@ class Transport(Protocol):
         Raises:
             SSLWantWriteError: none can be taken now.
             TimeoutError: the limit has passed.
+            OSError: the socket failed.
+        """
+        ...
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Take bytes for the peer without waiting, and return how many: perhaps none.
+
+        Raises:
             OSError: the socket failed.
         """
         ...
@@ -78,7 +98,14 @@ class BioTransport:
         """Whether the outgoing buffer holds any."""
         return self._outgoing.pending > 0
 
-    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
+    @property
+    def blocks(self) -> bool:
+        """Nobody waits here."""
+        return False
+
+    def receive(
+        self, limit: float | None, *, strict: bool = False, send: Callable[[], bool] | None = None
+    ) -> bytes:
         """Return one record, or what there is of bytes that are none."""
         partial = self._partial
         while missing := _missing(partial):
@@ -98,6 +125,10 @@ class BioTransport:
         """Take everything."""
         return self._outgoing.write(data)
 
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Take everything."""
+        return self._outgoing.write(data)
+
     def limit(self) -> float | None:
         """Nobody waits here."""
         return None
@@ -111,10 +142,13 @@ class SocketTransport:
             is not kept alive: it has us.
     """
 
-    __slots__ = ("_broken_by", "_partial", "_socket")
+    __slots__ = ("_broken_by", "_partial", "_receive", "_send", "_socket")
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = weakref.ref(sock)
+        # gevent's are no sockets of the system's, and wait in methods of their own
+        kind = _socket.socket if isinstance(sock, _socket.socket) else socket.socket
+        self._receive, self._send = kind.recv, kind.send
         self._partial = bytearray()
         self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None
 
@@ -123,16 +157,25 @@ class SocketTransport:
         """What the socket took has left."""
         return False
 
-    def receive(self, limit: float | None, *, strict: bool = False) -> bytes:
+    @property
+    def blocks(self) -> bool:
+        """Whether the socket's timeout is not 0."""
+        return self._sock.gettimeout() != 0
+
+    def receive(
+        self, limit: float | None, *, strict: bool = False, send: Callable[[], bool] | None = None
+    ) -> bytes:
         """Return one record, or what there is of bytes that are none."""
         if self._broken_by is not None:
             raise self._broken_by[0](*self._broken_by[1])
         partial = self._partial
         while missing := _missing(partial):
-            if strict:
+            left = send is not None and self._send_meanwhile(send, limit)
+            if strict and not left:
                 self._wait(selectors.EVENT_READ, limit)
             try:
-                data = self._call(socket.socket.recv, missing, want_read, limit)
+                want = want_write if left else want_read
+                data = self._call(self._receive, missing, want, limit)
             except ConnectionError as error:
                 # the system says it once, and from then on that the stream has ended
                 self._broken_by = type(error), error.args
@@ -150,7 +193,17 @@ class SocketTransport:
         """Send what the socket takes."""
         if strict:
             self._wait(selectors.EVENT_WRITE, limit)
-        return self._call(socket.socket.send, data, want_write, limit)
+        return self._call(self._send, data, want_write, limit)
+
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Send what the socket takes at once."""
+        sock = self._sock
+        if sock.gettimeout() != 0 and not self._select(selectors.EVENT_WRITE, 0):
+            return 0
+        try:
+            return self._send(sock, data, _AT_ONCE)
+        except (BlockingIOError, TimeoutError):
+            return 0
 
     @property
     def _sock(self) -> socket.socket:
@@ -166,14 +219,31 @@ class SocketTransport:
 
     def _wait(self, event: int, limit: float | None) -> None:
         """Wait until the socket is ready, unless it does not block."""
-        sock = self._sock
-        if limit is None or sock.gettimeout() == 0:
+        if limit is None or self._sock.gettimeout() == 0:
             return
+        if not self._select(event, max(limit - monotonic(), 0)):
+            what = "read" if event == selectors.EVENT_READ else "write"
+            raise TimeoutError(f"The {what} operation timed out")
+
+    def _send_meanwhile(self, send: Callable[[], bool], limit: float | None) -> bool:
+        """Send until there is something to read, or nothing left; return whether there is."""
+        both = selectors.EVENT_READ | selectors.EVENT_WRITE
+        while send():
+            if self._sock.gettimeout() == 0:
+                return True
+            ready = self._select(both, None if limit is None else max(limit - monotonic(), 0))
+            if not ready:
+                raise TimeoutError("The read operation timed out")
+            if ready & selectors.EVENT_READ:
+                return True
+        return False
+
+    def _select(self, events: int, seconds: float | None) -> int:
+        """Return for which of these events the socket is ready, waiting so long at most."""
         with _Selector() as selector:
-            selector.register(sock, event)
-            if not selector.select(max(limit - monotonic(), 0)):
-                what = "read" if event == selectors.EVENT_READ else "write"
-                raise TimeoutError(f"The {what} operation timed out")
+            selector.register(self._sock, events)
+            ready = selector.select(seconds)
+            return ready[0][1] if ready else 0
 
     def _call(
         self,
@@ -203,6 +273,9 @@ class SocketTransport:
 _Selector: Callable[[], selectors.BaseSelector] = getattr(
     selectors, "PollSelector", selectors.SelectSelector
 )
+
+_AT_ONCE = getattr(socket, "MSG_DONTWAIT", 0)
+"""Where a socket that blocks is ready to write, this sends no more than it has room for."""
 
 
 def _missing(partial: bytearray) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from cryptography import x509
@@ -19,6 +19,7 @@ from ..pki.extensions import NameKind
 from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.parsed_certificate import Facts
+from ..pki.policies import PolicyInputs
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
 from ..pki.unreadable import refusing_unreadable
@@ -26,8 +27,11 @@ from .errors import with_verify_code
 from .security_level import bits_of_level, check_strength
 from .strict import check_strictly
 
-__all__ = ["AnyPeer", "ContextVerifier"]
+__all__ = ["POLICY_FLAGS", "AnyPeer", "ContextVerifier"]
 
+_EXPLICIT_POLICY, _INHIBIT_ANY, _INHIBIT_MAP = 0x100, 0x200, 0x400
+POLICY_FLAGS = 0x80 | _EXPLICIT_POLICY | _INHIBIT_ANY | _INHIBIT_MAP
+"""X509_V_FLAG_POLICY_CHECK and so on, for which the standard module has no names."""
 SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 18, 19
 _NO_LIST = {
     Standing.UNKNOWN: (3, "unable to get certificate CRL"),
@@ -63,6 +67,7 @@ class ContextVerifier:
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
         security_level: the context's; what level 2 asks for is asked for always.
+        used: is told of each path that was found, DER, the peer's own certificate first.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class ContextVerifier:
         *,
         common_names: bool = True,
         security_level: int = 2,
+        used: Callable[[tuple[bytes, ...]], object] | None = None,
     ) -> None:
+        self._used = used
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
         self._partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
         self._check_leaf = bool(flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF)
@@ -81,6 +88,7 @@ class ContextVerifier:
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
         )
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
+        self._policies = _policy_inputs(flags)
         self._common_names = common_names
         self._bits = bits_of_level(security_level)
         self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
@@ -101,6 +109,7 @@ class ContextVerifier:
                 TrustStore(roots),
                 intermediates=TrustStore(others),
                 common_names=self._common_names,
+                policies=self._policies,
             )
         self._believed = _Believed(chains)
 
@@ -125,6 +134,8 @@ class ContextVerifier:
             chain = believed.chains.verify(whole)
         except UnknownCA as error:
             raise _explained(error, peer) from error
+        if self._used is not None:
+            self._used(chain.certificates)
         if (self._bits or self._strict) and not believed.is_in_order(chain):
             if self._bits:
                 check_strength(chain.certificates, self._bits)
@@ -184,6 +195,17 @@ class _Believed:
 
 
 _REMEMBERED = 1024
+
+
+def _policy_inputs(flags: int) -> PolicyInputs | None:
+    """Ask of policies what OpenSSL's flags ask: nothing at all without one of them."""
+    if not flags & POLICY_FLAGS:
+        return None
+    return PolicyInputs(
+        initial_explicit_policy=bool(flags & _EXPLICIT_POLICY),
+        initial_any_policy_inhibit=bool(flags & _INHIBIT_ANY),
+        initial_policy_mapping_inhibit=bool(flags & _INHIBIT_MAP),
+    )
 
 
 def _digest(chain: VerifiedChain) -> bytes:

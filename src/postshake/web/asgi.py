@@ -85,7 +85,7 @@ class Connection:
         tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
         self._tls: SSLObject | None = tls if isinstance(tls, SSLObject) else None
         self._pending: asyncio.Task[Message] | None = None
-        self._spool: BodyBuffer | None = None
+        self._buffered: BodyBuffer | None = None
         self._has_whole_body = False  # in the spool
         self._later: deque[Message] = deque()  # what came after it
         self._later_size = 0  # bytes of memory
@@ -157,7 +157,12 @@ class Connection:
         if protocol in ("h2", "h3") or version in ("2", "2.0", "3"):  # which Upgrade can bring, too
             raise CertificateNeeded(Lack.FORBIDDEN)
         asking = asyncio.ensure_future(
-            reauth_over(self._transport, policy.authorities, within=policy.within)
+            reauth_over(
+                self._transport,
+                policy.authorities,
+                within=policy.within,
+                policies=policy.policies,
+            )
         )
         try:
             identity = await self._keeping_the_body(asking, policy.max_body, policy.max_messages)
@@ -202,9 +207,9 @@ class Connection:
 
     def _keep(self, message: Message, max_body: int, max_messages: int) -> None:
         if message["type"] == "http.request":
-            if self._spool is None:
-                self._spool = BodyBuffer(self._quota)
-            self._spool.write(message.get("body", b""), max_body)
+            if self._buffered is None:
+                self._buffered = BodyBuffer(self._quota)
+            self._buffered.write(message.get("body", b""), max_body)
             self._is_over = self._has_whole_body = not message.get("more_body", False)
             return
         size = _memory_of(message)
@@ -222,9 +227,9 @@ class Connection:
 
     async def receive(self) -> Message:
         """Give the application the next message: first what was kept, then what comes."""
-        if self._spool is not None and (self._spool.left or self._has_whole_body):
-            body = self._spool.read(PIECE)
-            more = bool(self._spool.left) or not self._has_whole_body
+        if self._buffered is not None and (self._buffered.left or self._has_whole_body):
+            body = self._buffered.read(PIECE)
+            more = bool(self._buffered.left) or not self._has_whole_body
             self._has_whole_body = self._has_whole_body and more
             return {"type": "http.request", "body": body, "more_body": more}
         if self._later:
@@ -296,8 +301,8 @@ class Connection:
             extensions["tls"] = tls_extension(self._tls, self.identity, error)
 
     def _forget(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
+        if self._buffered is not None:
+            self._buffered.close()
         self._has_whole_body = False
         self._later.clear()
         self._give_back(self._later_size)
@@ -537,6 +542,7 @@ async def reauth(
     *,
     within: float = 30.0,
     max_age: float | None = None,
+    policies: Iterable[str] = (),
 ) -> Identity:
     """Return who the client is, and ask it if that is not known on this connection yet.
 
@@ -548,6 +554,7 @@ async def reauth(
         within: seconds that the client has.
         max_age: seconds for which an earlier proof on this connection will do; None for
             ever, 0 to ask in any case.
+        policies: certificate policies, of which one must hold for the chain.
 
     Raises:
         CertificateNeeded: that cannot be had.
@@ -556,7 +563,7 @@ async def reauth(
 
     With Starlette and FastAPI these are HTTPExceptions too, which become 403, 413 and 503.
     """
-    policy = Policy.of(authorities, within=within, max_age=max_age)
+    policy = Policy.of(authorities, within=within, max_age=max_age, policies=policies)
     return await step_up(request, policy)
 
 

@@ -10,8 +10,10 @@ from enum import Enum
 
 from ..config import Config
 from ..drive.answers import judge_identity
+from ..errors import PolicyMismatch
 from ..pki.choose import leads_to
 from ..pki.identity import Identity
+from ..pki.policies import check_policies_held, policy_names
 from ..questions import Refused
 from ..ssl.reauth import Authority, authority_names
 
@@ -53,7 +55,7 @@ class CertificateNeeded(Exception):
     """
 
     def __init__(self, lack: Lack, detail: str = "") -> None:
-        super().__init__(_TEXTS[lack])
+        super().__init__(_MESSAGES[lack])
         self.lack = lack
         """Why."""
         self.detail = detail
@@ -83,7 +85,7 @@ class ServerBusy(Exception):
     status = 503
 
 
-_TEXTS = {
+_MESSAGES = {
     Lack.UNAVAILABLE: (
         "This page asks for a client certificate after the connection was made "
         "(TLS 1.3 post-handshake authentication), which this client did not offer. "
@@ -116,6 +118,12 @@ class Policy:
     client has not answered; 256 MiB."""
     max_messages: int = MAX_MESSAGES
     """Bytes of memory for messages of a websocket that are kept meanwhile; 1 MiB."""
+    policies: tuple[str, ...] = ()
+    """Certificate policies, as dotted numbers, of which one must hold for the client's chain, as
+    that its key is in a smart card; none if empty."""
+
+    def __post_init__(self) -> None:
+        policy_names("policies", self.policies)
 
     @classmethod
     def of(
@@ -126,9 +134,11 @@ class Policy:
         max_age: float | None = None,
         max_body: int = MAX_BODY,
         max_messages: int = MAX_MESSAGES,
+        policies: Iterable[str] = (),
     ) -> Policy:
         """Make one; see the fields."""
-        return cls(tuple(authorities), within, max_age, max_body, max_messages)
+        names = policy_names("policies", policies)
+        return cls(tuple(authorities), within, max_age, max_body, max_messages, names)
 
     def is_met_by(self, identity: Identity | None, config: Config | None = None) -> bool:
         """Whether an identity that is in force already is enough, now.
@@ -146,18 +156,30 @@ class Policy:
         names = authority_names(self.authorities)
         if names and not leads_to(identity.verified_chain, names):
             return False
-        return why_refused_now(identity, config) is None
+        try:
+            check_policies_held(identity.policies, self.policies)
+        except PolicyMismatch:
+            return False
+        return why_refused_now(identity, config, self.policies) is None
 
 
-def why_refused_now(identity: Identity | None, config: Config | None) -> str | None:
-    """Say why an identity would not be accepted now; None where it would, or is nobody's."""
+def why_refused_now(
+    identity: Identity | None, config: Config | None, policies: tuple[str, ...] = ()
+) -> str | None:
+    """Say why an identity would not be accepted now; None where it would, or is nobody's.
+
+    Args:
+        identity: whose it is.
+        config: the connection's.
+        policies: certificate policies, of which one must hold; none if empty.
+    """
     if identity is None or not identity.verified:
         return None
     if config is None:
         ended = time.time() >= identity.valid_until.timestamp() + 1
         return "the certificate has expired" if ended else None
     try:
-        verdict = judge_identity(identity, config)
+        verdict = judge_identity(identity, config, policies=policies)
     except Exception as error:  # the verifier's own: who cannot be judged is not let in
         log.exception("an identity could not be judged again")
         return f"it could not be judged: {type(error).__name__}"

@@ -17,13 +17,17 @@ __all__ = ["certificate", "requires_certificate"]
 
 
 def certificate(
-    authorities: Iterable[Authority] = (), *, within: float = 30.0, max_age: float | None = None
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float = 30.0,
+    max_age: float | None = None,
+    policies: Iterable[str] = (),
 ) -> Callable[[HTTPConnection], Awaitable[Identity]]:
     """Make a FastAPI dependency that is the client's Identity.
 
     ``async def admin(who: Annotated[Identity, Depends(certificate(within=30))])``
     """
-    policy = Policy.of(authorities, within=within, max_age=max_age)
+    policy = Policy.of(authorities, within=within, max_age=max_age, policies=policies)
 
     async def identity(request: HTTPConnection) -> Identity:
         return await step_up(request, policy)
@@ -34,13 +38,17 @@ def certificate(
 
 
 def requires_certificate(
-    authorities: Iterable[Authority] = (), *, within: float = 30.0, max_age: float | None = None
+    authorities: Iterable[Authority] = (),
+    *,
+    within: float = 30.0,
+    max_age: float | None = None,
+    policies: Iterable[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Awaitable[Any]]]:
     """Decorate a Starlette endpoint, ``async def endpoint(request)``: it needs a certificate.
 
     The endpoint finds the Identity in ``request.state.identity``.
     """
-    policy = Policy.of(authorities, within=within, max_age=max_age)
+    policy = Policy.of(authorities, within=within, max_age=max_age, policies=policies)
 
     def decorate(endpoint: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         @functools.wraps(endpoint)

@@ -19,6 +19,7 @@ import contextlib
 import html
 import io
 import logging
+import re
 import ssl
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -26,6 +27,7 @@ from typing import Any, TypeAlias
 
 from ..errors import present
 from ..pki.identity import Identity
+from ..pki.strict_der import version_of
 from ..ssl import ReauthExpired, SSLCertVerificationError, SSLContext, SSLError, SSLSocket
 from ..ssl.reauth import Authority
 from .cheroot_socket import CherootSocket
@@ -61,6 +63,7 @@ def reauth(
     *,
     within: float = 30.0,
     max_age: float | None = None,
+    policies: Iterable[str] = (),
     policy: Policy | None = None,
 ) -> Identity:
     """Return who the client is, and ask it if that is not known on this connection yet.
@@ -74,13 +77,14 @@ def reauth(
         within: seconds that the client has.
         max_age: seconds for which an earlier proof on this connection will do; None for
             ever, 0 to ask in any case.
+        policies: certificate policies, of which one must hold for the chain.
         policy: all of that at once.
 
     Raises:
         CertificateNeeded: that cannot be had; `StepUp` makes it a 403.
         BodyTooLarge: too much of the body came before the answer.
     """
-    policy = policy or Policy.of(authorities, within=within, max_age=max_age)
+    policy = policy or Policy.of(authorities, within=within, max_age=max_age, policies=policies)
     sock = environ.get(SOCKET)
     if not isinstance(sock, SSLSocket):
         raise CertificateNeeded(Lack.UNAVAILABLE, "the connection has none of our TLS")
@@ -136,7 +140,9 @@ def _step_up(
     if sock.selected_alpn_protocol() in ("h2", "h3"):
         raise CertificateNeeded(Lack.FORBIDDEN)
     try:
-        asked = sock.start_reauth(policy.authorities, within=policy.within)
+        asked = sock.start_reauth(
+            policy.authorities, within=policy.within, policies=policy.policies
+        )
         try:
             # reading is what brings the answer in
             while not asked.done and body.read_ahead(policy.max_body):
@@ -211,21 +217,20 @@ def client_variables(identity: Identity | None, refused: str | None = None) -> d
     """
     if identity is None:
         return {"SSL_CLIENT_VERIFY": "NONE"}
-    certificate = identity.certificate
     verify = "SUCCESS" if identity.verified else "GENEROUS"
     found = {
         "SSL_CLIENT_VERIFY": verify if refused is None else f"FAILED:{refused}",
         "SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(identity.chain[0]),
-        "SSL_CLIENT_S_DN": identity.subject,
-        "SSL_CLIENT_I_DN": identity.issuer,
+        "SSL_CLIENT_S_DN": _printable(identity.subject),
+        "SSL_CLIENT_I_DN": _printable(identity.issuer),
         "SSL_CLIENT_M_SERIAL": f"{identity.serial_number:X}",
-        "SSL_CLIENT_M_VERSION": str(certificate.version.value + 1),
+        "SSL_CLIENT_M_VERSION": str(version_of(identity.chain[0])),
         "SSL_CLIENT_V_START": f"{identity.not_before:%b %d %H:%M:%S %Y GMT}",
         "SSL_CLIENT_V_END": f"{identity.not_after:%b %d %H:%M:%S %Y GMT}",
         "SSL_CLIENT_FINGERPRINT": identity.fingerprint,
     }
     if identity.common_name:
-        found["SSL_CLIENT_S_DN_CN"] = identity.common_name
+        found["SSL_CLIENT_S_DN_CN"] = _printable(identity.common_name)
     for index, der in enumerate(identity.chain[1:]):
         found[f"SSL_CLIENT_CERT_CHAIN_{index}"] = ssl.DER_cert_to_PEM_cert(der)
     numbers: dict[str, int] = {}
@@ -233,8 +238,16 @@ def client_variables(identity: Identity | None, refused: str | None = None) -> d
         name = {"DNS": "DNS", "email": "Email"}.get(kind)
         if name is not None:
             at = numbers[name] = numbers.get(name, -1) + 1
-            found[f"SSL_CLIENT_SAN_{name}_{at}"] = value
+            found[f"SSL_CLIENT_SAN_{name}_{at}"] = _printable(value)
     return found
+
+
+def _printable(text: str) -> str:
+    """Write control characters as mod_ssl does, so that no variable ends early or in a new line."""
+    return _CONTROLS.sub(lambda found: f"\\{ord(found[0]):02X}", text)
+
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
 def _connection_variables(sock: SSLSocket) -> dict[str, str]:

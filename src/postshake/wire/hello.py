@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .._dataclass import dataclass
 from ..constants import ExtensionType, HandshakeType, ProtocolVersion
 from ..errors import DecodeError, IllegalParameter
-from ..values import dataclass
 from .codec import Reader, u8, u16, u16_list, vec8, vec16
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind, PreSharedKeyClientHello
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .._dataclass import dataclass
 from ..constants import HandshakeType, KeyUpdateRequest
 from ..errors import IllegalParameter
-from ..values import dataclass
 from .codec import Reader, u8, u32, vec8, vec16
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .._dataclass import dataclass
 from ..constants import CertificateStatusType, HandshakeType
 from ..errors import IllegalParameter, UnexpectedMessage
-from ..values import dataclass
 from .codec import Reader, u8, u8_list, u16, u16_list, u32, vec8, vec16, vec24
 
 __all__ = [

@@ -37,7 +37,7 @@ from tests.pair import client_config, issued, server_config
 from tests.sslmodule.ends import ca_file as ssl_ca_file
 from tests.sslmodule.ends import client_context, server_context
 from tests.sslmodule.ends import files as ssl_files
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, await_until
 
 NAME = "server.example"
 BACKENDS = ["asyncio", "trio"]
@@ -250,6 +250,69 @@ async def test_an_upload_that_nobody_receives():
             got += len(await server.receive())
         async with reading(client):
             assert (await server.reauth()).common_name == "alice"
+
+
+@on_both
+async def test_an_upload_that_another_task_receives_slowly():
+    full = 100_000
+    async with (
+        pair(server_max_unread=full) as (client, server),
+        anyio.create_task_group() as group,
+    ):
+        asked = anyio.Event()
+
+        async def upload():
+            await asked.wait()
+            await client.send(bytes(400_000))
+            assert await client.receive() == b"thanks"
+
+        async def receive_slowly():
+            got = len(await server.receive())
+            await await_until(lambda: server.connection.unread_size > full)
+            while got < 400_000:
+                got += len(await server.receive(20_000))
+                await anyio.sleep(0)
+
+        group.start_soon(upload)
+        group.start_soon(receive_slowly)
+        await anyio.wait_all_tasks_blocked()
+        asked.set()
+        assert (await server.reauth()).common_name == "alice"
+        await server.send(b"thanks")
+
+
+@on_both
+async def test_an_upload_that_another_task_receives_no_more():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("postshake.drive.anyio.stream.STALL", 0.1)
+        await upload_that_nobody_receives_on()
+
+
+async def upload_that_nobody_receives_on():
+    async with (
+        pair(server_max_unread=100_000) as (client, server),
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(server.receive)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(client.send, bytes(400_000))
+        with pytest.raises(DataWaiting):
+            await server.reauth()
+        group.cancel_scope.cancel()
+
+
+@on_both
+async def test_a_deadline_while_another_task_receives_no_more():
+    async with (
+        pair(server_max_unread=100_000) as (client, server),
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(server.receive)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(client.send, bytes(400_000))
+        with pytest.raises(TimeoutError):
+            await server.reauth(AuthRequest(within=0.3))
+        group.cancel_scope.cancel()
 
 
 @on_both

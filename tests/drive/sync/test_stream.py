@@ -16,7 +16,7 @@ import pytest
 from postshake.config import AuthRequest, ClientAuth, Refusal
 from postshake.connection import State
 from postshake.constants import SignatureScheme
-from postshake.drive.sync import Stream
+from postshake.drive.sync.stream import Stream
 from postshake.errors import (
     AlertReceived,
     BadRecordMac,
@@ -53,7 +53,7 @@ from tests.drive.streams import (
     tcp_pair,
 )
 from tests.pair import Clock, client_config, issued, server_config
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 SMALL = {"SO_SNDBUF": 16 * 1024, "SO_RCVBUF": 16 * 1024}
 
@@ -995,3 +995,48 @@ def test_an_untrusted_server_hears_why():
             streams.server.close()
 
         at_once(visit, serve)
+
+
+# --- threads
+
+
+class Waiting:
+    """A thread that waits in `receive`, and what comes of it."""
+
+    def __init__(self, stream):
+        self.outcome = []
+        self._stream = stream
+        self._thread = threading.Thread(target=self._receive, daemon=True)
+        self._thread.start()
+        wait_until(lambda: stream._pump._waits, "a thread that waits")
+
+    def _receive(self):
+        try:
+            self.outcome.append(self._stream.receive())
+        except Exception as error:
+            self.outcome.append(error)
+
+    def end(self):
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        return self.outcome[0]
+
+
+def test_a_second_thread_is_told_that_it_may_not_wait():
+    with join() as streams:
+        streams.handshake()
+        waiting = Waiting(streams.server)
+        with pytest.raises(UsageError, match="another thread waits in this stream"):
+            streams.server.reauth(AuthRequest())
+        streams.client.send(b"for who waited first")
+        assert waiting.end() == b"for who waited first"
+
+
+def test_closing_wakes_a_thread_that_waits():
+    with join() as streams:
+        streams.handshake()
+        waiting = Waiting(streams.server)
+        streams.server.close()
+        assert isinstance(waiting.end(), (UsageError, OSError, TruncationError))
+        with pytest.raises(UsageError, match="closed"):
+            streams.server.receive()

@@ -14,8 +14,8 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
+from ..._dataclass import dataclass, field
 from ...constants import Role
-from ...values import dataclass, field
 from .suites import Suite12
 
 __all__ = [

@@ -12,8 +12,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from ..._dataclass import dataclass
 from ...constants import CipherSuite
-from ...values import dataclass
 from ..suites import IV_LENGTH, Suite
 
 __all__ = ["TLS12_SUITES", "Authentication", "Suite12"]

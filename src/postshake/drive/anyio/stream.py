@@ -62,6 +62,7 @@ __all__ = ["TLSStream"]
 MAX_UNREAD = 1024 * 1024
 PIECE = 64 * 1024  # of what is sent: sealed and sent in turn, so that answers need not wait
 HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
+STALL = 5.0  # seconds for which a reauth waits for another task to receive on
 LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
@@ -105,6 +106,8 @@ class TLSStream(Carrier, ByteStream):
         self._shaken = False
         self._handshake_time = handshake_time
         self._handshake_until: float | None = None  # on anyio's clock
+        self._receiver: int | None = None  # the task that waited last for data
+        self._room: anyio.Event | None = None  # that somebody received, for who waits for it
 
     def __repr__(self) -> str:
         return f"<TLSStream {self.connection!r}{' closed' if self._closed else ''}>"
@@ -188,7 +191,10 @@ class TLSStream(Carrier, ByteStream):
                 await self._move(lambda: connection.established is not None)
             if waiting.cancelled_caught:
                 self._check_sending()
-        await self._flush()  # our Finished
+        if connection.role is Role.client or _settled(connection).version is ProtocolVersion.TLS12:
+            await self._flush()  # our Finished
+        else:  # tickets: a client that has sent its data and gone needs none
+            await self._send_now()
         self._shaken = True
 
     async def send(self, item: bytes | bytearray | memoryview) -> None:
@@ -236,6 +242,8 @@ class TLSStream(Carrier, ByteStream):
             await self.handshake()
         else:
             await anyio.lowlevel.checkpoint()
+        if not connection.readable:
+            self._receiver = anyio.get_current_task().id
         while not connection.readable:
             if connection.peer_closed:
                 raise anyio.EndOfStream
@@ -247,6 +255,8 @@ class TLSStream(Carrier, ByteStream):
                     raise
                 # the data came first; the failure is raised next time
         data, identity, _ = connection.take_data(max_bytes)
+        if self._room is not None:
+            self._room.set()
         return data, identity
 
     async def send_eof(self) -> None:
@@ -274,8 +284,8 @@ class TLSStream(Carrier, ByteStream):
                 connection goes on, unless the request says otherwise.
             TimeoutError: it did not answer before the request's deadline.
             ReauthUnavailable: it cannot be asked, or said goodbye.
-            DataWaiting: it sends more than is kept, and nobody receives it. The request
-                is withdrawn.
+            DataWaiting: it sends more than is kept, and nobody receives it: no other task, or
+                none for five seconds. The request is withdrawn.
             TLSError: its answer broke the protocol.
             TruncationError: it hung up.
             BrokenResourceError: the transport failed.
@@ -296,18 +306,44 @@ class TLSStream(Carrier, ByteStream):
 
     async def _wait_for(self, context: bytes) -> ReauthCompleted:
         connection = self.connection
+        begun = connection.read_position
         while context not in self._completed:
             self._check()
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
             if connection.unread_size > self._max_unread:
-                raise DataWaiting(
-                    f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} bytes of memory are for them: "
-                    "receive them meanwhile"
-                )
-            await self._move(lambda: context in self._completed)
+                await self._wait_for_room(begun)
+            else:
+                await self._move(lambda: context in self._completed)
         return self._completed[context]
+
+    async def _wait_for_room(self, begun: int) -> None:
+        """Wait until the task that receives has received, if there is one.
+
+        Args:
+            begun: how much had been received when the call began that waits.
+        """
+        connection = self.connection
+        others = self._receiver not in (None, anyio.get_current_task().id)
+        waits = STALL if others or connection.read_position > begun else 0.0
+        due = connection.next_deadline()
+        left = waits if due is None else min(waits, due - connection.config.clock())
+        room = self._room = self._room or anyio.Event()
+        with anyio.move_on_after(max(left, 0.0)) as waiting:
+            await room.wait()
+        if self._room is room:
+            self._room = None
+        if not waiting.cancelled_caught:
+            return
+        if left < waits:
+            await self._advance(connection.check_deadlines)
+            return
+        self._check()
+        raise DataWaiting(
+            f"{connection.readable} bytes of the client's data came before its answer, "
+            f"and at most {self._max_unread} bytes of memory are for them: "
+            "receive them meanwhile"
+        )
 
     async def key_update(self, request_peer: bool = False) -> None:
         """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""

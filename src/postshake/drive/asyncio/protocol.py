@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -21,6 +22,7 @@ LINGER = 2.0  # seconds for which a closing transport reads what the peer still 
 SHUTDOWN_TIME = 30.0  # seconds for which it tries to send what was written; asyncio's own
 STALL = 5.0  # seconds for which a reauth waits for reading to go on when no more is kept
 MAX_UNREAD = 1024 * 1024
+LAST_WORDS = 16 * 1024 * 1024  # bytes that are read at most of who takes nothing any more
 
 Answer = Callable[[ReauthRequested], "Credential | Awaitable[Credential | None] | None"]
 
@@ -51,6 +53,8 @@ class Joint(asyncio.Transport):
         self._shaken: asyncio.Future[None] = self._loop.create_future()
         self._made = self._paused = self._closing = self._lost = False
         self._eof = self._eof_due = False
+        self._over_socket = False  # whether what is below is a transport of the loop's own
+        self._wrote = False  # whether the protocol above ever sent anything
         self._reauths: dict[bytes, asyncio.Future[ReauthCompleted]] = {}
         self._choosing: set[bytes] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,6 +107,11 @@ class Joint(asyncio.Transport):
         """The transport below is closed."""
         if self._lost:
             return
+        heard = False
+        if isinstance(error, ConnectionError) and not self._closing:
+            heard = self._hear_last_words()
+            if self.connection.peer_closed and not self._wrote and self._failure is None:
+                error = None  # it has said all and left; what it did not take were tickets
         self._lost = self._closing = True
         for timer in (self._deadline, self._closer, self._stall):
             if timer is not None:
@@ -115,8 +124,38 @@ class Joint(asyncio.Transport):
             self._shaken.exception()  # whoever waits for it sees it; nobody may be there
         gone = ReauthUnavailable("the connection was closed before the answer came")
         self._fail_reauths(reason or gone)
-        if self._made:
-            self._protocol.connection_lost(reason)  # type: ignore[arg-type]
+        if self._made and heard:  # who waits for data sees it before it hears of the end
+            self._loop.call_soon(self._tell_lost, reason)
+        elif self._made:
+            self._tell_lost(reason)
+
+    def _tell_lost(self, reason: BaseException | None) -> None:
+        self._protocol.connection_lost(reason)  # type: ignore[arg-type]
+
+    def _hear_last_words(self) -> bool:
+        """Take what a peer sent that takes nothing any more; return whether it was data.
+
+        The transport below gives up when it cannot send, though there may be something to
+        receive. Its socket is open until this returns.
+        """
+        raw, connection = self._raw, self.connection
+        sock = raw.get_extra_info("socket") if raw is not None and self._over_socket else None
+        before = connection.read_position
+        if sock is None:
+            return False
+        left = LAST_WORDS
+        with contextlib.suppress(OSError), sock.dup() as below:
+            while left > 0 and self._failure is None and connection.wants_data:
+                if self._paused and connection.unread_size > self._max_unread:
+                    break
+                data = below.recv(min(left, 256 * 1024))
+                if not data:
+                    break
+                left -= len(data)
+                self._receive(data)
+        self._paused = False
+        self._deliver()
+        return connection.read_position > before
 
     # --- the engine
 

@@ -76,6 +76,7 @@ async def create_connection(
         max_unread=max_unread,
         shutdown_time=shutdown_time,
     )
+    above._over_socket = True
     loop = asyncio.get_running_loop()
     await loop.create_connection(lambda: Below(above), host, port, **options)
     await _shake(above, handshake_time)
@@ -118,6 +119,7 @@ async def create_server(
 
     def accept() -> asyncio.Protocol:
         above = TLSTransport(factory(), config, max_unread=max_unread, shutdown_time=shutdown_time)
+        above._over_socket = True
         too_slow = loop.call_later(handshake_time, above.abort)
         above._shaken.add_done_callback(lambda _: too_slow.cancel())
         return Below(above)

@@ -12,6 +12,9 @@ asynchronous: signers, choosers, verifiers that are coroutines.
 the protocol above. Reading is paused below when the protocol above pauses it, except while
 a reauth waits: its answer is behind the data. Then what comes is kept, up to a bound.
 
+*What cannot be sent* any more makes the transport below give up. What the peer sent before it
+left is taken from the socket then, and goes up first.
+
 *The end.* A goodbye from the peer is `eof_received` above, and writing may go on. Closing says
 goodbye, and reads the peer's last words for a short while, so that they do not make the
 system reset the connection before the peer has read ours.
@@ -157,6 +160,7 @@ class TLSTransport(Joint):
             return  # as asyncio's: connection_lost tells
         if self.connection.sent_close:
             raise RuntimeError("cannot call write() after write_eof()")
+        self._wrote = True
         self.connection.send_data(data)
         self._raw.write(self.connection.data_to_send())
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from ...connection import Connection
+from ...errors import UsageError
 
 __all__ = ["SocketPump"]
 
@@ -54,6 +55,7 @@ class SocketPump:
         self._unsealed: deque[memoryview] = deque()  # data to send after `_unsent`
         self._unsent = memoryview(b"")
         self._send_error: OSError | None = None
+        self._waits = False
         sock.setblocking(False)
         self._waiting_for = selectors.EVENT_READ
         self._selector = _Selector()
@@ -181,7 +183,13 @@ class SocketPump:
         if wanted != self._waiting_for:
             self._waiting_for = wanted
             self._selector.modify(self._sock, wanted)
-        self._selector.select(min(waits, default=None))
+        if self._waits:
+            raise UsageError("another thread waits in this stream, which is for one at a time")
+        self._waits = True
+        try:
+            self._selector.select(min(waits, default=None))
+        finally:
+            self._waits = False
 
     def _forget_some(self) -> int:
         """Read and forget; return how much, -1 when nothing came yet."""
@@ -209,6 +217,9 @@ class SocketPump:
             left -= max(0, count)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; a thread that waits for it is woken."""
+        if self._waits:
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
         self._selector.close()
         self._sock.close()

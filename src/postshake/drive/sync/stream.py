@@ -43,7 +43,8 @@ from types import TracebackType
 
 from ...config import AuthRequest, ClientConfig, ServerConfig
 from ...connection import Connection, State
-from ...errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
+from ...constants import ProtocolVersion, Role
+from ...errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError, present
 from ...events import Established, Event, ReauthCompleted
 from ...pki.identity import Identity
 from ...resumption.session12 import Session12
@@ -60,6 +61,10 @@ LINGER = 2.0  # seconds for which a closing stream reads what the peer still sen
 
 class Stream(Chores):
     """TLS over a socket, for one thread at a time.
+
+    A call that would wait while another thread waits in one raises UsageError; `close` may be
+    called all the same, and wakes it. Where one thread reads while another asks, use
+    `postshake.ssl`.
 
     Args:
         sock: connected. The stream owns it from here on: it makes it non-blocking,
@@ -226,12 +231,14 @@ class Stream(Chores):
             TruncationError: the client hung up.
         """
         limit = self._limit()
-        if self._asked is None or self._asked[0] != request:
+        is_new = self._asked is None or self._asked[0] != request
+        if is_new:
             self._handshake(limit)
             self._asked = request, self.connection.request_auth(request)
         try:
-            self._pump.flush(limit)
-            completed = self._wait_for(self._asked[1], limit)
+            if is_new:  # else waiting sends what is left of it, and hears what came
+                self._pump.flush(limit)
+            completed = self._wait_for(present(self._asked, "request")[1], limit)
         except (TimeoutError, DataWaiting):
             raise
         except BaseException:
@@ -347,7 +354,10 @@ class Stream(Chores):
         while (established := connection.established) is None:
             self._check()
             self._pump.move(limit)
-        self._pump.flush(limit)  # our Finished
+        if self.connection.role is Role.client or established.version is ProtocolVersion.TLS12:
+            self._pump.flush(limit)  # our Finished
+        else:  # tickets: a client that has sent its data and gone needs none
+            self._pump.send_some()
         return established
 
     def _until_shaken(self, limit: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import replace
 from ...config import ClientConfig
 from ...constants import ClientCertificateType, NamedGroup, Role
 from ...crypto.groups import answer_share
@@ -11,7 +12,6 @@ from ...pki.choose import Wanted, choose_scheme
 from ...pki.credential import Credential
 from ...pki.trust import PeerChain, VerifiedChain
 from ...questions import ChooseCredential, JudgePeer, Refused
-from ...values import replace
 from ...wire.auth import CertificateVerify
 from ...wire.tls12 import (
     Certificate12,
@@ -59,9 +59,9 @@ def handshake(
     request = yield from read_request(state)
     verified = yield from judge_server(state, signed.certificates, signed.ocsp_response)
     credential, secrets = yield from write_answer(state, exchange, request)
-    send_finished(link, secrets, transcript)
+    first = send_finished(link, secrets, transcript)
     ticket = yield from read_ticket(state)
-    proof = yield from read_finished(link, secrets, transcript)
+    proof, _ = yield from read_finished(link, secrets, transcript)
     now = config.wall_clock()
     identity = identify(signed, proof, verified, now)
     group = NamedGroup(exchange.params.group)
@@ -75,7 +75,9 @@ def handshake(
         session_id=hellos.server_hello.legacy_session_id_echo,
         ticket=ticket.ticket if ticket else b"",
     )
-    return make_outcome(state, session, group, secrets, identity, proof, credential)
+    return make_outcome(
+        state, session, group, secrets, identity, proof, credential, first_finished=first
+    )
 
 
 # --- RFC 5246 7.4.2 to 7.4.5: the server's flight
@@ -210,7 +212,7 @@ def resume(state: ClientHandshakeState, offered: OfferedSession12) -> Flow[Hands
     secrets = SessionSecrets12(session.suite, *state.randoms, session.master_secret, True)
     state.link.log_secret("CLIENT_RANDOM", state.randoms[0], secrets.master_secret)
     ticket = yield from read_ticket(state)
-    proof = yield from read_finished(state.link, secrets, state.transcript)
+    proof, first = yield from read_finished(state.link, secrets, state.transcript)
     send_finished(state.link, secrets, state.transcript)
     if ticket is not None and ticket.ticket:
         session = replace(session, ticket=ticket.ticket, session_id=b"")
@@ -218,5 +220,13 @@ def resume(state: ClientHandshakeState, offered: OfferedSession12) -> Flow[Hands
     identity = resumed_identity(session, proof, verdict) if verdict is not None else None
     known = session.psk_identity
     return make_outcome(
-        state, session, session.group, secrets, identity, proof, None, psk_identity=known
+        state,
+        session,
+        session.group,
+        secrets,
+        identity,
+        proof,
+        None,
+        first_finished=first,
+        psk_identity=known,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass
 from ...config import ClientConfig
 from ...constants import CipherSuite, ProtocolVersion, name_of
 from ...crypto.tls12.suites import TLS12_SUITES, Suite12
 from ...errors import IllegalParameter, NegotiationError, UnsupportedVersion
-from ...values import dataclass
 from ...wire.extensions import (
     EcPointFormats,
     ExtendedMasterSecret,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass
 from ...config import ClientConfig
 from ...constants import NamedGroup, ProtocolVersion, name_of
 from ...errors import IllegalParameter
@@ -10,7 +11,6 @@ from ...pki.credential import Credential
 from ...pki.identity import Identity
 from ...resumption.external_psk import PskKind
 from ...resumption.session12 import Session12
-from ...values import dataclass
 from ...wire.tls12 import NewSessionTicket12, ServerEcdhParams
 from ..flow import Flow, expect
 from ..link import Link
@@ -80,6 +80,7 @@ def make_outcome(
     proof: FinishedProof,
     credential: Credential | None,
     *,
+    first_finished: bytes,
     psk_identity: bytes | None = None,
     psk_identity_hint: bytes | None = None,
 ) -> HandshakeOutcome:
@@ -93,6 +94,7 @@ def make_outcome(
         identity: whom the server proved to be.
         proof: that its Finished was right.
         credential: what we showed.
+        first_finished: verify_data of the handshake's first Finished.
         psk_identity: the external PSK that both ends have.
         psk_identity_hint: what the server said of it.
     """
@@ -119,4 +121,5 @@ def make_outcome(
         state.transcript.fork(),
         proof,
         session12=session if named and secrets.extended else None,
+        first_finished=first_finished,
     )

@@ -65,24 +65,34 @@ def derive_secrets(
     return SessionSecrets12(suite, *randoms, master, session_hash is not None)
 
 
-def send_finished(link: Link, secrets: SessionSecrets12, transcript: Transcript) -> None:
-    """Send ChangeCipherSpec, and Finished as the first protected record (7.1, 7.4.9)."""
+def send_finished(link: Link, secrets: SessionSecrets12, transcript: Transcript) -> bytes:
+    """Send ChangeCipherSpec, and Finished as the first protected record (7.1, 7.4.9).
+
+    Returns:
+        Its verify_data.
+    """
     link.change_write_keys12(secrets.suite, *secrets.key_block().write_keys(link.role))
     flight = Flight(transcript)
-    flight.add(Finished(secrets.finished_mac(link.role, flight.digest())))
+    verify_data = secrets.finished_mac(link.role, flight.digest())
+    flight.add(Finished(verify_data))
     link.send(flight)
+    return verify_data
 
 
 def read_finished(
     link: Link, secrets: SessionSecrets12, transcript: Transcript
-) -> Flow[FinishedProof]:
-    """Read the peer's ChangeCipherSpec and Finished, and check it (RFC 5246 section 7.4.9)."""
+) -> Flow[tuple[FinishedProof, bytes]]:
+    """Read the peer's ChangeCipherSpec and Finished, and check it (RFC 5246 section 7.4.9).
+
+    Returns:
+        The proof, and its verify_data.
+    """
     yield from expect(ChangeCipherSpec)
     peer = link.role.peer
     link.change_read_keys12(secrets.suite, *secrets.key_block().write_keys(peer))
     digest = transcript.digest()
     finished = yield from expect(Finished, into=transcript)
-    return check_finished(finished, secrets, peer, digest)
+    return check_finished(finished, secrets, peer, digest), finished.verify_data
 
 
 def check_finished(

@@ -47,9 +47,9 @@ def psk_handshake(state: ClientHandshakeState) -> Flow[HandshakeOutcome]:
     secrets = derive_secrets(state.choices.suite, pre_master_secret, state.randoms, session_hash)
     state.link.log_secret("CLIENT_RANDOM", state.randoms[0], secrets.master_secret)
     state.link.send(flight)
-    send_finished(state.link, secrets, transcript)
+    first = send_finished(state.link, secrets, transcript)
     ticket = yield from read_ticket(state)
-    proof = yield from read_finished(state.link, secrets, transcript)
+    proof, _ = yield from read_finished(state.link, secrets, transcript)
     group = NamedGroup(params.group)
     session = make_session(
         secrets,
@@ -70,6 +70,7 @@ def psk_handshake(state: ClientHandshakeState) -> Flow[HandshakeOutcome]:
         None,
         proof,
         None,
+        first_finished=first,
         psk_identity=psk.identity,
         psk_identity_hint=exchange.psk_identity_hint or None,
     )

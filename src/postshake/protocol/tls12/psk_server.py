@@ -72,7 +72,7 @@ def psk_handshake(
     randoms = (state.client_random, hello.random)
     secrets = derive_secrets(suite, psk_pre_master_secret(shared, key), randoms, session_hash)
     state.link.log_secret("CLIENT_RANDOM", state.client_random, secrets.master_secret)
-    proof = yield from read_finished(state.link, secrets, transcript)
+    proof, first = yield from read_finished(state.link, secrets, transcript)
     if psk is None:  # nobody can know the decoy; but then nobody is to get past it either
         raise BadFinished("Finished: there is no such PSK", section="RFC 4279, 2")
     session = make_session(
@@ -89,5 +89,14 @@ def psk_handshake(
     send_finished(state.link, secrets, transcript)
     identity = psk.identity
     return make_outcome(
-        state, session, group, secrets, transcript, None, proof, None, psk_identity=identity
+        state,
+        session,
+        group,
+        secrets,
+        transcript,
+        None,
+        proof,
+        None,
+        first_finished=first,
+        psk_identity=identity,
     )

@@ -67,6 +67,7 @@ def resumed_identity(session: Session12, proof: FinishedProof, verified: Verifie
     return Identity(
         chain=session.peer_chain,
         verified_chain=verified.certificates,
+        policies=verified.policies,
         proven_at=session.proven_at,
         ocsp_response=session.ocsp_response,
     )

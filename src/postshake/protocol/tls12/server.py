@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass, field
 from ...config import ClientAuth, ServerConfig
 from ...constants import ClientCertificateType, Role, SignatureScheme, names_of
 from ...crypto.groups import KeyShare, generate_share
@@ -13,7 +14,6 @@ from ...pki.names import matches_host
 from ...pki.trust import VerifiedChain
 from ...questions import ChooseCredential, Refused
 from ...resumption.session12 import Session12
-from ...values import dataclass, field
 from ...wire.auth import CertificateVerify
 from ...wire.extensions import (
     Extension,
@@ -102,7 +102,7 @@ def handshake(link: Link, config: ServerConfig, hellos: ClientOffered12) -> Flow
         return (yield from psk_handshake(state, psk_suite, offered.group))
     ours = yield from send_flight(state, offered, credential, scheme)
     signed, secrets = yield from read_client_proof(state, ours)
-    proof = yield from read_finished(link, secrets, ours.transcript)
+    proof, first = yield from read_finished(link, secrets, ours.transcript)
     identity = yield from judge_client(config, signed, proof)
     session = make_session(
         secrets,
@@ -116,7 +116,15 @@ def handshake(link: Link, config: ServerConfig, hellos: ClientOffered12) -> Flow
     keep_session(state, session, ours.transcript)
     send_finished(link, secrets, ours.transcript)
     return make_outcome(
-        state, session, session.group, secrets, ours.transcript, identity, proof, credential
+        state,
+        session,
+        session.group,
+        secrets,
+        ours.transcript,
+        identity,
+        proof,
+        credential,
+        first_finished=first,
     )
 
 
@@ -264,8 +272,8 @@ def resume(
     randoms = (state.client_random, hello.random)
     secrets = SessionSecrets12(session.suite, *randoms, session.master_secret, True)
     state.link.log_secret("CLIENT_RANDOM", state.client_random, secrets.master_secret)
-    send_finished(state.link, secrets, transcript)
-    proof = yield from read_finished(state.link, secrets, transcript)
+    first = send_finished(state.link, secrets, transcript)
+    proof, _ = yield from read_finished(state.link, secrets, transcript)
     identity = resumed_identity(session, proof, verified) if verified is not None else None
     return make_outcome(
         state,
@@ -276,6 +284,7 @@ def resume(
         identity,
         proof,
         None,
+        first_finished=first,
         resumed=True,
         psk_identity=session.psk_identity,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass
 from ...config import ServerConfig
 from ...constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, names_of
 from ...crypto.tls12.suites import TLS12_SUITES, Authentication, Suite12
 from ...errors import IllegalParameter, NegotiationError
-from ...values import dataclass
 from ...wire.extensions import (
     EcPointFormats,
     ExtendedMasterSecret,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..._dataclass import dataclass
 from ...config import ServerConfig
 from ...constants import NamedGroup, ProtocolVersion
 from ...crypto.tls12.suites import Suite12
@@ -10,7 +11,6 @@ from ...pki.credential import Credential
 from ...pki.identity import Identity
 from ...resumption.external_psk import PskKind
 from ...resumption.session12 import Session12
-from ...values import dataclass
 from ...wire.extensions import (
     ApplicationLayerProtocolNegotiation,
     EcPointFormats,
@@ -137,6 +137,7 @@ def make_outcome(
     proof: FinishedProof,
     credential: Credential | None,
     *,
+    first_finished: bytes,
     resumed: bool = False,
     psk_identity: bytes | None = None,
 ) -> HandshakeOutcome:
@@ -151,6 +152,7 @@ def make_outcome(
         identity: whom the client proved to be.
         proof: that its Finished was right.
         credential: what we showed.
+        first_finished: verify_data of the handshake's first Finished.
         resumed: whether an earlier session goes on.
         psk_identity: the external PSK that both ends have.
     """
@@ -174,4 +176,5 @@ def make_outcome(
         transcript.fork(),
         proof,
         session12=session if secrets.extended else None,
+        first_finished=first_finished,
     )

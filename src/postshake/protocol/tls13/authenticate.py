@@ -32,6 +32,7 @@ from ...errors import (
 )
 from ...pki.choose import Wanted, check_oid_filters, choose_scheme, leads_to
 from ...pki.credential import Credential
+from ...pki.policies import check_policies_held
 from ...pki.trust import VerifiedChain
 from ...questions import Refused, Sign, Verdict
 from ...record.limits import Limits
@@ -263,6 +264,8 @@ def apply_request_policy(
     if binding and not leads_to(verdict.certificates, wanted.authorities):
         return Refused(UnknownCA("the chain leads to none of the authorities asked for"))
     try:
+        if policy.policies:
+            check_policies_held(verdict.policies, policy.policies)
         check_oid_filters(signed.leaf, wanted.oid_filters)
     except CertificateError as error:
         return Refused(error)

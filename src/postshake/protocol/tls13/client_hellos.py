@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from ..._dataclass import dataclass, field
 from ...config import ClientConfig
 from ...constants import CipherSuite, ProtocolVersion, name_of
 from ...crypto.groups import KeyShare
 from ...crypto.suites import TLS13_SUITES, Suite
 from ...errors import IllegalParameter, InternalError, UnexpectedMessage, UnsupportedVersion
 from ...resumption.ticket import Ticket
-from ...values import dataclass, field
 from ...wire.extensions import SupportedVersionsServerHello
 from ...wire.handshake import encode_handshake
 from ...wire.hello import DOWNGRADE_TLS11, DOWNGRADE_TLS12, ClientHello, ServerHello

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
+from ..._dataclass import dataclass, field
 from ...config import Config
 from ...constants import HandshakeType, Role, name_of
 from ...errors import BadFinished, DecodeError, IllegalParameter, MessageTooLarge, UnexpectedMessage
@@ -19,7 +20,6 @@ from ...pki.credential import Credential
 from ...pki.trust import Verifier
 from ...questions import JudgePeer, Sign, Verdict
 from ...record.limits import Limits
-from ...values import dataclass, field
 from ...wire.auth import (
     Certificate,
     CertificateRequest,
@@ -151,6 +151,7 @@ def read_authenticator(
     config: Config,
     verifier: Verifier,
     server_name: str | None,
+    policies: tuple[str, ...],
 ) -> Flow[Proven | None]:
     """Read the answer to a request (section 5.2); None if it declines.
 
@@ -163,6 +164,7 @@ def read_authenticator(
         verifier: who judges the chain.
         server_name: whom a server's certificate must be for; None for a client's, and where
             it is not to be checked.
+        policies: certificate policies, of which one must hold; none if empty.
 
     Raises:
         DecodeError, IllegalParameter, UnexpectedMessage, …: it is no authenticator.
@@ -194,7 +196,7 @@ def read_authenticator(
     transcript.add(messages[1][2])
     proof = _check_finished(keys, transcript, messages[2])
     now = config.wall_clock()
-    peer = signed.for_verifier(prover, server_name, now)
+    peer = signed.for_verifier(prover, server_name, now, policies)
     verdict = yield from ask(JudgePeer(peer, verifier, context, None))
     return Proven(signed, proof, verdict, now)
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 
+from ..._dataclass import dataclass, field, replace
 from ...config import Config
 from ...constants import PskKeyExchangeMode, Role
 from ...crypto.schedule import EarlySecret, HandshakeSecret, finished_mac
@@ -32,7 +33,6 @@ from ...pki.trust import PeerChain, VerifiedChain
 from ...questions import JudgePeer, Refused
 from ...resumption.external_psk import ExternalPsk, PskKind
 from ...resumption.ticket import TicketState
-from ...values import dataclass, field, replace
 from ..flow import Flow, ask
 from ..proofs import FinishedProof
 from ..transcript import Transcript
@@ -152,6 +152,7 @@ def resumed_identity(psk: Psk, proof: FinishedProof) -> Identity | None:
     return Identity(
         chain=psk.session.chain,
         verified_chain=psk.verdict.certificates,
+        policies=psk.verdict.policies,
         proven_at=psk.session.proven_at,
         ocsp_response=psk.session.ocsp_response,
     )

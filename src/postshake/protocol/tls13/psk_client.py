@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..._dataclass import replace
 from ...config import ClientConfig
 from ...constants import ProtocolVersion, PskKeyExchangeMode, Role
 from ...crypto.suites import TLS13_SUITES, Suite
 from ...errors import IllegalParameter, NegotiationError
 from ...resumption.ticket import Ticket
-from ...values import replace
 from ...wire.extensions import (
     EarlyDataIndication,
     Extension,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 
+from ..._dataclass import replace
 from ...config import ClientAuth, ServerConfig
 from ...constants import PskKeyExchangeMode, Role
 from ...crypto.suites import TLS13_SUITES, Suite
 from ...errors import DecryptError, InternalError, UsageError
 from ...questions import FindTicket
 from ...resumption.ticket import TicketState
-from ...values import replace
 from ...wire.extensions import (
     PreSharedKeyClientHello,
     PskKeyExchangeModes,

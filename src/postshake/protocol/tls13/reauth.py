@@ -38,6 +38,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ..._dataclass import dataclass, field
 from ...config import AuthRequest, ServerConfig
 from ...constants import Role
 from ...crypto.schedule import finished_mac
@@ -46,7 +47,6 @@ from ...pki.credential import Credential
 from ...pki.identity import Identity
 from ...pki.trust import Verifier
 from ...questions import JudgePeer, Verdict
-from ...values import dataclass, field
 from ...wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from ..flow import Conversation, Flow, ask, expect
 from ..link import Flight, Link
@@ -123,7 +123,7 @@ def read_answer(
     if signed is None or request.settled:
         return Declined(proof)
     now = config.wall_clock()
-    peer = signed.for_verifier(Role.client, None, now)
+    peer = signed.for_verifier(Role.client, None, now, request.policy.policies)
     verdict = yield from ask(JudgePeer(peer, request.verifier, request.context, previous()))
     return Authenticated(signed, proof, verdict, now)
 

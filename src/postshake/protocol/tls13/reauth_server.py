@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 
+from ..._dataclass import replace
 from ...config import AuthRequest, Refusal, ServerConfig
 from ...errors import (
     CertificateError,
@@ -20,7 +21,6 @@ from ...errors import (
 )
 from ...events import Established, Outcome, ReauthCompleted
 from ...questions import Refused, Verdict
-from ...values import replace
 from ...wire.auth import Certificate
 from ..event_queue import EventQueue
 from ..flow import Conversation, Received

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from ..._dataclass import dataclass, replace
 from ...config import ServerConfig
 from ...constants import (
     CipherSuite,
@@ -25,7 +26,6 @@ from ...errors import (
     UnsupportedVersion,
     require,
 )
-from ...values import dataclass, replace
 from ...wire.extensions import (
     Cookie,
     EarlyDataIndication,

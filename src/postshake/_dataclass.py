@@ -1,10 +1,12 @@
-"""Value classes that cost next to nothing until they are used.
+"""Dataclasses that cost next to nothing until they are used.
 
 `dataclass`, `field` and `replace` here are those of the standard library, to people and
 to type checkers; `dataclasses.fields`, ``match`` and `inspect.signature` work as ever. Only
 their cost differs. The standard library's writes and compiles six methods for each
-class when it is defined, a third of a millisecond, and for some 130 classes, of which a
-process uses a part, that was half the time of ``import postshake``. This one
+class when it is defined, a third of a millisecond, for some 130 classes, of which a
+process uses a part. Processor time of ``postshake.Connection`` in a new process, after
+``cryptography``, the best of 25 in turn on one machine (Python 3.11): 42.4 ms with this,
+99.2 ms with the standard library's. This one
 
 - writes ``__init__`` when a class is first called, and there sets each field of a frozen
   class through its slot, which takes half the time of ``object.__setattr__``;

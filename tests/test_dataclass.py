@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 import postshake
-from postshake import values
+from postshake import _dataclass
 
 STANDARD = "the standard library's"
 OURS = "ours"
@@ -81,7 +81,7 @@ def classes(make: Any, field: Any) -> dict[str, Any]:
 
 MAKERS = {
     STANDARD: classes(dataclasses.dataclass, dataclasses.field),
-    OURS: classes(values.dataclass, values.field),
+    OURS: classes(_dataclass.dataclass, _dataclass.field),
 }
 
 
@@ -189,10 +189,10 @@ def test_the_standard_librarys_functions_know_them(made):
 
 def test_our_replace_does_the_same():
     made = MAKERS[OURS]
-    assert values.replace(made["Point"](1), y=3) == made["Point"](1, 3)
-    assert values.replace(made["Point3"](1), x=2).y == 20
+    assert _dataclass.replace(made["Point"](1), y=3) == made["Point"](1, 3)
+    assert _dataclass.replace(made["Point3"](1), x=2).y == 20
     with pytest.raises(TypeError):
-        values.replace(made["Point"](1), nothing=1)
+        _dataclass.replace(made["Point"](1), nothing=1)
 
 
 def test_signatures_and_hints_can_be_read(made):
