@@ -78,7 +78,7 @@ def test_a_long_list_is_gone_through_once(
     settings.certificates = CertificateCredentials()
     for each in LEAVES:
         settings.certificates.set_x509_key(each)
-    chooser = CertificateChooser(settings, handle=None)
+    chooser = CertificateChooser(settings, handle=lambda: None)
     for choosing in (
         lambda: choose_credential(LEAVES, wanted),
         lambda: choose_server_credential(LEAVES, None, wanted),

@@ -14,7 +14,7 @@ from postshake.session.settings import SessionSettings
 from tests.session.ends import authority, certificate
 
 ECDSA = (SignatureScheme.ecdsa_secp256r1_sha256,)
-HANDLE = object()
+SESSION = object()
 
 
 def chooser(*names, flags=c.CLIENT):
@@ -23,7 +23,7 @@ def chooser(*names, flags=c.CLIENT):
         settings.certificates = CertificateCredentials()
         for name, ca in names:
             settings.certificates.set_x509_key(certificate(name, ca=ca).credential())
-    return settings, CertificateChooser(settings, HANDLE)
+    return settings, CertificateChooser(settings, lambda: SESSION)
 
 
 def as_client(chooser, *authorities, post_handshake=True):
@@ -57,14 +57,14 @@ def test_the_first_authority_that_issued_something_decides():
     assert as_client(two, mine, other).chain == certificate("alice").chain
 
 
-def test_a_retrieve_function_gets_the_handle_and_what_is_asked_for():
+def test_a_retrieve_function_gets_the_session_and_what_is_asked_for():
     settings, alone = chooser(("alice", "Test CA"))
     bob = certificate("bob").credential()
     asked = []
     settings.certificates.set_retrieve_function(lambda *each: asked.append(each) or bob)
     assert as_client(alone, authority(), post_handshake=False) is bob
-    ((handle, request),) = asked
-    assert handle is HANDLE
+    ((session, request),) = asked
+    assert session is SESSION
     assert request.authorities == (authority().name,)
     assert request.signature_algorithms == ECDSA
     assert not request.post_handshake

@@ -197,7 +197,7 @@ def test_a_descriptor_is_a_transport_too():
 
 def test_callbacks_get_the_handle():
     session = made(ours, ours.GNUTLS_SERVER, certificate("server.example", "server"))
-    verification = PeerVerification(settings_of(session.it), handle=session.it)
+    verification = PeerVerification(settings_of(session.it), handle=lambda: session.it)
     seen = []
     ours.gnutls_session_set_verify_function(session, lambda handle: seen.append(handle) or 0)
     verification.client_declined()

@@ -14,7 +14,7 @@ from tests.session.ends import Pair, Setup, authority, certificate
 
 def test_before_there_is_a_connection():
     settings = SessionSettings(c.SERVER, Config())
-    verification = PeerVerification(settings, handle=None)
+    verification = PeerVerification(settings, handle=lambda: None)
     assert verification.chain() is verification.ocsp_response() is None
     assert verification.status == c.CERT_STATUS_UNKNOWN
     with pytest.raises(SessionError) as caught:

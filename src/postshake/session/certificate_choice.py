@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..constants import Role
 from ..pki.authority_names import issuers_of, spellings
 from ..pki.choose import Wanted, choose_scheme, choose_server_credential
@@ -21,12 +23,12 @@ class CertificateChooser:
 
     Args:
         settings: whose credentials are chosen from.
-        handle: the session, which a retrieve function gets.
+        handle: returns the session, which a retrieve function gets.
     """
 
     __slots__ = ("_handle", "_settings")
 
-    def __init__(self, settings: SessionSettings, handle: object) -> None:
+    def __init__(self, settings: SessionSettings, handle: Callable[[], object]) -> None:
         self._settings = settings
         self._handle = handle
 
@@ -51,7 +53,7 @@ class CertificateChooser:
             request = RetrieveRequest(
                 wanted.authorities, wanted.signature_algorithms, server_name, post_handshake
             )
-            return _retrieved(function(self._handle, request))
+            return _retrieved(function(self._handle(), request))
         if role is Role.server:
             return choose_server_credential(credentials.chains, server_name, wanted)
         force = bool(self._settings.flags & c.FORCE_CLIENT_CERT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -30,12 +31,12 @@ _MODES = (
 )
 
 
-def make_connection(settings: SessionSettings, *, handle: object) -> Connection:
+def make_connection(settings: SessionSettings, handle: Callable[[], object]) -> Connection:
     """Make the engine that a session's settings describe.
 
     Args:
         settings: what was said to the session.
-        handle: the session, which the application's functions get.
+        handle: returns the session, which the application's functions get.
 
     Raises:
         SessionError: they do not go together, or something is missing.
@@ -102,13 +103,13 @@ def _common(settings: SessionSettings, priorities: Priorities) -> dict[str, Any]
 
 
 def _client_config(
-    settings: SessionSettings, priorities: Priorities, handle: object
+    settings: SessionSettings, priorities: Priorities, handle: Callable[[], object]
 ) -> ClientConfig:
     shares = next((many for flag, many in _KEY_SHARES.items() if settings.flags & flag), 2)
     common = _common(settings, priorities)
     psks: tuple[ExternalPsk, ...] = ()
     if settings.psk is not None and _modes(priorities):
-        psks = settings.psk.offers(handle)
+        psks = settings.psk.offers(handle())
     if psks and settings.certificates is None:
         common["verifier"] = None  # nobody but who has the key will do
     return ClientConfig(
@@ -123,7 +124,7 @@ def _client_config(
 
 
 def _server_config(
-    settings: SessionSettings, priorities: Priorities, handle: object
+    settings: SessionSettings, priorities: Priorities, handle: Callable[[], object]
 ) -> ServerConfig:
     certificates, psk = settings.certificates, settings.psk
     by_function = certificates is not None and certificates.retrieve_function is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -37,7 +38,7 @@ class MainHandshake:
         verification: who judges the peer.
         chooser: who chooses what we show.
         driver: engine and transport.
-        handle: the session, which a PSK function gets.
+        handle: returns the session, which a PSK function gets.
     """
 
     __slots__ = (
@@ -58,7 +59,7 @@ class MainHandshake:
         verification: PeerVerification,
         chooser: CertificateChooser,
         driver: RecordDriver,
-        handle: object,
+        handle: Callable[[], object],
     ) -> None:
         self._settings = settings
         self._verification = verification
@@ -147,7 +148,7 @@ class MainHandshake:
                 self.psk_hint = hint
                 own = self._settings.psk
                 with driver.fatal():
-                    again = own.offers(self._handle) if hint and own else psks
+                    again = own.offers(self._handle()) if hint and own else psks
                 driver.answer(question, again[0] if again else None)
             case FindPsk(lookup, identity):
                 with driver.fatal():
@@ -168,6 +169,7 @@ class MainHandshake:
             reason = error.__cause__
             if not isinstance(reason, CertificateError):
                 reason = BadCertificate(str(error))
+            reason = reason.without_traceback()
             if subject.proven_at is not None:  # then the peer has to prove itself anew
                 self._driver.answer(question, Refused(reason))
                 return

@@ -130,11 +130,11 @@ class PskCredentials:
     def __repr__(self) -> str:
         return f"PskCredentials(identity={self.identity!r})"
 
-    # --- for a session, which the functions get as their handle
+    # --- for a session, which the functions get
 
-    def offers(self, handle: object) -> tuple[ExternalPsk, ...]:
+    def offers(self, session: object) -> tuple[ExternalPsk, ...]:
         """Return what a client offers."""
-        psk = self.client_function(handle) if self.client_function is not None else self._psk
+        psk = self.client_function(session) if self.client_function is not None else self._psk
         return (self._external(*psk),) if psk is not None else ()
 
     @property
@@ -142,17 +142,17 @@ class PskCredentials:
         """Whether a server can know any identity."""
         return bool(self._psk or self._from_file or self.server_function)
 
-    def lookup_for(self, handle: object) -> PskLookup:
-        """Return where a server's engine finds keys."""
+    def lookup_for(self, handle: Callable[[], object]) -> PskLookup:
+        """Return where a server's engine finds keys; `handle` returns the session."""
         return _Lookup(self, handle)
 
-    def find(self, handle: object, identity: bytes) -> ExternalPsk | None:
+    def find(self, session: object, identity: bytes) -> ExternalPsk | None:
         """Find the key of an identity."""
         key = self._from_file.get(identity)
         if key is None and self._psk is not None and self._psk[0] == identity:
             key = self._psk[1]
         if key is None and self.server_function is not None:
-            key = self.server_function(handle, identity)
+            key = self.server_function(session, identity)
         return self._external(identity, key) if key is not None else None
 
     def _external(self, identity: bytes, key: bytes) -> ExternalPsk:
@@ -167,9 +167,9 @@ class _Lookup:
 
     __slots__ = ("_credentials", "_handle")
 
-    def __init__(self, credentials: PskCredentials, handle: object) -> None:
+    def __init__(self, credentials: PskCredentials, handle: Callable[[], object]) -> None:
         self._credentials = credentials
         self._handle = handle
 
     def find(self, identity: bytes) -> ExternalPsk | None:
-        return self._credentials.find(self._handle, identity)
+        return self._credentials.find(self._handle(), identity)

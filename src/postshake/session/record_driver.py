@@ -11,8 +11,7 @@ call finds it invalid. No alert is sent; the owner sends it, with `alert_send_ap
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import NoReturn
 
 from ..connection import Connection
@@ -32,6 +31,30 @@ __all__ = ["RecordDriver"]
 _GONE = frozenset({codes.E_PUSH_ERROR, codes.E_PREMATURE_TERMINATION})
 """What pushing comes to when the peer has left."""
 _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
+
+
+class _Fatal:
+    """The block of `fatal`. A class: a generator's frame would keep what it raises."""
+
+    __slots__ = ("_driver",)
+
+    def __init__(self, driver: RecordDriver) -> None:
+        self._driver = driver
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if isinstance(error, PostshakeError):
+                self._driver.fail(error)
+        finally:
+            del error, traceback
 
 
 class RecordDriver:
@@ -90,17 +113,16 @@ class RecordDriver:
         translated = translate(error)
         if translated.fatal and translated.code not in _HARMLESS:
             self.invalid = True
-        if translated is error:
-            raise error
-        raise translated from error
-
-    @contextmanager
-    def fatal(self) -> Iterator[None]:
-        """Raise what goes wrong inside with a code, as `fail` does."""
         try:
-            yield
-        except PostshakeError as error:
-            self.fail(error)
+            if translated is error:
+                raise error
+            raise translated from error
+        finally:
+            del error, translated  # whose tracebacks have this frame, which has the session
+
+    def fatal(self) -> _Fatal:
+        """Raise what goes wrong in a block with a code, as `fail` does."""
+        return _Fatal(self)
 
     def take_record(self, *, closing: bool = False) -> None:
         """Pull one record and let the engine have it; sort what it brings.

@@ -75,7 +75,7 @@ class RunningSession:
         verification: who judges the peer.
         chooser: who chooses what we show.
         connection: the engine, not started yet.
-        handle: the session, which the application's functions get.
+        handle: returns the session, which the application's functions get.
     """
 
     __slots__ = (
@@ -95,8 +95,7 @@ class RunningSession:
         verification: PeerVerification,
         chooser: CertificateChooser,
         connection: Connection,
-        *,
-        handle: object,
+        handle: Callable[[], object],
     ) -> None:
         self._settings = settings
         self.connection = connection

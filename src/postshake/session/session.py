@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from weakref import ref
 
 from ..config import Config
 from ..connection import Connection
@@ -77,7 +78,8 @@ class Session:
         self.flags = flags
         self.role = self._settings.role
         self.transport = Transport()
-        self._verification = PeerVerification(self._settings, handle=self)
+        self._handle: ref[object] = ref(self)  # weak: a session that nobody holds is gone
+        self._verification = PeerVerification(self._settings, self._handle)
         self._running: RunningSession | None = None  # from the first `handshake` on
         self._corked: bytearray | None = None
 
@@ -197,9 +199,9 @@ class Session:
             self._settings,
             self.transport,
             self._verification,
-            CertificateChooser(self._settings, handle=self),
-            make_connection(self._settings, handle=self),
-            handle=self,
+            CertificateChooser(self._settings, self._handle),
+            make_connection(self._settings, self._handle),
+            self._handle,
         )
         return self._running
 

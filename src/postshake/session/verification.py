@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from inspect import isawaitable
 
 from .. import errors
@@ -27,12 +28,12 @@ class PeerVerification:
 
     Args:
         settings: who judges, and whom the credentials trust.
-        handle: the session, which a verify function gets.
+        handle: returns the session, which a verify function gets.
     """
 
     __slots__ = ("_handle", "_presented", "_settings", "_verified", "connection", "status")
 
-    def __init__(self, settings: SessionSettings, handle: object) -> None:
+    def __init__(self, settings: SessionSettings, handle: Callable[[], object]) -> None:
         self._settings = settings
         self._handle = handle
         self._presented: PeerChain | None = None  # while it is judged
@@ -155,7 +156,7 @@ class PeerVerification:
             function = settings.certificates.verify_function
         if function is None:
             return
-        answer = function(self._handle)
+        answer = function(self._handle())
         if answer is None:
             return
         if isinstance(answer, bool) or not isinstance(answer, int):
@@ -199,7 +200,7 @@ def verify(
     try:
         verdict = verifier.verify(peer)
     except CertificateError as error:
-        return error
+        return error.without_traceback()  # whose frames would have it, and it them
     if isawaitable(verdict):
         if hasattr(verdict, "close"):
             verdict.close()
