@@ -57,7 +57,7 @@ class Broken:
 def with_broken_key() -> ClientConfig:
     alice = issued("alice")
     good = alice.credential()
-    broken = Credential.from_objects(good.certificates, Broken(good))  # type: ignore[arg-type]
+    broken = Credential.from_objects(good.certificates, Broken(good))
     return client_config(credentials=(broken,))
 
 
