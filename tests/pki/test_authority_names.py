@@ -11,7 +11,7 @@ from postshake.pki import authority_names, choose, der
 from postshake.pki.authority_names import COMPARED, AuthorityNames, issuers_of, spellings
 from postshake.pki.choose import Wanted, choose_credential, choose_server_credential
 from postshake.session import CertificateCredentials
-from postshake.session.choose import choose as choose_as_gnutls_does
+from postshake.session.certificate_choice import choose as choose_as_gnutls_does
 from tests import forging as f
 from tests.certs import CA
 
@@ -96,7 +96,7 @@ def test_a_long_list_is_gone_through_once(
 
 def test_who_may_not_sign_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that names its authority a thousand times."""
-    from postshake.session import choose as module
+    from postshake.session import certificate_choice as module
 
     looked: list[object] = []
     monkeypatch.setattr(module, "_may_sign", lambda chain: bool(looked.append(chain)))

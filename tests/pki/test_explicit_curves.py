@@ -17,7 +17,7 @@ import postshake.ssl as ours
 from postshake.constants import AlertDescription, Role
 from postshake.errors import BadCertificate, CertificateError, ExplicitCurve
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
-from postshake.protocol.authenticate import read_leaf
+from postshake.protocol.proofs import read_leaf
 from postshake.ssl.errors import translate
 from postshake.ssl.verifier import ContextVerifier
 from tests import forging as f

@@ -11,7 +11,7 @@ import pytest
 
 from postshake.constants import Role
 from postshake.errors import BadCertificate, InvalidPolicies, PolicyMismatch, UsageError
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.policies import (
     ANY_POLICY_NAME as ANY,
 )

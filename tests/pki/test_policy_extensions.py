@@ -7,7 +7,7 @@ from cryptography import x509
 
 from postshake.errors import InvalidPolicies
 from postshake.pki import policy_extensions as pe
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from tests import forging as f
 from tests.certs import CA, new_key
 

@@ -19,8 +19,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from cryptography import x509
 
+from .._dataclass import dataclass
 from ..errors import BadCertificate, InvalidPolicies, PolicyMismatch, UsageError
-from ..values import dataclass
 from .der import object_identifier
 from .extensions import (
     CERTIFICATE_POLICIES,
@@ -28,7 +28,7 @@ from .extensions import (
     POLICY_CONSTRAINTS,
     POLICY_MAPPINGS,
 )
-from .facts import Facts
+from .parsed_certificate import Facts
 from .policy_extensions import ANY_POLICY, PolicyExtensions, read_policy_extensions
 
 __all__ = [

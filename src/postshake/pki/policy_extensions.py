@@ -19,7 +19,7 @@ from .extensions import (
     POLICY_CONSTRAINTS,
     POLICY_MAPPINGS,
 )
-from .facts import Facts
+from .parsed_certificate import Facts
 
 __all__ = [
     "ANY_POLICY",
