@@ -12,12 +12,12 @@ import socket
 
 import anyio
 import pytest
-from tests.drive.test_transport import leave, serving, visit
 
 from postshake.drive.anyio.stream import TLSStream
 from postshake.drive.anyio.transports import AsyncSocket
 from postshake.drive.sync.stream import Stream
 from postshake.errors import TruncationError, UsageError
+from tests.drive.asyncio.test_transport import leave, serving, visit
 from tests.drive.streams import NAME, TIMEOUT, at_once
 from tests.pair import client_config, server_config
 from tests.waiting import PATIENCE

@@ -17,7 +17,6 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.drive.test_transport import leave, serving, visit
 
 from postshake.config import AuthRequest, ClientConfig
 from postshake.drive.anyio.stream import TLSStream
@@ -26,6 +25,7 @@ from postshake.drive.sync.stream import Stream
 from postshake.errors import PostshakeError
 from postshake.pki.credential import Credential
 from tests.certs import CA
+from tests.drive.asyncio.test_transport import leave, serving, visit
 from tests.drive.streams import TIMEOUT, at_once
 from tests.pair import client_config, issued, server_config
 from tests.waiting import PATIENCE, await_until
