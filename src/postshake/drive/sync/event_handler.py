@@ -61,6 +61,7 @@ class Chores(Owner[Answerer]):
                 connection.answer(question.id, found)
                 if isinstance(found, Exception):  # and it was for a request: no harm done
                     errors.append(declining(found))
+                del found  # an exception has the frames that have it, and these have us
             elif (event := connection.next_event()) is not None:
                 try:
                     self._take(event)
@@ -73,7 +74,10 @@ class Chores(Owner[Answerer]):
                 for context in connection.open_requests:  # those that failed
                     connection.answer_auth(context, None)
                 self._settle()
-            raise errors[0]
+            try:
+                raise errors[0]
+            finally:
+                errors.clear()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ReauthCompleted):
