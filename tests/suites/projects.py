@@ -150,7 +150,9 @@ PROJECTS = (
         path=("src",),
         different=(
             Different(NOT_THERE, "renegotiates", ("::test_renegotiation_simple",)),
-            Different(NOT_THERE, TLS_UNIQUE, ("::test_get_channel_binding_after_handshake",)),
+            Different(
+                NOT_THERE, TLS_UNIQUE, ("::test_get_channel_binding_after_handshake[tls13]",)
+            ),
         ),
     ),
     Project(
@@ -174,7 +176,6 @@ PROJECTS = (
                 ("TestTLSListener::test_extra_attributes",),
                 sometimes=True,
             ),
-            Different(NOT_THERE, "truststore wants a private name", ("::test_truststore_ssl",)),
             Different(
                 "### Files are read by Python",
                 "watches for functions of Python that block, and sees none of OpenSSL's",
