@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -46,7 +47,8 @@ def test_a_project_finds_the_documented_differences_and_no_other(
         record_property(PROPERTY, Row(project.name, project.version, reason=str(error)).told())
         pytest.skip(str(error))
     except Unreachable as error:
-        requirements.absent(f"{project.name} {project.version}: {error}")
+        last = (str(error).splitlines() or ["pip failed"])[-1]
+        requirements.absent(f"{project.name} {project.version} from a package index: {last}")
     standard, ours = suite.run("standard"), suite.run("ours")
     found = compare(project, standard, ours, suite.run)
     row = Row(
@@ -71,6 +73,17 @@ def test_a_project_finds_the_documented_differences_and_no_other(
 )
 def test_each_difference_is_documented(different):
     assert different.section in HEADINGS
+
+
+@pytest.mark.parametrize("there", [None, [], ["test"]], ids=["nothing", "no place", "a stub"])
+def test_a_python_without_its_tests_is_told(there, tmp_path, monkeypatch):
+    spec = None
+    if there is not None:
+        spec = importlib.util.spec_from_loader("test", None)
+        spec.submodule_search_locations = [str(tmp_path / each) for each in there]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(NoTests, match=re.escape(platform.python_version())):
+        cpython_tests()
 
 
 class NoTests(Exception):
