@@ -254,7 +254,10 @@ class Connection(Facts):
             TLSError: the answer ends the connection.
             TruncationError: `receive_eof` was called before the answer.
         """
-        self._engine.answer(question_id, value)
+        try:
+            self._engine.answer(question_id, value)
+        finally:
+            del value  # an exception's traceback has this frame
 
     # --- reauth
 

@@ -310,7 +310,7 @@ def hold_to(
     try:
         check_oid_filters(signed.leaf, wanted.oid_filters)
     except CertificateError as error:
-        return Refused(error)
+        return Refused(error.without_traceback())
     return verdict
 
 

@@ -152,16 +152,19 @@ class Engine:
         """Let the conversation that asked go on."""
         conversation = self.desk.who_asked(question_id)
         held = self.held
-        with self.failing():
-            if isinstance(value, BaseException):
-                conversation.fail(value)
-            else:
-                conversation.answer(value)
-            self.desk.note(conversation)
-            if held:  # by this question: while the handshake asks, nothing else does
-                self._take_messages()
-                self._process()
-                self.after.key_updates.pay()
+        try:
+            with self.failing():
+                if isinstance(value, BaseException):
+                    conversation.fail(value)
+                else:
+                    conversation.answer(value)
+                self.desk.note(conversation)
+                if held:  # by this question: while the handshake asks, nothing else does
+                    self._take_messages()
+                    self._process()
+                    self.after.key_updates.pay()
+        finally:
+            del value  # an exception's traceback has this frame
         if self._ended:
             self.end_of_stream()
 
