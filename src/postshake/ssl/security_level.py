@@ -19,7 +19,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from ..constants import CipherSuite, NamedGroup, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
-from ..crypto.suites12 import TLS12_SUITES
+from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import WeakKey
 from .errors import with_verify_code
 

@@ -16,9 +16,9 @@ from ..errors import CertificateRevoked, NameMismatch, UnknownCA
 from ..pki.constraints import COMMON_NAME, NameBudget, check_host_name
 from ..pki.der import attribute_values, certificate_fields, text
 from ..pki.extensions import NameKind
-from ..pki.facts import Facts
 from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
+from ..pki.parsed_certificate import Facts
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
 from ..pki.unreadable import refusing_unreadable
