@@ -103,6 +103,15 @@ def test_what_always_fails_with_the_standard_module_is_told():
     assert found.failed_standard == found.failed_ours == {"a"}
 
 
+def test_a_listed_test_may_fail_with_a_standard_module_that_is_newer():
+    again = Repeated(standard=["failed"] * AGAIN, ours=["failed"] * AGAIN)
+    found = compare(listed(), *runs({LISTED: "failed"}, {LISTED: "failed"}), again)
+    assert found.problems == []
+    again = Repeated(standard=["failed"] * AGAIN, ours=["passed"] * AGAIN)
+    found = compare(listed(), *runs({LISTED: "failed"}, {LISTED: "failed"}), again)
+    assert f"{LISTED}: fails with the standard module" in found.problems
+
+
 def test_a_listed_failure_that_passes_is_told():
     again = Repeated(standard=["passed"] * AGAIN, ours=["passed"] * AGAIN)
     found = compare(listed(), *runs({LISTED: "passed"}, {LISTED: "passed"}), again)
