@@ -123,6 +123,7 @@ class Handshake:
             reason = error.__cause__
             if not isinstance(reason, CertificateError):
                 reason = BadCertificate(str(error))
+            reason = reason.without_traceback()
             if subject.proven_at is not None:  # then the peer has to prove itself anew
                 self._machine.answer(question, Refused(reason))
                 return
