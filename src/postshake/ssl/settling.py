@@ -86,7 +86,7 @@ class Settling(Facts):
                 for context in connection.open_requests if not self.server_side else ():
                     connection.answer_auth(context, None)
         finally:
-            del found  # an exception has the frames that have it, and these have us
+            del found  # an exception's traceback has this frame
 
     def _choose_config(self, subject: ChooseConfig) -> Config | Exception | None:
         """Call the sni_callback, and go by the context that is set then."""

@@ -232,7 +232,7 @@ def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
         return with_verify_code(
             UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
         )
-    return error
+    return error.without_traceback()  # nothing may be its own cause
 
 
 def _is_self_issued(der: bytes) -> bool:

@@ -80,7 +80,7 @@ class Errands(Owner[AsyncAnswerer]):
                 await self._decline_rest()
                 raise declining(found)
         finally:
-            del found  # an exception has the frames that have it, and these have us
+            del found  # an exception's traceback has this frame
 
     async def _answer_request(self, request: ReauthRequested) -> None:
         connection = self.connection

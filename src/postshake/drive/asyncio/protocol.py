@@ -348,21 +348,25 @@ class Joint(asyncio.Transport):
             found: Any = find_answer(subject)
         except Exception as error:
             found = error
-        if isinstance(found, Awaitable):
-            self._start(self._find_later(number, found))
-        else:
-            self._give(number, found)
-        del found  # an exception has the frames that have it, and these have us
+        try:
+            if isinstance(found, Awaitable):
+                self._start(self._find_later(number, found))
+            else:
+                self._give(number, found)
+        finally:
+            del found  # an exception's traceback has this frame
 
     async def _find_later(self, number: int, answer: Awaitable[object]) -> None:
         try:
             found = await answer
         except Exception as error:
             found = error
-        if not self._lost and self._failure is None:
-            self._give(number, found)
-            self._go_on()
-        del found
+        try:
+            if not self._lost and self._failure is None:
+                self._give(number, found)
+                self._go_on()
+        finally:
+            del found  # an exception's traceback has this frame
 
     def _give(self, number: int, found: object) -> None:
         connection = self.connection

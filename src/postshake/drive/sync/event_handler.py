@@ -11,6 +11,7 @@ from ...constants import Role
 from ...errors import PostshakeError
 from ...events import Event, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
+from ...questions import Question
 from ..answers import declining, find_answer_now
 from ..owner import Owner
 
@@ -57,11 +58,7 @@ class Chores(Owner[Answerer]):
         errors: list[Exception] = []
         while True:
             if (question := connection.next_question()) is not None:
-                found = find_answer_now(question.subject)
-                connection.answer(question.id, found)
-                if isinstance(found, Exception):  # and it was for a request: no harm done
-                    errors.append(declining(found))
-                del found  # an exception has the frames that have it, and these have us
+                self._answer_question(question, errors)
             elif (event := connection.next_event()) is not None:
                 try:
                     self._take(event)
@@ -77,7 +74,16 @@ class Chores(Owner[Answerer]):
             try:
                 raise errors[0]
             finally:
-                errors.clear()
+                errors.clear()  # their tracebacks have this frame
+
+    def _answer_question(self, question: Question, errors: list[Exception]) -> None:
+        found = find_answer_now(question.subject)
+        try:
+            self.connection.answer(question.id, found)
+            if isinstance(found, Exception):  # and it was for a request: no harm done
+                errors.append(declining(found))
+        finally:
+            del found  # an exception's traceback leads to this frame
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ReauthCompleted):
