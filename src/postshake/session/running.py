@@ -222,13 +222,13 @@ class RunningSession:
 
     # --- the end
 
-    def say_goodbye(self) -> None:
-        """Say close_notify, if we have not said our last."""
+    def send_close(self) -> None:
+        """Send close_notify, unless we have said our last."""
         if not self.connection.sent_close:
             self.connection.send_alert(AlertDescription.close_notify)
         self.driver.flush()
 
-    def await_goodbye(self) -> None:
+    def await_close(self) -> None:
         """Throw away what comes until the peer has said that no more will.
 
         Raises:

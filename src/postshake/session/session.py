@@ -469,10 +469,10 @@ class Session:
         running = self._running
         if running is None:
             raise SessionError(codes.E_INVALID_REQUEST, "there was no handshake")
-        running.say_goodbye()
+        running.send_close()
         if how == c.SHUT_RDWR:
             running.check_valid()
-            running.await_goodbye()
+            running.await_close()
 
     def alert_get(self) -> int:
         """Return the number of the last alert that the peer sent; 0 is close_notify."""
