@@ -179,11 +179,12 @@ class RecordDriver:
         if self.questions[0] is not question:
             raise InternalError("questions are answered in their order")
         self.questions.popleft()
-        with self.fatal():
-            try:
-                self.connection.answer(question.id, value)
-            finally:
-                self.collect_events()
+        try:
+            self.connection.answer(question.id, value)
+        except PostshakeError as error:
+            self.fail(error)
+        finally:
+            self.collect_events()
 
     def flush(self) -> None:
         """Push what the engine has to send."""
