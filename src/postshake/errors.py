@@ -36,7 +36,9 @@ __all__ = [
     "KeyMismatch",
     "MessageTooLarge",
     "MissingExtension",
+    "NameExcluded",
     "NameMismatch",
+    "NameNotPermitted",
     "NegotiationError",
     "NoApplicationProtocol",
     "NoCommonGroup",
@@ -240,6 +242,14 @@ class CertificateError(TLSError):
 
 class BadCertificate(CertificateError):
     """A certificate is damaged, badly signed, or against the rules."""
+
+
+class NameNotPermitted(BadCertificate):
+    """A name outside of all that a CA of the chain may certify (RFC 5280 section 4.2.1.10)."""
+
+
+class NameExcluded(BadCertificate):
+    """A name that a CA of the chain must not certify (RFC 5280 section 4.2.1.10)."""
 
 
 class UnsupportedCertificate(CertificateError):

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import ssl
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 
 from ..constants import Role
-from ..errors import CertificateRevoked, NameMismatch, UnknownCA
+from ..errors import (
+    CertificateError,
+    CertificateRequired,
+    CertificateRevoked,
+    NameMismatch,
+    UnknownCA,
+)
 from ..pki.constraints import COMMON_NAME, NameBudget, check_host_name
-from ..pki.der import attribute_values, certificate_fields, text
+from ..pki.der import attribute_values, text
 from ..pki.extensions import NameKind
 from ..pki.facts import Facts
 from ..pki.names import covers, normalize_server_name
@@ -22,23 +28,23 @@ from ..pki.ocsp import Standing
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
 from ..pki.unreadable import refusing_unreadable
-from .errors import with_verify_code
+from .diagnosis import Diagnosis
 from .security_level import bits_of_level, check_strength
 from .strict import check_strictly
+from .verify_codes import VerifyCode, message_of, verify_code_of, with_verify_code
 
 __all__ = ["AnyPeer", "ContextVerifier"]
 
-SELF_SIGNED, SELF_SIGNED_IN_CHAIN = 18, 19
 _NO_LIST = {
-    Standing.UNKNOWN: (3, "unable to get certificate CRL"),
-    Standing.BADLY_SIGNED: (8, "CRL signature failure"),
-    Standing.NOT_YET_VALID: (11, "CRL is not yet valid"),
-    Standing.EXPIRED: (12, "CRL has expired"),
-    Standing.NOT_ENTITLED: (35, "key usage does not include CRL signing"),
-    Standing.NOT_UNDERSTOOD: (36, "unhandled critical CRL extension"),
-    Standing.OUT_OF_SCOPE: (44, "different CRL scope"),
-    Standing.UNREADABLE: (3, "unable to get certificate CRL"),
-    Standing.PARTLY_KNOWN: (3, "unable to get certificate CRL"),
+    Standing.UNKNOWN: VerifyCode.UNABLE_TO_GET_CRL,
+    Standing.BADLY_SIGNED: VerifyCode.CRL_SIGNATURE_FAILURE,
+    Standing.NOT_YET_VALID: VerifyCode.CRL_NOT_YET_VALID,
+    Standing.EXPIRED: VerifyCode.CRL_HAS_EXPIRED,
+    Standing.NOT_ENTITLED: VerifyCode.KEYUSAGE_NO_CRL_SIGN,
+    Standing.NOT_UNDERSTOOD: VerifyCode.UNHANDLED_CRITICAL_CRL_EXTENSION,
+    Standing.OUT_OF_SCOPE: VerifyCode.DIFFERENT_CRL_SCOPE,
+    Standing.UNREADABLE: VerifyCode.UNABLE_TO_GET_CRL,
+    Standing.PARTLY_KNOWN: VerifyCode.UNABLE_TO_GET_CRL,
 }
 
 
@@ -97,12 +103,11 @@ class ContextVerifier:
                 own = _is_own_issuer(der)
                 if own is not None:
                     (roots if own or self._partial else others).append(der)
-            chains = ChainVerifier(
-                TrustStore(roots),
-                intermediates=TrustStore(others),
-                common_names=self._common_names,
-            )
-        self._believed = _Believed(chains)
+            stores = TrustStore(roots), TrustStore(others)
+        chains = ChainVerifier(
+            stores[0], intermediates=stores[1], common_names=self._common_names
+        )
+        self._believed = _Believed(chains, stores)
 
     @property
     def trust(self) -> TrustStore:
@@ -122,9 +127,17 @@ class ContextVerifier:
         if peer.leaf is not None:
             whole = whole.with_leaf(peer.leaf, peer.leaf_key)
         try:
-            chain = believed.chains.verify(whole)
-        except UnknownCA as error:
-            raise _explained(error, peer) from error
+            return self._judge(believed, peer, whole)
+        except CertificateRequired:
+            raise
+        except CertificateError as error:
+            code = self._diagnosis(believed, peer, whole).find()
+            if code is not None:
+                with_verify_code(error, code)
+            raise
+
+    def _judge(self, believed: _Believed, peer: PeerChain, whole: PeerChain) -> VerifiedChain:
+        chain = believed.chains.verify(whole)
         if (self._bits or self._strict) and not believed.is_in_order(chain):
             if self._bits:
                 check_strength(chain.certificates, self._bits)
@@ -132,8 +145,39 @@ class ContextVerifier:
                 check_strictly([Facts(der) for der in chain.certificates])
             believed.remember(chain)
         self._check_name(peer, chain)
-        self._check_revocation(believed, chain, whole)
+        self._check_revocation(believed, chain.certificates, whole)
         return chain
+
+    def _diagnosis(self, believed: _Believed, peer: PeerChain, whole: PeerChain) -> Diagnosis:
+        def name_code(leaf: Facts) -> VerifyCode | None:
+            name = peer.server_name
+            if peer.role is not Role.server or name is None:
+                return None
+            if covers(leaf.alternative_names, name):
+                return None
+            if self._common_names and _by_common_name(leaf, name) is not None:
+                return None
+            is_address = normalize_server_name(name)[1]
+            return VerifyCode.IP_ADDRESS_MISMATCH if is_address else VerifyCode.HOSTNAME_MISMATCH
+
+        def revocation_code(path: Sequence[Facts]) -> VerifyCode | None:
+            try:
+                self._check_revocation(believed, tuple(facts.der for facts in path), whole)
+            except CertificateError as error:
+                return verify_code_of(error)
+            return None
+
+        return Diagnosis(
+            peer,
+            believed.stores,
+            lambda der: None,
+            at_once=self._partial,
+            bits=self._bits,
+            strict=self._strict,
+            common_names=self._common_names,
+            name_code=name_code,
+            revocation_code=revocation_code,
+        )
 
     def _check_name(self, peer: PeerChain, chain: VerifiedChain) -> None:
         if peer.role is not Role.server or peer.server_name is None:
@@ -150,26 +194,28 @@ class ContextVerifier:
         raise NameMismatch(f"the certificate is not for {peer.server_name!r}")
 
     def _check_revocation(
-        self, believed: _Believed, chain: VerifiedChain, whole: PeerChain
+        self, believed: _Believed, path: tuple[bytes, ...], whole: PeerChain
     ) -> None:
         if not self._check_leaf:
             return
         around = believed.chains.surroundings(whole)
-        search = RevocationSearch(self._lists, chain.certificates, whole.at, around)
+        search = RevocationSearch(self._lists, path, whole.at, around)
         for index in range(len(search.path) if self._check_chain else 1):
             found = search.find(index)
             if found.standing is Standing.REVOKED and not found.outdated:
-                raise CertificateRevoked("certificate revoked")
+                revoked = CertificateRevoked("certificate revoked")
+                raise with_verify_code(revoked, VerifyCode.CERT_REVOKED)
             if found.standing is not Standing.GOOD:
-                code, text = _NO_LIST[Standing.EXPIRED if found.outdated else found.standing]
-                raise with_verify_code(UnknownCA(text), code)
+                code = _NO_LIST[Standing.EXPIRED if found.outdated else found.standing]
+                raise with_verify_code(UnknownCA(message_of(code)), code)
 
 
 class _Believed:
     """Whom a verifier believes at a time. It is made whole and put into place by one assignment."""
 
-    def __init__(self, chains: ChainVerifier) -> None:
+    def __init__(self, chains: ChainVerifier, stores: tuple[TrustStore, ...]) -> None:
         self.chains = chains
+        self.stores = stores  # all that was loaded
         self._in_order: dict[bytes, None] = {}  # digests of paths
 
     def is_in_order(self, chain: VerifiedChain) -> bool:
@@ -200,25 +246,6 @@ def _is_own_issuer(der: bytes) -> bool | None:
     except ValueError:
         return None
     return facts.is_self_issued or (facts.subject is not None and facts.subject == facts.issuer)
-
-
-def _explained(error: UnknownCA, peer: PeerChain) -> UnknownCA:
-    """Say whether the path ended at a certificate that signed itself, as OpenSSL does."""
-    if _is_self_issued(peer.certificates[0]):
-        return with_verify_code(UnknownCA("self-signed certificate"), SELF_SIGNED)
-    if any(map(_is_self_issued, peer.certificates[1:])):
-        return with_verify_code(
-            UnknownCA("self-signed certificate in certificate chain"), SELF_SIGNED_IN_CHAIN
-        )
-    return error
-
-
-def _is_self_issued(der: bytes) -> bool:
-    try:
-        fields = certificate_fields(der)
-    except (ValueError, IndexError):
-        return False
-    return fields.subject == fields.issuer
 
 
 def _by_common_name(leaf: Facts, name: str) -> str | None:
