@@ -56,8 +56,10 @@ __all__ = [
     "UnknownCA",
     "UnrecognizedName",
     "UnsupportedCertificate",
+    "UnsupportedConstraint",
     "UnsupportedExtension",
     "UnsupportedKey",
+    "UnsupportedName",
     "UnsupportedVersion",
     "UsageError",
     "WeakKey",
@@ -256,6 +258,14 @@ class UnsupportedCertificate(CertificateError):
     """A certificate of a kind that we cannot use."""
 
     alert = AlertDescription.unsupported_certificate
+
+
+class UnsupportedConstraint(UnsupportedCertificate):
+    """Name constraints on a kind of names that are not compared (RFC 5280 section 4.2.1.10)."""
+
+
+class UnsupportedName(UnsupportedCertificate):
+    """A name that has no form in which it is held against name constraints."""
 
 
 class WrongPurpose(UnsupportedCertificate):

@@ -15,7 +15,13 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import NameExcluded, NameNotPermitted, UnsupportedCertificate
+from ..errors import (
+    NameExcluded,
+    NameNotPermitted,
+    UnsupportedCertificate,
+    UnsupportedConstraint,
+    UnsupportedName,
+)
 from ..values import dataclass, field
 from .der import attribute_values, normal_name, text
 from .extensions import NAME_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME, GeneralName, NameKind
@@ -235,7 +241,8 @@ def _check(
                     f"certificate {facts} has {_show(kind, value)}, which {ca} may not certify "
                     "(name constraints)"
                 )
-            raise UnsupportedCertificate(
+            unsupported = UnsupportedName if kind in _MATCH else UnsupportedConstraint
+            raise unsupported(
                 f"certificate {facts} has a name that cannot be held against the "
                 f"constraints of {ca}: {_show(kind, value)}"
             )

@@ -67,7 +67,8 @@ _SUPPORTED = frozenset({
 })  # fmt: skip
 """Extensions that OpenSSL takes when they are critical."""
 
-_RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
+_RSA, _RSA_PSS = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10"
+_EC, _DSA = "1.2.840.10045.2.1", "1.2.840.10040.4.1"
 _KEY_OF = {
     **dict.fromkeys(
         (
@@ -90,6 +91,9 @@ _KEY_OF = {
         ),
         _EC,
     ),
+    **dict.fromkeys(
+        (Signed.DSA_WITH_SHA1, Signed.DSA_WITH_SHA224, Signed.DSA_WITH_SHA256), _DSA
+    ),
 }
 """Of a signature's algorithm that is named for a key's: that one."""
 
@@ -105,6 +109,7 @@ class Diagnosis:
         at_once: whether any loaded certificate ends a path (VERIFY_X509_PARTIAL_CHAIN).
         bits: how many bits of security are asked for, if more than always.
         strict: whether VERIFY_X509_STRICT is set.
+        max_depth: how many intermediates a path may have, which is less than OpenSSL's.
         common_names: whether a common name may count as a host's.
         name_code: says what is wrong with the leaf's names; None for nothing.
         revocation_code: says the same of a path's standing in revocation lists.
@@ -119,6 +124,7 @@ class Diagnosis:
         at_once: bool,
         bits: int,
         strict: bool,
+        max_depth: int,
         common_names: bool,
         name_code: Callable[[Facts], VerifyCode | None],
         revocation_code: Callable[[Sequence[Facts]], VerifyCode | None],
@@ -129,6 +135,7 @@ class Diagnosis:
         self._at_once = at_once
         self._bits = max(bits, FLOOR)
         self._strict = strict
+        self._max_depth = max_depth
         self._common_names = common_names
         self._name_code = name_code
         self._revocation_code = revocation_code
@@ -160,7 +167,7 @@ class Diagnosis:
                 return None
             if code is not None:
                 return code
-        return None
+        return VerifyCode.CERT_CHAIN_TOO_LONG if len(path) > self._max_depth + 2 else None
 
     # --- build_chain()
 
@@ -292,11 +299,7 @@ class Diagnosis:
                 issuer = path[index + 1]
                 if not issuer.may_certify:
                     return VerifyCode.KEYUSAGE_NO_CERTSIGN
-                try:
-                    signed = child.facts.check_signature(issuer.facts)
-                except CertificateError:
-                    signed = False
-                if not signed:
+                if issuer.facts.readable is not None and not _signed(child, issuer):
                     return VerifyCode.CERT_SIGNATURE_FAILURE
             if self._peer.at < child.not_before:
                 return VerifyCode.CERT_NOT_YET_VALID
@@ -315,6 +318,13 @@ class Diagnosis:
                     counts = self._common_names and not index
                     check_names_below(below, ca.facts, budget, common_names=counts)
         return None
+
+
+def _signed(child: _Reading, issuer: _Reading) -> bool:
+    try:
+        return child.facts.check_signature(issuer.facts)
+    except CertificateError:
+        return False
 
 
 def _ending(path: list[_Reading], loaded: int) -> VerifyCode:

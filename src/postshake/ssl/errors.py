@@ -102,9 +102,7 @@ def refused(error: errors.CertificateError, server_name: str | None) -> ssl.SSLE
     return made
 
 
-def _verify_code(
-    error: errors.CertificateError, server_name: str | None
-) -> tuple[VerifyCode, str]:
+def _verify_code(error: errors.CertificateError, server_name: str | None) -> tuple[VerifyCode, str]:
     code = verify_code_of(error)
     if code is None and isinstance(error, errors.NameMismatch):
         is_address = server_name is not None and normalize_server_name(server_name)[1]

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.utils import CryptographyDeprecationWarning
 
@@ -136,7 +136,7 @@ def _weak(certificate: x509.Certificate, code: VerifyCode) -> WeakKey:
 
 def key_bits(key: PublicKeyTypes) -> int:
     """Return how many bits of security a key has, as EVP_PKEY_get_security_bits() says."""
-    if isinstance(key, rsa.RSAPublicKey):
+    if isinstance(key, (rsa.RSAPublicKey, dsa.DSAPublicKey)):
         return next((bits for size, bits in _RSA if key.key_size >= size), 0)
     if isinstance(key, ec.EllipticCurvePublicKey):
         size = key.curve.key_size

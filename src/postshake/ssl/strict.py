@@ -45,6 +45,8 @@ def check_strictly_at(path: Sequence[Facts], index: int) -> None:
     facts = path[index]
     _check_uses(facts)
     _check_names(facts)
+    if facts.fields.algorithm != facts.fields.signature:  # section 4.1.1.2
+        raise _odd(facts, VerifyCode.SIGNATURE_ALGORITHM_INCONSISTENCY)
     _check_identifiers(facts, is_last=index + 1 == len(path))
 
 

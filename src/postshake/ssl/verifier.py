@@ -104,9 +104,7 @@ class ContextVerifier:
                 if own is not None:
                     (roots if own or self._partial else others).append(der)
             stores = TrustStore(roots), TrustStore(others)
-        chains = ChainVerifier(
-            stores[0], intermediates=stores[1], common_names=self._common_names
-        )
+        chains = ChainVerifier(stores[0], intermediates=stores[1], common_names=self._common_names)
         self._believed = _Believed(chains, stores)
 
     @property
@@ -174,6 +172,7 @@ class ContextVerifier:
             at_once=self._partial,
             bits=self._bits,
             strict=self._strict,
+            max_depth=believed.chains.max_depth,
             common_names=self._common_names,
             name_code=name_code,
             revocation_code=revocation_code,

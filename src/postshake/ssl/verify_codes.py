@@ -41,6 +41,7 @@ class VerifyCode(IntEnum):
     KEYUSAGE_NO_CRL_SIGN = 35
     UNHANDLED_CRITICAL_CRL_EXTENSION = 36
     PROXY_CERTIFICATES_NOT_ALLOWED = 40
+    INVALID_POLICY_EXTENSION = 42
     NO_EXPLICIT_POLICY = 43
     DIFFERENT_CRL_SCOPE = 44
     PERMITTED_VIOLATION = 47
@@ -54,6 +55,7 @@ class VerifyCode(IntEnum):
     EE_KEY_TOO_SMALL = 66
     CA_KEY_TOO_SMALL = 67
     CA_MD_TOO_WEAK = 68
+    SIGNATURE_ALGORITHM_INCONSISTENCY = 78
     INVALID_CA = 79
     PATHLEN_INVALID_FOR_NON_CA = 80
     PATHLEN_WITHOUT_KU_KEY_CERT_SIGN = 81
@@ -94,6 +96,7 @@ _MESSAGES = {
     35: "key usage does not include CRL signing",
     36: "unhandled critical CRL extension",
     40: "proxy certificates not allowed, please set the appropriate flag",
+    42: "invalid or inconsistent certificate policy extension",
     43: "no explicit policy",
     44: "different CRL scope",
     47: "permitted subtree violation",
@@ -107,6 +110,7 @@ _MESSAGES = {
     66: "EE certificate key too weak",
     67: "CA certificate key too weak",
     68: "CA signature digest algorithm too weak",
+    78: "cert info signature and signature algorithm mismatch",
     79: "invalid CA certificate",
     80: "Path length invalid for non-CA cert",
     81: "Path length given without key usage keyCertSign",
@@ -136,6 +140,8 @@ _KINDS: tuple[tuple[type[errors.CertificateError], VerifyCode], ...] = (
     (errors.WeakKey, VerifyCode.EE_KEY_TOO_SMALL),
     (errors.NameNotPermitted, VerifyCode.PERMITTED_VIOLATION),
     (errors.NameExcluded, VerifyCode.EXCLUDED_VIOLATION),
+    (errors.UnsupportedConstraint, VerifyCode.UNSUPPORTED_CONSTRAINT_TYPE),
+    (errors.UnsupportedName, VerifyCode.UNSUPPORTED_NAME_SYNTAX),
     (errors.UnsupportedCertificate, VerifyCode.UNHANDLED_CRITICAL_EXTENSION),
     (errors.BadCertificate, VerifyCode.CERT_SIGNATURE_FAILURE),
     (errors.CertificateError, VerifyCode.APPLICATION_VERIFICATION),
