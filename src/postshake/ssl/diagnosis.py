@@ -91,9 +91,7 @@ _KEY_OF = {
         ),
         _EC,
     ),
-    **dict.fromkeys(
-        (Signed.DSA_WITH_SHA1, Signed.DSA_WITH_SHA224, Signed.DSA_WITH_SHA256), _DSA
-    ),
+    **dict.fromkeys((Signed.DSA_WITH_SHA1, Signed.DSA_WITH_SHA224, Signed.DSA_WITH_SHA256), _DSA),
 }
 """Of a signature's algorithm that is named for a key's: that one."""
 
