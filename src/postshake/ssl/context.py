@@ -21,6 +21,7 @@ from ..crypto.suites12 import TLS12_SUITES
 from ..errors import UnsupportedKey, UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
+from ..pki.pem import pem_blocks
 from ..pki.private_key import ML_DSA
 from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
 from ..pki.revocation_search import RevocationLists
@@ -41,11 +42,9 @@ from .channel import Channel
 from .errors import ssl_error, translate
 from .inputs import (
     CERTIFICATES,
-    PEM,
     AskOnce,
     KeyLog,
     PskLookup,
-    body_of,
     split_der,
 )
 from .security_level import bits_of_level, strong_suites
@@ -622,7 +621,7 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
 
 def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:
     """Return the PEM blocks in a file, or the certificates in DER, as kind and content."""
-    blocks = [(match[1], body_of(match[0])) for match in PEM.finditer(data)]
+    blocks = [(block.label, block.content) for block in pem_blocks(data)]
     if not blocks and strict:
         return [(b"CERTIFICATE", der) for der in split_der(data)]
     return blocks

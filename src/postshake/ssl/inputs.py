@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,16 +11,13 @@ from ..psk import ExternalPsk
 
 __all__ = [
     "CERTIFICATES",
-    "PEM",
     "AskOnce",
     "KeyLog",
     "PskLookup",
-    "body_of",
     "split_der",
 ]
 
-PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
+CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
 
 
 class AskOnce:
@@ -75,26 +70,15 @@ class PskLookup:
         return ExternalPsk(identity, bytes(key)) if key else None
 
 
-def body_of(pem: bytes) -> bytes:
-    """Return what a PEM block holds; nothing, if that cannot be read.
-
-    The standard class has had it by then, and passed over it, or ended there.
-    """
-    lines = pem.splitlines()[1:-1]
-    try:
-        return base64.b64decode(b"".join(line for line in lines if b":" not in line))
-    except ValueError:
-        return b""
-
-
 def split_der(data: bytes) -> list[bytes]:
-    """Split certificates in DER that stand one after the other."""
+    """Split certificates in DER that stand one after the other, in linear time."""
     found = []
-    while len(data) > 1:
-        length, at = data[1], 2
+    at, size = 0, len(data)
+    while at + 1 < size:
+        length, inner = data[at + 1], at + 2
         if length & 0x80:
-            at += length & 0x7F
-            length = int.from_bytes(data[2:at], "big")
-        found.append(data[: at + length])
-        data = data[at + length :]
+            inner += length & 0x7F
+            length = int.from_bytes(data[at + 2 : inner], "big")
+        found.append(data[at : inner + length])
+        at = inner + length
     return found
