@@ -8,6 +8,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 
+from .object_names import long_name, other_name
+
 __all__ = ["certificate_dict"]
 
 _LONG_NAMES = {
@@ -66,7 +68,10 @@ def certificate_dict(certificate: x509.Certificate) -> dict[str, Any]:
 
 def _name(name: x509.Name) -> tuple[tuple[tuple[str, str], ...], ...]:
     return tuple(
-        tuple((_LONG_NAMES.get(each.oid, each.oid.dotted_string), _text(each)) for each in part)
+        tuple(
+            (_LONG_NAMES.get(each.oid) or long_name(each.oid.dotted_string), _text(each))
+            for each in part
+        )
         for part in name.rdns
     )
 
@@ -77,8 +82,9 @@ def _text(attribute: x509.NameAttribute[Any]) -> str:
 
 
 def _serial(number: int) -> str:
-    text = f"{number:X}"
-    return text if len(text) % 2 == 0 else f"0{text}"
+    text = f"{abs(number):X}"
+    sign = "-" if number < 0 else ""
+    return f"{sign}{text}" if len(text) % 2 == 0 else f"{sign}0{text}"
 
 
 def _time(moment: datetime) -> str:
@@ -113,7 +119,9 @@ def _general_name(name: x509.GeneralName) -> tuple[str, Any]:
         case x509.DirectoryName():
             return "DirName", _name(name.value)
         case x509.RegisteredID():
-            return "Registered ID", name.value.dotted_string
+            return "Registered ID", long_name(name.value.dotted_string)
+        case x509.OtherName():
+            return "othername", other_name(name.type_id.dotted_string, name.value)
         case _:
             return "othername", "<unsupported>"
 
