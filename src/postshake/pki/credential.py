@@ -30,6 +30,7 @@ from .facts import describe, load_certificate, load_certificates
 from .pkcs12 import read_pkcs12
 from .private_key import Password, ask_password, load_private_key
 from .pss import pss_key_of
+from .trusted_certificate import without_uses
 from .unreadable import UNREADABLE
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
@@ -318,7 +319,7 @@ def _is_private_key(candidate: object) -> bool:
 
 def _load_certificates(data: bytes, where: str) -> list[x509.Certificate]:
     try:
-        return load_certificates(data)
+        return load_certificates(without_uses(data))
     except ValueError as error:
         raise UsageError(f"{where}: no certificate that can be read: {error}") from error
 

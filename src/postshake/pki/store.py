@@ -15,6 +15,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from ..errors import UsageError
 from .der import NormalName, normal_name
 from .facts import Facts, load_certificates
+from .trusted_certificate import check_no_uses
 
 __all__ = ["TrustStore"]
 
@@ -75,6 +76,7 @@ class TrustStore:
             UsageError: there is none, or one cannot be read.
         """
         data = text.encode() if isinstance(text, str) else text
+        check_no_uses(data, "the PEM text")
         return cls.from_certificates(_load(data, "the PEM text"))
 
     @classmethod
@@ -90,6 +92,7 @@ class TrustStore:
         for path in paths:
             for file in _files(path):
                 data = _read(file)
+                check_no_uses(data, str(file))
                 found += _load_if_any(data) if file != Path(path) else _load(data, str(path))
         if not found:
             raise UsageError(f"no certificate in {', '.join(map(str, paths)) or 'no file'}")
@@ -101,7 +104,8 @@ class TrustStore:
 
         ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded; then the places where
         systems keep their bundle are tried, and last the ``certifi`` package. A
-        root in a bundle that cannot be read is passed over: it is not ours to mend.
+        root in a bundle that cannot be read is passed over: it is not ours to mend. So is one
+        in OpenSSL's own form (TRUSTED CERTIFICATE), which says what it is trusted for.
 
         Raises:
             UsageError: nothing was found.

@@ -26,6 +26,7 @@ from ..pki.private_key import ML_DSA
 from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
 from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
+from ..pki.trusted_certificate import TrustedUses, read_trusted_certificate
 from ..private_file import open_private
 from ..protocol.offer12 import groups12
 from ..recording import Recording
@@ -111,6 +112,7 @@ class SSLContext(ssl.SSLContext):
     # set in __new__, as the standard class has it: whoever derives may have an __init__
     _credentials: list[Credential]
     _trusted: list[bytes]
+    _uses: dict[bytes, TrustedUses]
     _unusable: UnusableListObserver
     _lists: RevocationLists
     _alpn: tuple[bytes, ...]
@@ -174,6 +176,7 @@ class SSLContext(ssl.SSLContext):
         self = super().__new__(cls, protocol)
         self._credentials = []
         self._trusted = []
+        self._uses = {}
         self._unusable = UnusableListObserver()
         self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
@@ -311,7 +314,10 @@ class SSLContext(ssl.SSLContext):
         super(SSLContext, type(self)).verify_flags.__set__(self, flags)  # type: ignore[attr-defined]
 
     def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
-        """Go by these as well, in connections that live already too."""
+        """Go by these as well, in connections that live already too.
+
+        What OpenSSL's own form says of a certificate's uses stands behind it.
+        """
         found = []
         for der in lists:
             try:
@@ -319,14 +325,16 @@ class SSLContext(ssl.SSLContext):
             except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
                 self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
         with self._lock:
-            trusted = list(dict.fromkeys((*self._trusted, *certificates)))
+            uses = dict(self._uses)
+            plain = [_cut_off(each, uses) for each in certificates]
+            trusted = list(dict.fromkeys((*self._trusted, *plain)))
             self._lists.add(found)  # the verifiers have the same ones
             try:
                 for verifier in self._verifiers.values():
-                    verifier.replace(trusted)
+                    verifier.replace(trusted, uses)
             except UsageError as error:
                 raise translate(error) from error
-            self._trusted = trusted
+            self._trusted, self._uses = trusted, uses
             self._changed()
 
     def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
@@ -348,6 +356,7 @@ class SSLContext(ssl.SSLContext):
                     flags,
                     common_names=common_names,
                     security_level=level,
+                    uses=self._uses,
                 )
         return verifier
 
@@ -617,6 +626,18 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
         "alg_bits": bits,
         "aead": True,
     }
+
+
+def _cut_off(certificate: bytes, uses: dict[bytes, TrustedUses]) -> bytes:
+    """Return the certificate alone, and note what is said behind it of its uses."""
+    try:
+        der, told = read_trusted_certificate(certificate)
+    except ValueError:
+        return certificate
+    if told is not None:
+        before = uses.get(der)
+        uses[der] = told if before is None else before.and_also(told)
+    return der
 
 
 def _blocks(data: bytes, *, strict: bool = True) -> list[tuple[bytes, bytes]]:

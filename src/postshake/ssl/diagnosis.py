@@ -33,15 +33,16 @@ from .security_level import FLOOR, key_bits, signature_bits
 from .strict import check_strictly_at
 from .verify_codes import VerifyCode, code_of
 
-__all__ = ["Diagnosis"]
+__all__ = ["PURPOSES", "Diagnosis"]
 
 LONGEST = 101  # certificates in a path without its end, as OpenSSL has it
 SENT = 16  # certificates of a peer's that are looked at
 
-_PURPOSES = {
+PURPOSES = {
     Role.server: ExtendedKeyUsageOID.SERVER_AUTH.dotted_string,
     Role.client: ExtendedKeyUsageOID.CLIENT_AUTH.dotted_string,
 }
+"""What a peer's certificate has to be for."""
 _USES = {
     # digitalSignature, keyAgreement; of servers keyEncipherment too
     Role.client: 0x8000 | 0x0800,
@@ -265,7 +266,7 @@ class Diagnosis:
 
     def _is_for_purpose(self, each: _Reading, index: int) -> bool:
         role = self._peer.role
-        if each.purposes is not None and _PURPOSES[role] not in each.purposes:
+        if each.purposes is not None and PURPOSES[role] not in each.purposes:
             return False
         if index:
             return each.authority > 0

@@ -17,7 +17,7 @@ __all__ = [
     "split_der",
 ]
 
-CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE")
+CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
 
 
 class AskOnce:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cryptography import x509
@@ -27,8 +27,9 @@ from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
+from ..pki.trusted_certificate import TrustedUses
 from ..pki.unreadable import refusing_unreadable
-from .diagnosis import Diagnosis
+from .diagnosis import PURPOSES, Diagnosis
 from .security_level import bits_of_level, check_strength
 from .strict import check_strictly
 from .verify_codes import VerifyCode, message_of, verify_code_of, with_verify_code
@@ -69,6 +70,7 @@ class ContextVerifier:
         flags: the context's verify_flags.
         common_names: whether a server's common name will do where it has no DNS names.
         security_level: the context's; what level 2 asks for is asked for always.
+        uses: of certificates that say it, what they are trusted for.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class ContextVerifier:
         *,
         common_names: bool = True,
         security_level: int = 2,
+        uses: Mapping[bytes, TrustedUses] | None = None,
     ) -> None:
         # without PARTIAL_CHAIN only what signed itself ends a path; the rest helps to find one
         self._partial = bool(flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN)
@@ -90,27 +93,48 @@ class ContextVerifier:
         self._common_names = common_names
         self._bits = bits_of_level(security_level)
         self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
-        self.replace(certificates)
+        self.replace(certificates, uses)
 
-    def replace(self, certificates: Iterable[bytes]) -> None:
-        """Trust these from now on, in the place of those there were."""
-        roots: list[bytes] = []
-        others: list[bytes] = []
+    def replace(
+        self, certificates: Iterable[bytes], uses: Mapping[bytes, TrustedUses] | None = None
+    ) -> None:
+        """Trust these from now on, in the place of those there were.
+
+        Args:
+            certificates: DER.
+            uses: of certificates that say it, what they are trusted for.
+        """
+        uses = uses or {}
         with warnings.catch_warnings():
             # old roots break rules that were made after them
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            for der in certificates:
-                own = _is_own_issuer(der)
-                if own is not None:
-                    (roots if own or self._partial else others).append(der)
-            stores = TrustStore(roots), TrustStore(others)
-        chains = ChainVerifier(stores[0], intermediates=stores[1], common_names=self._common_names)
-        self._believed = _Believed(chains, stores)
+            ending = {der: _is_own_issuer(der) for der in certificates}
+            believed = self._believe(ending, uses, Role.client)
+            of_servers = self._believe(ending, uses, Role.server) if uses else believed
+        self._believed = {Role.client: believed, Role.server: of_servers}
+
+    def _believe(
+        self, ending: dict[bytes, bool | None], uses: Mapping[bytes, TrustedUses], role: Role
+    ) -> _Believed:
+        roots, others, rejected = [], [], []
+        allowed = {der: told.allow(PURPOSES[role]) for der, told in uses.items()}
+        for der, own in ending.items():
+            if own is not None:
+                told = allowed.get(der)
+                if told is False:
+                    rejected.append(der)
+                elif own or told or self._partial:
+                    roots.append(der)
+                else:
+                    others.append(der)
+        trust, intermediates = TrustStore(roots), TrustStore(others)
+        chains = ChainVerifier(trust, intermediates=intermediates, common_names=self._common_names)
+        return _Believed(chains, (trust, intermediates, TrustStore(rejected)), allowed)
 
     @property
     def trust(self) -> TrustStore:
-        """The certificates that end a path."""
-        return self._believed.chains.trust
+        """The certificates that end a path of a server's."""
+        return self._believed[Role.server].chains.trust
 
     @refusing_unreadable
     def verify(self, peer: PeerChain) -> VerifiedChain:
@@ -120,7 +144,7 @@ class ContextVerifier:
             CertificateError: the peer is not believed. It may have a ``verify_code``,
                 OpenSSL's number for what is wrong.
         """
-        believed = self._believed
+        believed = self._believed[peer.role]
         whole = replace(peer, server_name=None)
         if peer.leaf is not None:
             whole = whole.with_leaf(peer.leaf, peer.leaf_key)
@@ -136,6 +160,7 @@ class ContextVerifier:
 
     def _judge(self, believed: _Believed, peer: PeerChain, whole: PeerChain) -> VerifiedChain:
         chain = believed.chains.verify(whole)
+        believed.check_not_rejected(chain)
         if (self._bits or self._strict) and not believed.is_in_order(chain):
             if self._bits:
                 check_strength(chain.certificates, self._bits)
@@ -168,7 +193,7 @@ class ContextVerifier:
         return Diagnosis(
             peer,
             believed.stores,
-            lambda der: None,
+            believed.allowed.get,
             at_once=self._partial,
             bits=self._bits,
             strict=self._strict,
@@ -212,10 +237,22 @@ class ContextVerifier:
 class _Believed:
     """Whom a verifier believes at a time. It is made whole and put into place by one assignment."""
 
-    def __init__(self, chains: ChainVerifier, stores: tuple[TrustStore, ...]) -> None:
+    def __init__(
+        self,
+        chains: ChainVerifier,
+        stores: tuple[TrustStore, ...],
+        allowed: Mapping[bytes, bool | None],
+    ) -> None:
         self.chains = chains
         self.stores = stores  # all that was loaded
+        self.allowed = allowed  # what some of that say of themselves
         self._in_order: dict[bytes, None] = {}  # digests of paths
+
+    def check_not_rejected(self, chain: VerifiedChain) -> None:
+        """Refuse a path with a certificate that was loaded as one that must not be in it."""
+        if self.allowed and any(self.allowed.get(der) is False for der in chain.certificates):
+            error = UnknownCA("a certificate of the path was loaded as not trusted for this use")
+            raise with_verify_code(error, VerifyCode.CERT_REJECTED)
 
     def is_in_order(self, chain: VerifiedChain) -> bool:
         """Whether a path was found to be as strong, and as strictly made, as is asked for."""
