@@ -16,6 +16,7 @@ __all__ = [
     "AccessDenied",
     "AlertReceived",
     "BadCertificate",
+    "BadCertificateSignature",
     "BadFinished",
     "BadRecordMac",
     "BadSignature",
@@ -33,6 +34,7 @@ __all__ = [
     "IllegalParameter",
     "InappropriateFallback",
     "InternalError",
+    "InvalidCA",
     "KeyMismatch",
     "MessageTooLarge",
     "MissingExtension",
@@ -43,6 +45,7 @@ __all__ = [
     "NoApplicationProtocol",
     "NoCommonGroup",
     "NoCommonScheme",
+    "PathLengthExceeded",
     "PeerError",
     "PostshakeError",
     "ReauthUnavailable",
@@ -244,6 +247,18 @@ class CertificateError(TLSError):
 
 class BadCertificate(CertificateError):
     """A certificate is damaged, badly signed, or against the rules."""
+
+
+class BadCertificateSignature(BadCertificate):
+    """A certificate was not signed by the one that it names as its issuer."""
+
+
+class InvalidCA(BadCertificate):
+    """A certificate issued another and may not: it is no CA's, or its keyUsage forbids it."""
+
+
+class PathLengthExceeded(BadCertificate):
+    """There are more certificates below a CA than it allows (RFC 5280 section 4.2.1.9)."""
 
 
 class NameNotPermitted(BadCertificate):

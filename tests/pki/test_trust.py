@@ -18,11 +18,14 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from postshake.constants import AlertDescription, Role
 from postshake.errors import (
     BadCertificate,
+    BadCertificateSignature,
     CertificateError,
     CertificateExpired,
     CertificateNotYetValid,
     CertificateRequired,
+    InvalidCA,
     NameMismatch,
+    PathLengthExceeded,
     UnknownCA,
     UnsupportedCertificate,
     UsageError,
@@ -95,7 +98,12 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (lambda: CA("Root").issue(), "client", UnknownCA, "does not lead to"),
         (lambda: CA("Stranger").issue(), "client", UnknownCA, "does not lead to"),
         (lambda: CA("Self", usage=None), "client", UnknownCA, "self-signed"),
-        (lambda: ROOT.issue(signed_by=new_key()), "client", BadCertificate, "not signed by"),
+        (
+            lambda: ROOT.issue(signed_by=new_key()),
+            "client",
+            BadCertificateSignature,
+            "not signed by",
+        ),
         (lambda: ROOT.issue(key_type="rsa1024"), "client", WeakKey, "1024 bits"),
         (
             lambda: ROOT.issue(key=ec.generate_private_key(ec.SECP256K1())),
@@ -131,14 +139,14 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.intermediate("No", ca=False).issue(),
             "client",
-            BadCertificate,
+            InvalidCA,
             "is not a CA",
         ),
-        (lambda: ROOT.intermediate("No", ca=None).issue(), "client", BadCertificate, "is not a CA"),
+        (lambda: ROOT.intermediate("No", ca=None).issue(), "client", InvalidCA, "is not a CA"),
         (
             lambda: ROOT.intermediate("No", usage=key_usage("digital_signature")).issue(),
             "client",
-            BadCertificate,
+            InvalidCA,
             "lacks keyCertSign",
         ),
         (
@@ -150,7 +158,7 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.intermediate("P", path_length=0).intermediate("Q").issue(),
             "client",
-            BadCertificate,
+            PathLengthExceeded,
             "longer than 'CN=P' allows",
         ),
         (
@@ -170,7 +178,7 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.intermediate("F", signed_by=new_key()).issue(),
             "client",
-            BadCertificate,
+            BadCertificateSignature,
             "'CN=F' was not signed by 'CN=Root'",
         ),
         (

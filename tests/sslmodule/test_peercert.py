@@ -14,6 +14,7 @@ from cryptography.x509 import ObjectIdentifier as Oid
 from tests.certs import CA, Issued, reseal
 from tests.sslmodule.ends import Memory, ours, standard
 
+READER: Any = _ssl
 ROOT = CA("Root")
 UPN = Oid("1.3.6.1.4.1.311.20.2.3")
 SERIAL = bytes.fromhex("02057766554433")
@@ -58,7 +59,7 @@ def check(issued: Issued, folder: Path) -> None:
     """Have the certificate shown by a connection, and by the standard module."""
     path = folder / "shown.pem"
     path.write_bytes(issued.certificate.public_bytes(Encoding.PEM))
-    expected = _ssl._test_decode_cert(str(path))
+    expected = READER._test_decode_cert(str(path))
     server = standard.SSLContext(standard.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(*issued.write(folder, "leaf"))
     client = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)

@@ -122,6 +122,13 @@ def mimic(role: Role) -> Chain:
     return Chain(made.leaf, [*made.above, *made.trusted], [CA("Root", key_identifiers=False)])
 
 
+def two_roots(role: Role) -> Chain:
+    """Both are trusted, and the one that is found first has another key."""
+    made = chain(root={"key_identifiers": False}, between=({"key_identifiers": False},))(role)
+    made.trusted = [CA("Root", key_identifiers=False), *made.trusted]
+    return made
+
+
 def forged(where: str) -> Callable[[Role], Chain]:
     key = CA("Another").private_key
     if where == "leaf":
@@ -297,6 +304,7 @@ CATALOGUE: dict[str, Callable[[Role], Chain]] = {
     "an intermediate is missing": missing,
     "an intermediate is trusted, its root is not there": trusted_between,
     "another root of the same name": mimic,
+    "two roots of a name": two_roots,
     # what is not an authority
     "issued by a leaf": chain(between=({}, {"ca": False})),
     "issued by who does not say what it is": chain(between=({"ca": None},)),
@@ -476,11 +484,13 @@ def verdict(module: Any, case: Chain, role: Role, folder: Path, flags: int) -> A
 
 # docs/ssl.md: Identifiers of keys
 # docs/ssl.md: Long paths
+# docs/ssl.md: One path, or all of them
 MEANT: dict[str, tuple[Any, Any]] = {
     "another key's identifier": ((20, "unable to get local issuer certificate"), None),
     "another serial number": ((20, "unable to get local issuer certificate"), None),
     "another issuer's issuer": ((20, "unable to get local issuer certificate"), None),
     "a critical identifier": ((34, "unhandled critical extension"), None),
+    "two roots of a name": ((7, "certificate signature failure"), None),
     "a path of nine": (None, (22, "certificate chain too long")),
 }
 """Where both verdicts may differ, and how: OpenSSL's, and ours."""
@@ -542,6 +552,13 @@ def test_a_refusal_costs_no_more_signatures_than_the_path_is_long(
         ContextVerifier([top.der]).verify(peer)
     assert code_of(caught.value) == VerifyCode.CERT_HAS_EXPIRED
     assert len(checked) == 9  # the search had refused the leaf before it checked any
+
+
+def test_proxies_are_refused_for_another_reason_where_they_are_allowed(tmp_path: Path) -> None:
+    shown = made("a proxy", Role.server)
+    allow = int(FLAGS.VERIFY_ALLOW_PROXY_CERTS)
+    assert verdict(ours, shown, Role.server, tmp_path, allow)[0] == 34
+    assert verdict(ours, shown, Role.server, tmp_path, 0)[0] == 40
 
 
 def test_a_verifier_of_one_s_own_gets_the_number_of_its_error(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ class Diagnosis:
         at_once: whether any loaded certificate ends a path (VERIFY_X509_PARTIAL_CHAIN).
         bits: how many bits of security are asked for, if more than always.
         strict: whether VERIFY_X509_STRICT is set.
+        proxies: whether VERIFY_ALLOW_PROXY_CERTS is set.
         max_depth: how many intermediates a path may have, which is less than OpenSSL's.
         common_names: whether a common name may count as a host's.
         name_code: says what is wrong with the leaf's names; None for nothing.
@@ -123,6 +124,7 @@ class Diagnosis:
         at_once: bool,
         bits: int,
         strict: bool,
+        proxies: bool,
         max_depth: int,
         common_names: bool,
         name_code: Callable[[Facts], VerifyCode | None],
@@ -134,6 +136,7 @@ class Diagnosis:
         self._at_once = at_once
         self._bits = max(bits, FLOOR)
         self._strict = strict
+        self._proxies = proxies
         self._max_depth = max_depth
         self._common_names = common_names
         self._name_code = name_code
@@ -239,7 +242,7 @@ class Diagnosis:
         for index, each in enumerate(path):
             if each.critical - _SUPPORTED:
                 return VerifyCode.UNHANDLED_CRITICAL_EXTENSION
-            if _PROXY in each.extensions:
+            if _PROXY in each.extensions and not self._proxies:
                 return VerifyCode.PROXY_CERTIFICATES_NOT_ALLOWED
             if not self._is_right_kind(each, index, is_last=index + 1 == len(path)):
                 return VerifyCode.INVALID_CA

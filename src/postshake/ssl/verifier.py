@@ -90,6 +90,7 @@ class ContextVerifier:
             flags & ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN == ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
         )
         self._strict = bool(flags & ssl.VerifyFlags.VERIFY_X509_STRICT)
+        self._proxies = bool(flags & ssl.VerifyFlags.VERIFY_ALLOW_PROXY_CERTS)
         self._common_names = common_names
         self._bits = bits_of_level(security_level)
         self._lists = lists if isinstance(lists, RevocationLists) else RevocationLists(lists)
@@ -197,6 +198,7 @@ class ContextVerifier:
             at_once=self._partial,
             bits=self._bits,
             strict=self._strict,
+            proxies=self._proxies,
             max_depth=believed.chains.max_depth,
             common_names=self._common_names,
             name_code=name_code,

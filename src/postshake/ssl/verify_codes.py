@@ -143,7 +143,9 @@ _KINDS: tuple[tuple[type[errors.CertificateError], VerifyCode], ...] = (
     (errors.UnsupportedConstraint, VerifyCode.UNSUPPORTED_CONSTRAINT_TYPE),
     (errors.UnsupportedName, VerifyCode.UNSUPPORTED_NAME_SYNTAX),
     (errors.UnsupportedCertificate, VerifyCode.UNHANDLED_CRITICAL_EXTENSION),
-    (errors.BadCertificate, VerifyCode.CERT_SIGNATURE_FAILURE),
+    (errors.BadCertificateSignature, VerifyCode.CERT_SIGNATURE_FAILURE),
+    (errors.InvalidCA, VerifyCode.INVALID_CA),
+    (errors.PathLengthExceeded, VerifyCode.PATH_LENGTH_EXCEEDED),
     (errors.CertificateError, VerifyCode.APPLICATION_VERIFICATION),
 )
 
