@@ -56,6 +56,7 @@ __all__ = [
     "TruncationError",
     "UnexpectedHandshake",
     "UnexpectedMessage",
+    "UnhandledCriticalExtension",
     "UnknownCA",
     "UnrecognizedName",
     "UnsupportedCertificate",
@@ -273,6 +274,10 @@ class UnsupportedCertificate(CertificateError):
     """A certificate of a kind that we cannot use."""
 
     alert = AlertDescription.unsupported_certificate
+
+
+class UnhandledCriticalExtension(UnsupportedCertificate):
+    """A critical extension that is not known (RFC 5280 section 4.2)."""
 
 
 class UnsupportedConstraint(UnsupportedCertificate):

@@ -23,13 +23,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import postshake.ssl as ours
 from postshake.constants import Role
-from postshake.errors import AccessDenied, CertificateExpired
+from postshake.errors import AccessDenied, CertificateExpired, UnsupportedCertificate
 from postshake.pki.der import certificate_fields, tlv
 from postshake.pki.facts import Facts
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.ssl.verifier import ContextVerifier
 from postshake.ssl.verify_codes import VerifyCode, code_of
-from tests.certs import CA, DAY, NOW, Issued, content, key_usage, name, reseal, wrap
+from tests import forging
+from tests.certs import CA, DAY, NOW, Issued, content, key_usage, name, new_key, reseal, wrap
 from tests.revoking import make_list
 from tests.sslmodule.ends import Memory, files, server_context
 
@@ -497,7 +498,7 @@ MEANT: dict[str, tuple[Any, Any]] = {
 
 NOT_YET: dict[str, Any] = {
     "an explicit curve": None,
-    "an explicit policy that is not there": (34, "unhandled critical extension"),
+    "an explicit policy that is not there": (50, "application verification failure"),
 }
 """What we say today and should not."""
 
@@ -552,6 +553,27 @@ def test_a_refusal_costs_no_more_signatures_than_the_path_is_long(
         ContextVerifier([top.der]).verify(peer)
     assert code_of(caught.value) == VerifyCode.CERT_HAS_EXPIRED
     assert len(checked) == 9  # the search had refused the leaf before it checked any
+
+
+def test_no_signature_is_checked_that_would_be_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search has refused the key; to say why nobody has to use it."""
+    signer = new_key("rsa2048")
+    modulus = signer.public_key().public_numbers().n
+    top = forging.CA("Root")
+    between = top.issue("Dear", forging.rsa_spki(modulus, (1 << 2046) + 1), forging.BASIC_CA)
+    leaf = forging.CA("Dear", signer).issue("leaf", forging.spki(new_key()))
+    checked: list[Facts] = []
+
+    def count(facts: Facts, issuer: Facts) -> bool:
+        checked.append(facts)
+        return True
+
+    monkeypatch.setattr(Facts, "check_signature", count)
+    peer = PeerChain((leaf, between), Role.client, None, None, NOW.timestamp())
+    with pytest.raises(UnsupportedCertificate, match="an exponent of 2047 bits") as caught:
+        ContextVerifier([top.own()]).verify(peer)
+    assert code_of(caught.value) == VerifyCode.CERT_SIGNATURE_FAILURE
+    assert [str(each) for each in checked] == ["'CN=Dear'"]
 
 
 def test_proxies_are_refused_for_another_reason_where_they_are_allowed(tmp_path: Path) -> None:

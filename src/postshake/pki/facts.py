@@ -16,6 +16,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 from ..errors import (
     BadCertificate,
     CertificateError,
+    UnhandledCriticalExtension,
     UnsupportedCertificate,
     WeakKey,
     require,
@@ -33,6 +34,8 @@ from .der import (
 from .pss import may_have_signed
 
 __all__ = [
+    "MAXIMUM_EXPONENT_BITS",
+    "MAXIMUM_RSA_BITS",
     "RSASSA_PSS",
     "SMALL",
     "Content",
@@ -433,7 +436,7 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
             reader = _HINTS.get(oid)
             if reader is None:
                 return _Defect(
-                    UnsupportedCertificate,
+                    UnhandledCriticalExtension,
                     f"certificate {facts} has a critical extension that is not supported: "
                     f"{object_identifier(oid)}",
                 )

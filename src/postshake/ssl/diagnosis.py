@@ -16,6 +16,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
@@ -25,7 +26,7 @@ from ..errors import CertificateError
 from ..pki import extensions as ext
 from ..pki.constraints import NameBudget, check_names_below
 from ..pki.der import elements, object_identifier, tlv
-from ..pki.facts import Facts
+from ..pki.facts import MAXIMUM_EXPONENT_BITS, MAXIMUM_RSA_BITS, Facts
 from ..pki.store import TrustStore
 from ..pki.trust import PeerChain
 from ..pki.unreadable import UNREADABLE
@@ -165,7 +166,7 @@ class Diagnosis:
                 code = check(path)
             except CertificateError as error:
                 code = code_of(error)
-            except UNREADABLE:
+            except (*UNREADABLE, IndexError):
                 return None
             if code is not None:
                 return code
@@ -210,7 +211,7 @@ class Diagnosis:
         for der in self._peer.certificates[1 : 1 + SENT]:
             try:
                 found.append(_Reading(Facts(der)))
-            except UNREADABLE:
+            except (*UNREADABLE, IndexError):
                 continue
         return found
 
@@ -323,6 +324,12 @@ class Diagnosis:
 
 
 def _signed(child: _Reading, issuer: _Reading) -> bool:
+    key = issuer.key
+    if isinstance(key, rsa.RSAPublicKey) and (
+        key.key_size > MAXIMUM_RSA_BITS
+        or key.public_numbers().e.bit_length() > MAXIMUM_EXPONENT_BITS
+    ):
+        return False  # too dear to check, and no path has it
     try:
         return child.facts.check_signature(issuer.facts)
     except CertificateError:

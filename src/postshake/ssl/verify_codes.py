@@ -142,7 +142,7 @@ _KINDS: tuple[tuple[type[errors.CertificateError], VerifyCode], ...] = (
     (errors.NameExcluded, VerifyCode.EXCLUDED_VIOLATION),
     (errors.UnsupportedConstraint, VerifyCode.UNSUPPORTED_CONSTRAINT_TYPE),
     (errors.UnsupportedName, VerifyCode.UNSUPPORTED_NAME_SYNTAX),
-    (errors.UnsupportedCertificate, VerifyCode.UNHANDLED_CRITICAL_EXTENSION),
+    (errors.UnhandledCriticalExtension, VerifyCode.UNHANDLED_CRITICAL_EXTENSION),
     (errors.BadCertificateSignature, VerifyCode.CERT_SIGNATURE_FAILURE),
     (errors.InvalidCA, VerifyCode.INVALID_CA),
     (errors.PathLengthExceeded, VerifyCode.PATH_LENGTH_EXCEEDED),
