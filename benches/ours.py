@@ -26,7 +26,7 @@ from postshake import (
 )
 from postshake.constants import CipherSuite, NamedGroup
 from postshake.drive.answers import find_answer_now
-from postshake.drive.streams import open_connection, start_server
+from postshake.drive.asyncio import open_connection, start_server
 from postshake.events import HandshakeCompleted
 from postshake.record.limits import Limits
 

@@ -17,7 +17,7 @@ from postshake.constants import ProtocolVersion, Role
 from postshake.wire.auth import CertificateRequest
 from postshake.wire.extensions import Extensions, SignatureAlgorithms
 from postshake.wire.handshake import encode_handshake
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.record.records import plain
 
 __all__ = ["Item", "items", "sealed", "sealed_inner"]

@@ -11,7 +11,7 @@ from postshake.connection import Connection, State
 from postshake.constants import NamedGroup, Role
 from postshake.errors import InternalError, TLSError, TruncationError, UsageError
 from postshake.pki.credential import Credential
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.hostile import send_handshake
 from tests.pair import (
     ConnectionPair,

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from postshake.constants import KeyUpdateRequest
-from postshake.wire import auth, hello, later
+from postshake.wire import auth, hello, post_handshake
 from postshake.wire import extensions as ext
 from postshake.wire.alert import Alert
 from postshake.wire.codec import vec16
@@ -241,10 +241,10 @@ def finisheds() -> st.SearchStrategy[auth.Finished]:
     return st.builds(auth.Finished, st.one_of(opaque(32, 32), opaque(48, 48)))
 
 
-def new_session_tickets() -> st.SearchStrategy[later.NewSessionTicket]:
+def new_session_tickets() -> st.SearchStrategy[post_handshake.NewSessionTicket]:
     """Draw a NewSessionTicket."""
     return st.builds(
-        later.NewSessionTicket,
+        post_handshake.NewSessionTicket,
         u32s,
         u32s,
         opaque(),
@@ -253,14 +253,14 @@ def new_session_tickets() -> st.SearchStrategy[later.NewSessionTicket]:
     )
 
 
-def key_updates() -> st.SearchStrategy[later.KeyUpdate]:
+def key_updates() -> st.SearchStrategy[post_handshake.KeyUpdate]:
     """Draw a KeyUpdate."""
-    return st.builds(later.KeyUpdate, st.sampled_from(KeyUpdateRequest))
+    return st.builds(post_handshake.KeyUpdate, st.sampled_from(KeyUpdateRequest))
 
 
-def ends_of_early_data() -> st.SearchStrategy[later.EndOfEarlyData]:
+def ends_of_early_data() -> st.SearchStrategy[hello.EndOfEarlyData]:
     """Draw the EndOfEarlyData there is."""
-    return st.just(later.EndOfEarlyData())
+    return st.just(hello.EndOfEarlyData())
 
 
 MESSAGES: dict[str, st.SearchStrategy[Any]] = {

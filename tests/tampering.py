@@ -23,7 +23,8 @@ from postshake.config import ClientAuth
 from postshake.connection import Connection, State
 from postshake.constants import AlertDescription, ContentType, Role
 from postshake.errors import AlertReceived, PeerError, PostshakeError, TLSError
-from postshake.protocol import client_hellos, link
+from postshake.protocol import link
+from postshake.protocol.tls13 import client_hellos
 from postshake.questions import Question
 from postshake.wire.extensions import Extension, Extensions
 from postshake.wire.handshake import Handshake, encode_handshake

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import postshake
-import postshake.api
+import postshake._api
 
 
 def run(code: str) -> str:
@@ -48,9 +48,9 @@ def test_a_name_loads_what_it_needs(code):
 
 
 def test_every_public_name_is_there():
-    assert postshake.__all__ == postshake.api.__all__
+    assert postshake.__all__ == postshake._api.__all__
     for name in postshake.__all__:
-        assert getattr(postshake, name) is getattr(postshake.api, name)
+        assert getattr(postshake, name) is getattr(postshake._api, name)
     assert set(postshake.__all__) <= set(dir(postshake))
 
 
@@ -71,7 +71,7 @@ SIGN = """
 import asyncio
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from postshake.constants import SignatureScheme
-from postshake.drive.threaded import ThreadedSigner
+from postshake.signers.threaded import ThreadedSigner
 from postshake.pki.credential import LocalSigner
 signer = ThreadedSigner(LocalSigner(ed25519.Ed25519PrivateKey.generate()))
 assert len(asyncio.run(signer.sign(SignatureScheme.ed25519, b"data"))) == 64
@@ -103,9 +103,15 @@ else: raise SystemExit("it was not needed")
         "context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname='x')",
         SIGN,
         ASGI,
-        "import postshake.web, postshake.cli.main, postshake.pkcs11, postshake.gnutls",
+        "import postshake.web, postshake.cli.main, postshake.signers.pkcs11, postshake.gnutls",
     ],
     ids=["config", "session", "ssl", "threaded signer", "asgi", "modules"],
 )
 def test_what_is_optional_is_imported_when_it_is_asked_for(code):
     assert run(f"{code}\n{OPTIONAL_LOADED}\n{ZSTD_LOADED}") == ""
+
+
+@pytest.mark.parametrize("unneeded", ["protocol.tls12", "pki.pkcs12", "exported", "recording"])
+def test_what_a_process_may_never_need_is_not_loaded(unneeded):
+    code = "import sys, postshake; postshake.Connection\nprint(*sys.modules)"
+    assert f"postshake.{unneeded}" not in run(code).split()

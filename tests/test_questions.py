@@ -266,7 +266,7 @@ def test_a_refusal_is_an_answer(kind: str, error: CertificateError) -> None:
     check_refusal(end, other, type(error), str(error.args[0]))
 
 
-class Failing:
+class FailConnection:
     """A signer and a verifier that raise."""
 
     def __init__(self, credential: Credential, error: Exception) -> None:
@@ -286,7 +286,7 @@ class Failing:
 def test_a_signer_or_a_verifier_that_raises(who: str, error: Exception) -> None:
     alice = issued("alice").credential()
     server = issued("server.example", "server").credential()
-    failing = Failing(server if who == "server's signer" else alice, error)
+    failing = FailConnection(server if who == "server's signer" else alice, error)
     pair = ConnectionPair(
         client_config(
             credentials=(replace(alice, signer=failing) if who == "client's signer" else alice,),

@@ -13,9 +13,9 @@ from postshake.connection import State
 from postshake.constants import NamedGroup
 from postshake.crypto.schedule import traffic_keys
 from postshake.errors import BadRecordMac
-from postshake.protocol.outcome import SessionSecrets
+from postshake.protocol.session_secrets import SessionSecrets
 from postshake.wire.alert import Alert
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.hostile import link_of, release, send_handshake
 from tests.pair import ConnectionPair, client_config, server_config
 from tests.tampering import REQUIRING, states

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from postshake.constants import AlertDescription, HandshakeType, ProtocolVersion
-from postshake.crypto.suites12 import TLS12_SUITES, Authentication
+from postshake.crypto.tls12.suites import TLS12_SUITES, Authentication
 from postshake.errors import AlertReceived, TLSError
 from postshake.wire.extensions import Extension, Extensions
 from postshake.wire.handshake import decode_handshake12, encode_handshake

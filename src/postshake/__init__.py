@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import (
+    from ._api import (
         AuthRequest,
         ChainVerifier,
         ClientAuth,
@@ -76,10 +76,10 @@ if not TYPE_CHECKING:  # to whom the names above are all there are
         """
         if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import postshake.api
+        import postshake._api
 
         known = globals()
-        known.update((each, getattr(postshake.api, each)) for each in __all__)
+        known.update((each, getattr(postshake._api, each)) for each in __all__)
         if name not in known:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return known[name]

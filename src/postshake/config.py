@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from enum import Enum, IntEnum
 
+from ._dataclass import dataclass, field
 from .constants import (
     CertificateCompressionAlgorithm,
     CipherSuite,
@@ -22,20 +23,21 @@ from .constants import (
 )
 from .crypto.groups import supported_groups
 from .crypto.signatures import certificate_schemes, handshake_schemes
-from .crypto.signatures12 import common_schemes, handshake_schemes12
 from .crypto.suites import TLS13_SUITES
-from .crypto.suites12 import TLS12_SUITES, Authentication
+from .crypto.tls12.signatures import common_schemes, handshake_schemes12
+from .crypto.tls12.suites import TLS12_SUITES, Authentication
 from .errors import PeerError, UsageError
 from .events import TraceEntry
 from .pki.choose import read_oid_filters
 from .pki.compression import can_compress
 from .pki.credential import Credential
 from .pki.trust import Verifier
-from .psk import ExternalPsk, PskLookup, ReplayGuard, SingleUse
 from .record.limits import Limits
-from .session12 import SessionCache12, TicketSealer
-from .tickets import MAX_LIFETIME, TicketDatabase, TicketKeys
-from .values import dataclass, field
+from .resumption.external_psk import ExternalPsk, PskLookup
+from .resumption.replay import ReplayGuard, SingleUse
+from .resumption.session12 import SessionCache12
+from .resumption.ticket import MAX_LIFETIME, TicketDatabase
+from .resumption.ticket_keys import TicketKeys, TicketSealer
 
 __all__ = ["AuthRequest", "ClientAuth", "ClientConfig", "Config", "Refusal", "ServerConfig"]
 

@@ -8,28 +8,47 @@ between it and a transport, reads its events, and answers its questions; see
 
 from __future__ import annotations
 
+from enum import Enum
+
 from .config import AuthRequest, ClientConfig, Refusal, ServerConfig
-from .constants import AlertDescription, AlertLevel
-from .errors import InternalError, ReauthUnavailable, UsageError
-from .events import Direction, Event, Ticket
-from .facts import Facts, State
+from .constants import (
+    AlertDescription,
+    AlertLevel,
+    CertificateCompressionAlgorithm,
+    ProtocolVersion,
+    Role,
+)
+from .errors import InternalError, PostshakeError, ReauthUnavailable, UsageError
+from .events import Direction, Established, Event, Ticket
 from .pki.credential import Credential
+from .pki.identity import Identity
 from .pki.names import normalize_server_name
 from .protocol.engine import APPLICATION_DATA, Engine
 from .protocol.exporter import channel_binding, export
-from .protocol.outcome import SessionSecrets
-from .protocol.reauth_server import ReauthServer
-from .protocol.secrets12 import SessionSecrets12
+from .protocol.session_secrets import SessionSecrets, SessionSecrets12
+from .protocol.tls13.reauth_server import ReauthServer
 from .questions import Question
-from .session12 import Session12
+from .resumption.session12 import Session12
 
 __all__ = ["Connection", "State"]
+
+
+class State(Enum):
+    """How far a connection has come."""
+
+    NEW = "new"
+    HANDSHAKING = "handshaking"
+    OPEN = "open"
+    CLOSED = "closed"
+    """Both ends said close_notify."""
+    BROKEN = "broken"
+    """It failed; see `Connection.failure`. What was received can still be read."""
 
 
 _ANY_ANSWER = AuthRequest()
 
 
-class Connection(Facts):
+class Connection:
     """One TLS connection, client or server, without its transport.
 
     An owner does four things, in any order and at any pace: it gives what came
@@ -78,7 +97,12 @@ class Connection(Facts):
             )
         if isinstance(session, Session12) and session.server_name != server_name:
             raise UsageError("a session of TLS 1.2 is for the server that it began with")
-        super().__init__(Engine(config, server_name, session))
+        self._engine = Engine(config, server_name, session)
+        self._plaintext = self._engine.event_queue.plaintext
+
+    def __repr__(self) -> str:
+        waiting = "".join(f", {each!r}" for each in self._engine.conversations())
+        return f"<{type(self).__name__} {self.role.name} {self.state.value}{waiting}>"
 
     # --- bytes
 
@@ -125,11 +149,24 @@ class Connection(Facts):
         """
         self._engine.end_of_stream()
 
+    @property
+    def wants_data(self) -> bool:
+        """Whether more input can be used now; not while the handshake asks something."""
+        engine = self._engine
+        return engine.failure is None and not engine.received_close and not engine.held
+
     def data_to_send(self) -> bytes:
         """Take the bytes that the transport must carry."""
         layer = self._engine.layer
         output = layer.output
         return output.pop() if len(output) == 1 else layer.data_to_send()
+
+    @property
+    def has_data_to_send(self) -> bool:
+        """Whether `data_to_send` would give any."""
+        return bool(self._engine.layer.output)
+
+    # --- application data
 
     def send_data(self, data: bytes | bytearray | memoryview) -> None:
         """Queue application data.
@@ -159,14 +196,26 @@ class Connection(Facts):
         if engine.link.config.trace is not None:
             engine.link.trace_record(Direction.sent, "application data", len(data))
         try:
-            if engine.after.key_updates.owed:
-                engine.after.key_updates.send()
+            if engine.post_handshake.key_updates.update_owed:
+                engine.post_handshake.key_updates.send()
             layer.send(APPLICATION_DATA, data)
             if layer.outbound.sequence >= layer.outbound.update_due:
-                engine.after.key_updates.send()
+                engine.post_handshake.key_updates.send()
         except InternalError as error:  # a part of the data may be queued already
             engine.fail(error)
             raise
+
+    @property
+    def can_send_data(self) -> bool:
+        """Whether `send_data` may be called.
+
+        That is while the connection is open; and on a server with
+        ``config.send_half_rtt_data`` from its own Finished on, when nobody has proven yet to
+        be there (§4.4.4).
+        """
+        engine = self._engine
+        is_open = engine.outcome is not None and engine.failure is None and not engine.link.closed
+        return is_open or engine.may_send_half_rtt
 
     def send_early_data(self, data: bytes | bytearray | memoryview) -> None:
         """Client: send data ahead of the handshake, on the strength of a ticket (§2.3).
@@ -198,48 +247,64 @@ class Connection(Facts):
         """
         return self._plaintext.read(size)
 
-    def close(self) -> None:
-        """Say close_notify: we send no more, and may still receive (§6.1).
+    def take_data(self, size: int = -1) -> tuple[bytes, Identity | None, bool]:
+        """Take data as `read` does, and say what `read_identity` and `read_is_early` say of it."""
+        return self._plaintext.take(size)
 
-        Before the handshake is complete this gives the connection up: nothing
-        more is taken.
+    @property
+    def readable(self) -> int:
+        """How many bytes of application data wait to be read."""
+        plaintext = self._plaintext
+        return plaintext.position - plaintext.read_position
+
+    @property
+    def readable_in_record(self) -> int:
+        """How many of these bytes came in one record: the one read from next."""
+        return self._plaintext.left_of_record
+
+    @property
+    def unread_size(self) -> int:
+        """How much memory these bytes take, about: in small records far more than they are.
+
+        Whoever keeps data for somebody who does not read holds this against a limit.
         """
-        engine = self._engine
-        if engine.link.closed or engine.failure is not None:
-            return
-        with engine.failing():
-            if engine.outcome is None:
-                engine.give_up()
-            else:
-                engine.send_alert(AlertDescription.close_notify)
+        return self._plaintext.size
 
-    def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
-        """Send an alert of your own, after a failure too (§6).
+    @property
+    def read_position(self) -> int:
+        """How many bytes of application data were read so far."""
+        return self._plaintext.read_position
 
-        A connection sends what its failures call for by itself, unless
-        ``config.send_alerts`` is off. A fatal alert and close_notify are the last
-        that we say; receiving goes on.
+    @property
+    def read_identity(self) -> Identity | None:
+        """Whom the peer had proven to be when the next byte to read was received."""
+        return self._plaintext.read_identity
 
-        Args:
-            description: which alert.
-            level: None for the one that belongs to it.
+    @property
+    def read_is_early(self) -> bool:
+        """Server: whether the next byte to read is early data (§2.3).
 
-        Raises:
-            UsageError: we have said our last.
+        It can be read before the handshake is complete. It may be a replay, and is
+        nobody's: whoever is authenticated later did not say it by that. No piece
+        that is read holds early data and other data.
         """
-        if self._engine.link.closed:
-            raise UsageError("our side of the connection is closed")
-        self._engine.send_alert(description, level)
+        return self._plaintext.read_position < self._plaintext.early_end
 
     # --- events and questions
 
+    @property
+    def has_news(self) -> bool:
+        """Whether an event or a question waits to be taken."""
+        queue = self._engine.event_queue
+        return queue.events is not None or queue.questions is not None
+
     def next_event(self) -> Event | None:
         """Take the oldest event; None if there is none."""
-        return self._engine.desk.next_event()
+        return self._engine.event_queue.next_event()
 
     def next_question(self) -> Question | None:
         """Take the oldest question; None if there is none. Every one wants an answer."""
-        return self._engine.desk.next_question()
+        return self._engine.event_queue.next_question()
 
     def answer(self, question_id: int, value: object) -> None:
         """Answer a question.
@@ -255,6 +320,59 @@ class Connection(Facts):
             TruncationError: `receive_eof` was called before the answer.
         """
         self._engine.answer(question_id, value)
+
+    # --- how far it is, and what was settled
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """The policy in force; a server's may be another one after `ChooseConfig`."""
+        return self._engine.link.config
+
+    @property
+    def role(self) -> Role:
+        """Which end we are."""
+        return self._engine.role
+
+    @property
+    def state(self) -> State:
+        """How far the connection has come."""
+        engine = self._engine
+        if engine.failure is not None:
+            return State.BROKEN
+        if engine.link.closed and engine.received_close:
+            return State.CLOSED
+        if engine.outcome is not None:
+            return State.OPEN
+        return State.HANDSHAKING if engine.started else State.NEW
+
+    @property
+    def failure(self) -> PostshakeError | None:
+        """Why the connection is broken, if it is: a new exception each time, to be raised."""
+        failure = self._engine.failure
+        return failure.without_traceback() if failure is not None else None
+
+    @property
+    def established(self) -> Established | None:
+        """What the handshake settled; None until it is complete."""
+        outcome = self._engine.outcome
+        return outcome.established if outcome is not None else None
+
+    @property
+    def certificate_compression(self) -> CertificateCompressionAlgorithm | None:
+        """How the certificate that we sent last was made shorter; None if it was not (RFC 8879)."""
+        return self._engine.link.certificate_compression
+
+    # --- who the peer is
+
+    @property
+    def peer_identity(self) -> Identity | None:
+        """Whom the peer has proven to be, as of now; None if nobody."""
+        return self._plaintext.identity
+
+    @property
+    def identity_history(self) -> tuple[tuple[int, Identity | None], ...]:
+        """From which position in the received data on the peer was known as whom."""
+        return tuple(self._plaintext.history)
 
     # --- reauth
 
@@ -305,7 +423,7 @@ class Connection(Facts):
             UsageError: no open request has this context.
         """
         self._check_open()
-        requests = self._engine.after.reauth_client
+        requests = self._engine.post_handshake.reauth_client
         if self._is_tls12:
             raise ReauthUnavailable(
                 "TLS 1.2 was chosen, which has no post-handshake authentication"
@@ -315,18 +433,36 @@ class Connection(Facts):
         with self._engine.failing(harmless=UsageError):
             requests.answer(context, credential)
 
+    @property
+    def open_requests(self) -> tuple[bytes, ...]:
+        """Contexts of the requests that wait, oldest first.
+
+        On a server they wait for the client's answer or for a verdict, on a client
+        for our own answer.
+        """
+        engine = self._engine
+        after = engine.post_handshake
+        if after.reauth_server is not None:
+            return after.reauth_server.open_requests
+        return after.reauth_client.pending_requests if after.reauth_client is not None else ()
+
+    def next_deadline(self) -> float | None:
+        """Return when `check_deadlines` is due, on `config.clock`; None for never."""
+        requests = self._engine.post_handshake.reauth_server
+        return requests.next_deadline() if requests is not None else None
+
     def check_deadlines(self) -> None:
         """Expire the requests whose time is up.
 
         Raises:
             CertificateRequired: one of them said that this ends the connection.
         """
-        requests = self._engine.after.reauth_server
+        requests = self._engine.post_handshake.reauth_server
         if requests is not None and self.failure is None:
             with self._engine.failing():
                 requests.expire()
 
-    # --- tickets
+    # --- sessions
 
     def send_tickets(self, count: int = 1) -> int:
         """Server: send session tickets that carry who the client is known to be now.
@@ -345,12 +481,33 @@ class Connection(Facts):
                 complete, or our side is closed.
         """
         self._check_open()
-        if self._engine.after.issuer is None:
+        if self._engine.post_handshake.issuer is None:
             raise UsageError("only a server sends tickets")
         if count < 1:
             raise UsageError(f"expected to send at least one ticket, not {count}")
         with self._engine.failing():
-            return self._engine.after.issuer.issue(count)
+            return self._engine.post_handshake.issuer.issue(count)
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """Client: the session tickets received so far, newest last."""
+        store = self._engine.post_handshake.tickets
+        return tuple(store.tickets) if store is not None else ()
+
+    @property
+    def session(self) -> Ticket | Session12 | None:
+        """Client: what the next connection to this server can resume, if there is anything.
+
+        The newest ticket, which in TLS 1.3 comes after the handshake, or the session of TLS 1.2.
+        """
+        tickets = self.tickets
+        return tickets[-1] if tickets else self.session12
+
+    @property
+    def session12(self) -> Session12 | None:
+        """Client: from what a TLS 1.2 connection can be resumed, if the server lets us."""
+        outcome = self._engine.outcome
+        return outcome.session12 if outcome is not None and self.role is Role.client else None
 
     # --- keys
 
@@ -364,7 +521,7 @@ class Connection(Facts):
         if self._is_tls12:
             raise UsageError("TLS 1.2 has no key updates")
         with self._engine.failing():
-            self._engine.after.key_updates.send(request_peer)
+            self._engine.post_handshake.key_updates.send(request_peer)
 
     def export(self, label: bytes, context: bytes | None, length: int) -> bytes:
         """Derive keying material for an application (§7.5, RFC 5705).
@@ -381,6 +538,51 @@ class Connection(Facts):
         """Return what names this connection to a protocol above (RFC 9266)."""
         return channel_binding(self._secrets(), kind)
 
+    # --- ending
+
+    def close(self) -> None:
+        """Say close_notify: we send no more, and may still receive (§6.1).
+
+        Before the handshake is complete this gives the connection up: nothing
+        more is taken.
+        """
+        engine = self._engine
+        if engine.link.closed or engine.failure is not None:
+            return
+        with engine.failing():
+            if engine.outcome is None:
+                engine.give_up()
+            else:
+                engine.send_alert(AlertDescription.close_notify)
+
+    def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
+        """Send an alert of your own, after a failure too (§6).
+
+        A connection sends what its failures call for by itself, unless
+        ``config.send_alerts`` is off. A fatal alert and close_notify are the last
+        that we say; receiving goes on.
+
+        Args:
+            description: which alert.
+            level: None for the one that belongs to it.
+
+        Raises:
+            UsageError: we have said our last.
+        """
+        if self._engine.link.closed:
+            raise UsageError("our side of the connection is closed")
+        self._engine.send_alert(description, level)
+
+    @property
+    def peer_closed(self) -> bool:
+        """Whether the peer said close_notify: it will send no more."""
+        return self._engine.received_close
+
+    @property
+    def sent_close(self) -> bool:
+        """Whether we have said our last: close_notify, or a fatal alert."""
+        return self._engine.link.closed
+
     # --- inside
 
     def _secrets(self) -> SessionSecrets | SessionSecrets12:
@@ -393,9 +595,9 @@ class Connection(Facts):
             raise ReauthUnavailable(
                 "TLS 1.2 was chosen, which has no post-handshake authentication"
             )
-        if self._engine.after.reauth_server is None:
+        if self._engine.post_handshake.reauth_server is None:
             raise UsageError("only an established server asks for authentication")
-        return self._engine.after.reauth_server
+        return self._engine.post_handshake.reauth_server
 
     def _check_open(self) -> None:
         engine = self._engine
@@ -404,3 +606,8 @@ class Connection(Facts):
             raise ReauthUnavailable("the handshake is not complete")
         if engine.link.closed:
             raise UsageError("our side of the connection is closed")
+
+    @property
+    def _is_tls12(self) -> bool:
+        established = self.established
+        return established is not None and established.version == ProtocolVersion.TLS12

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from enum import Enum
 
+from ._dataclass import dataclass, field
 from .constants import NamedGroup, ProtocolVersion
 from .crypto.suites import Suite
 from .errors import CertificateError
 from .pki.credential import Credential
 from .pki.identity import Identity
-from .psk import PskKind
-from .tickets import Ticket
-from .values import dataclass, field
+from .resumption.external_psk import PskKind
+from .resumption.ticket import Ticket
 from .wire.auth import CertificateRequest
 
 __all__ = [

@@ -26,6 +26,7 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any, TypeVar, cast
 
+from ._dataclass import dataclass, field
 from .config import AuthRequest, ClientConfig, ServerConfig
 from .connection import Connection
 from .drive.answers import find_answer, find_answer_now
@@ -42,9 +43,11 @@ from .pki.choose import choose_credential, choose_server_credential
 from .pki.credential import Credential
 from .pki.identity import Identity
 from .pki.names import normalize_server_name
-from .protocol.authenticate import hold_to, identify
-from .protocol.certificate_request import make_certificate_request, wanted_by, wanted_for
-from .protocol.exported import (
+from .protocol.flow import Ask, Flow
+from .protocol.proofs import identify
+from .protocol.tls13.authenticate import apply_request_policy
+from .protocol.tls13.certificate_request import make_certificate_request, wanted_by, wanted_for
+from .protocol.tls13.exported_authenticator import (
     REQUESTS,
     Claim,
     Proven,
@@ -53,9 +56,7 @@ from .protocol.exported import (
     read_request,
     write_authenticator,
 )
-from .protocol.flow import Ask, Flow
 from .questions import Refused
-from .values import dataclass, field
 from .wire.extensions import Extension, Extensions, ServerName
 from .wire.handshake import encode_handshake
 
@@ -239,7 +240,7 @@ class _Exported:
                 raise CertificateRequired("asked for a certificate, got none")
             return None
         wanted = wanted_for(opened.policy, self._connection.config)
-        verdict = hold_to(proven.verdict, opened.policy, wanted, proven.signed)
+        verdict = apply_request_policy(proven.verdict, opened.policy, wanted, proven.signed)
         if isinstance(verdict, Refused):
             raise verdict.error.without_traceback()
         context = opened.claim.message.certificate_request_context

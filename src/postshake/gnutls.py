@@ -20,8 +20,8 @@ import os
 from typing import Any
 
 from . import session as _session
-from .gnutls_calls import HANDLES, Holder, call, files, fill, or_none, receive, setting
-from .gnutls_calls import gnutls_session_t as gnutls_session_t
+from .session.c_functions import HANDLES, Holder, call, files, fill, or_none, receive, setting
+from .session.c_functions import gnutls_session_t as gnutls_session_t
 
 # Written down for type checkers, and for who searches; a test holds them against `session`.
 # fmt: off

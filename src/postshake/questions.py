@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeAlias, TypeVar
 
+from ._dataclass import dataclass, field
 from .config import ServerConfig
 from .constants import Role, SignatureScheme
 from .errors import CertificateError
@@ -17,9 +18,9 @@ from .pki.choose import Wanted
 from .pki.credential import Credential, Signer
 from .pki.identity import Identity
 from .pki.trust import PeerChain, VerifiedChain, Verifier
-from .psk import EarlyDataClaim, ExternalPsk, PskLookup, ReplayGuard
-from .tickets import TicketDatabase, TicketState
-from .values import dataclass, field
+from .resumption.external_psk import ExternalPsk, PskLookup
+from .resumption.replay import EarlyDataClaim, ReplayGuard
+from .resumption.ticket import TicketDatabase, TicketState
 from .wire.hello import ClientHello
 
 __all__ = [

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from postshake.cli.arguments import endpoint
 from postshake.cli.client import _with_crlf
-from postshake.cli.common import endpoint
 from tests.cli.conftest import COMMAND, ENVIRONMENT, Run, Serve
 from tests.interop.certificates import Certificates
 from tests.interop.program import TIMEOUT, Program, Stage

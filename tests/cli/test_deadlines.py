@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,7 +30,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     assert scope["type"] == "http"
     size = 0
     if scope["path"] == "/later":
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2.5 * deadlines.BODY_TIME)  # for the looks in between
+        # from here on the time is the client's, who needs some on a busy machine
+        deadlines.BODY_TIME = PATIENCE
     more = scope["path"] != "/much"
     while more:
         message = await receive()
@@ -153,13 +156,78 @@ def test_a_body_that_we_do_not_read_yet(
     protocol: type[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading is paused: it is not the client that is slow."""
-    monkeypatch.setattr(deadlines, "BODY_TIME", 0.5)
+    monkeypatch.setattr(deadlines, "BODY_TIME", 1.0)
     monkeypatch.setattr(deadlines, "BODY_RATE", 10**9)
     with serving(protocol) as connect, connect() as sock:
         head = b"POST /later HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
         sock.sendall(head + b"Content-Length: 9000000\r\n\r\n" + bytes(9_000_000))
         answer = ends(sock)
         assert answer.startswith(b"HTTP/1.1 200"), answer
+
+
+class Clock:
+    """Time that passes when the test says so, for a protocol without a server."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: list[tuple[float, Any, tuple[Any, ...]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, call: Any, *arguments: Any) -> Any:
+        entry = (self.now + seconds, call, arguments)
+        self.due.append(entry)
+        return SimpleNamespace(cancel=lambda: entry in self.due and self.due.remove(entry))
+
+    def advance(self, until: float) -> None:
+        while ready := [entry for entry in self.due if entry[0] <= until]:
+            first = min(ready, key=lambda entry: entry[0])
+            self.due.remove(first)
+            self.now = first[0]
+            first[1](*first[2])
+        self.now = until
+
+
+class Reader:
+    """As much of uvicorn's protocol as the deadlines look at."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport, self.client = transport, None
+        self.cycle: Any = None
+        self.flow = SimpleNamespace(read_paused=False)
+
+    def data_received(self, data: bytes) -> None:
+        if self.cycle is None:
+            self.cycle = SimpleNamespace(response_complete=False, more_body=True)
+        if data == b"much":
+            self.flow.read_paused = True
+
+
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("resumed_at", [11, 39, 59.9])
+def test_the_client_s_time_begins_when_reading_goes_on(
+    resumed_at: float, seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(asyncio, "get_running_loop", lambda: clock)
+    aborted: list[float] = []
+    transport = SimpleNamespace(
+        is_closing=lambda: bool(aborted), abort=lambda: aborted.append(clock.now)
+    )
+    protocol = with_deadlines(Reader)()
+    protocol.connection_made(transport)
+    protocol.data_received(b"head")
+    clock.advance(10)
+    protocol.data_received(b"much")
+    clock.advance(resumed_at)
+    protocol.flow.read_paused = False
+    if seen:
+        clock.advance(resumed_at + 20)
+        protocol.data_received(b"more")
+    clock.advance(1000)
+    assert aborted
+    assert deadlines.BODY_TIME <= aborted[0] - resumed_at <= 2 * deadlines.BODY_TIME
 
 
 @PROTOCOLS

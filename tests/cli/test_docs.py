@@ -9,8 +9,8 @@ import shlex
 import pytest
 
 from postshake.cli.main import EXIT_CODES, parser
-from postshake.cli.picture import picture
 from postshake.recording import FORMAT, Recording
+from postshake.recording.html import html_page
 from tests.reader import PAGES, ROOT, blocks
 
 # what tests/test_pages.py cannot type, for want of a mail server, say
@@ -39,7 +39,7 @@ def test_the_format():
     recording = Recording.parse(lines)
     assert json.loads(lines[0])["format"] == FORMAT
     assert len(recording.lines) == 4
-    page = picture(recording)
+    page = html_page(recording)
     assert "From here on the client is CN=alice" in page
     assert "declined" in page
 

@@ -17,7 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from postshake.cli.visit import MAX_BODY, MAX_HEAD
+from postshake.cli.connection_handler import MAX_BODY, MAX_HEAD
 from tests.certs import CA
 from tests.cli.conftest import Run, Serve
 from tests.drive.streams import RawClient

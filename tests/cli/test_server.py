@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from postshake.cli import server as module
-from postshake.cli.files import Site
+from postshake.cli.connection_handler import ConnectionHandler
 from postshake.cli.server import Server
-from postshake.cli.visit import Visit
+from postshake.cli.static_files import StaticFiles
 from postshake.config import AuthRequest
 from postshake.connection import Connection
 from postshake.drive.sync import Stream
@@ -50,13 +50,15 @@ class Lines:
 
 
 @contextlib.contextmanager
-def running(talk: Any = Visit.echo, *, connections: int = 1, **fields: Any) -> Iterator[Any]:
+def running(
+    handle: Any = ConnectionHandler.echo, *, connections: int = 1, **fields: Any
+) -> Iterator[Any]:
     """A server with one place, and its log."""
     log = Lines()
     with Server(
         server_config(clock=time.monotonic, **fields),
         AuthRequest(within=1.0),
-        talk,
+        handle,
         "127.0.0.1",
         0,
         connections,
@@ -112,13 +114,13 @@ def test_who_says_nothing_does_not_hold_a_place(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_response_that_nobody_reads_does_not_hold_a_place(tmp_path: Path):
     (tmp_path / "large").write_bytes(bytes(30_000_000))
-    site = Site(str(tmp_path))
+    site = StaticFiles(str(tmp_path))
 
-    def pages(visit: Visit) -> None:
-        assert visit.stream.timeout == module.TIMEOUT
-        visit.stream.timeout = 0.5
-        visit.site = site
-        visit.pages(("/protected",))
+    def pages(handler: ConnectionHandler) -> None:
+        assert handler.stream.timeout == module.TIMEOUT
+        handler.stream.timeout = 0.5
+        handler.site = site
+        handler.pages(("/protected",))
 
     with running(pages) as (server, log):
         sock = socket.socket()
@@ -199,12 +201,12 @@ def test_it_goes_on_when_there_are_no_threads_left(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_mistake_ends_one_connection(capsys: pytest.CaptureFixture[str]):
-    def talk(visit: Visit) -> None:
-        if visit.stream.receive() != b"hello\n":
+    def handle(handler: ConnectionHandler) -> None:
+        if handler.stream.receive() != b"hello\n":
             raise KeyError("a mistake")
-        visit.stream.send(b"hello\n")
+        handler.stream.send(b"hello\n")
 
-    with running(talk) as (server, log):
+    with running(handle) as (server, log):
         sock = socket.create_connection(server.address, timeout=PATIENCE)
         with Stream(sock, client_config(), NAME) as stream:
             stream.send(b"surprise")

@@ -20,7 +20,7 @@ from postshake.crypto.signatures import (
     sign,
     verify,
 )
-from postshake.crypto.signatures12 import fits12, schemes12_for
+from postshake.crypto.tls12.signatures import fits12, schemes12_for
 from postshake.errors import DecryptError, IllegalParameter, UsageError
 from tests.crypto.without import load_without
 

@@ -20,9 +20,9 @@ import postshake.ssl
 from postshake.config import ClientAuth
 from postshake.connection import Connection
 from postshake.constants import NamedGroup, ProtocolVersion
-from postshake.drive import streams
-from postshake.drive.aio import TLSStream
 from postshake.drive.answers import find_answer_now
+from postshake.drive.anyio import TLSStream
+from postshake.drive.asyncio import streams
 from postshake.drive.sync import Stream
 from postshake.session import CLIENT, SERVER, CertificateCredentials, Session
 from tests.drive.streams import NAME, TIMEOUT, at_once, tcp_pair
@@ -86,7 +86,7 @@ def by_session(sock: socket.socket, server: bool) -> None:
 
 def by_anyio(backend: str) -> Callable[[socket.socket, bool], None]:
     async def run(sock: socket.socket, server: bool) -> None:
-        from postshake.drive.sockets import AsyncSocket
+        from postshake.drive.anyio.transports import AsyncSocket
 
         config = server_config(tickets=2, versions=BOTH) if server else client_config(versions=BOTH)
         stream = TLSStream(AsyncSocket(sock), config, None if server else NAME)

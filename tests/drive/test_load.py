@@ -16,10 +16,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from postshake.drive.aio import TLSStream
-from postshake.drive.service import open_tls_stream, serve_tls
-from postshake.drive.streams import open_connection, start_server
-from tests.drive.test_aio import NAME, timed, with_alice
+from postshake.drive.anyio import TLSStream, open_tls_stream, serve_tls
+from postshake.drive.asyncio import open_connection, start_server
+from tests.drive.anyio.test_stream import NAME, timed, with_alice
 from tests.pair import issued
 from tests.waiting import PATIENCE
 
@@ -90,7 +89,7 @@ class OverTransport:
 
 
 class Streams:
-    """`postshake.drive.service`."""
+    """`postshake.drive.anyio`."""
 
     @asynccontextmanager
     async def serving(self, handle):
@@ -111,7 +110,7 @@ class Streams:
 
 
 class Transports:
-    """`postshake.drive.streams`."""
+    """`postshake.drive.asyncio`."""
 
     @asynccontextmanager
     async def serving(self, handle):

@@ -15,10 +15,10 @@ from postshake.pki import der
 from postshake.pki.choose import leads_to, read_oid_filters
 from postshake.pki.compression import compress, compressors, decompress
 from postshake.pki.credential import Credential
-from postshake.pki.facts import Facts, load_certificate
 from postshake.pki.identity import Identity
 from postshake.pki.names import matches_host, normalize_server_name
 from postshake.pki.ocsp import read_response
+from postshake.pki.parsed_certificate import Facts, load_certificate
 from postshake.pki.revocation import Revocation, read_lists
 from postshake.pki.store import TrustStore
 from postshake.pki.trust import PeerChain

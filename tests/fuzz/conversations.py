@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from postshake.cli.connection_handler import ConnectionHandler
 from postshake.cli.starttls import PROTOCOLS, StartTLSError, start_tls
-from postshake.cli.visit import Visit
 from postshake.config import AuthRequest
 from postshake.errors import ReauthUnavailable
 from tests.cli.test_starttls import FEATURES, GREETED, LDAP_LONG, LDAP_OK, PROCEED
@@ -92,12 +92,12 @@ class _Nobody:
     identity_history = ((0, None),)
 
 
-def visit(data: bytes) -> tuple[Visit, Wire, list[str]]:
+def visit(data: bytes) -> tuple[ConnectionHandler, Wire, list[str]]:
     script = Script(data)
     wire = Wire([piece for piece in script.cut(data[1:]) if piece])
     log: list[str] = []
     left = iter([True] * 20)
-    made = Visit(
+    made = ConnectionHandler(
         wire,
         AuthRequest(),
         log.append,

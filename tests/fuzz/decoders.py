@@ -9,13 +9,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from postshake.errors import DecodeError, PeerError
-from postshake.psk import ImportedIdentity
+from postshake.resumption import ImportedIdentity
 from postshake.wire import handshake
 from postshake.wire.alert import Alert
 from postshake.wire.codec import Reader
 from postshake.wire.extensions import PLACES, Extensions, MessageKind, UnknownExtension
-from postshake.wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
-from postshake.wire.tls12 import ChangeCipherSpec
+from postshake.wire.tls12 import ChangeCipherSpec, ClientKeyExchangePsk, ServerKeyExchangePsk
 from tests import strategies, strategies12
 from tests.fuzz.target import Target, decoder, drawn
 

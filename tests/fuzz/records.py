@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from postshake.constants import Role
-from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.crypto.tls12.suites import TLS12_SUITES
 from postshake.errors import PeerError
 from postshake.record.deframer import Deframer
 from postshake.record.layer import RecordLayer

@@ -6,16 +6,15 @@ import io
 from collections.abc import Iterator
 from functools import cache
 
-from postshake.cli.picture import picture
 from postshake.cli.trace import show
 from postshake.constants import Role
 from postshake.errors import CertificateError, PeerError, UsageError
 from postshake.exported import ExportedAuthenticators, ExportedRequest
 from postshake.recording import Recording
+from postshake.recording.html import html_page
+from postshake.resumption import Session12, Ticket, TicketKeys, TicketState
 from postshake.session import SessionError
-from postshake.session.saved import read_session_data, session_data
-from postshake.session12 import Session12
-from postshake.tickets import Ticket, TicketKeys, TicketState
+from postshake.session.session_data import read_session_data, session_data
 from tests.fuzz.target import Script, Target, decoder, mutated
 from tests.pair import ConnectionPair, client_config, server_config
 from tests.resuming import Today
@@ -112,7 +111,7 @@ def recorded(data: bytes) -> bool:
         return False
     out = io.StringIO()
     show(found, out, fields=True)
-    picture(found, "title")
+    html_page(found, "title")
     return bool(out.getvalue())
 
 

@@ -28,7 +28,7 @@ from postshake import (
 from postshake.constants import NamedGroup, PskKeyExchangeMode
 from postshake.drive.sync import Stream
 from postshake.events import Established
-from postshake.psk import EarlyDataClaim
+from postshake.resumption import EarlyDataClaim
 from tests.interop.certificates import Certificates, Who
 from tests.interop.program import TIMEOUT, Program, Stage, Stoppable, free_port
 from tests.interop.versions import gnutls_serv_echoes_early_data

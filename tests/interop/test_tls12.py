@@ -30,7 +30,7 @@ from postshake.drive.sync import Stream
 from postshake.errors import AlertReceived, InappropriateFallback, ReauthUnavailable, TLSError
 from postshake.events import Direction, TraceEntry
 from postshake.pki.trust import PeerChain, VerifiedChain
-from postshake.session12 import Session12, SessionCache12
+from postshake.resumption import Session12, SessionCache12
 from tests.interop.certificates import Certificates, Who
 from tests.interop.lines import LineServer, connect
 from tests.interop.ours import OurLink

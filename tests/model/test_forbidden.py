@@ -29,7 +29,8 @@ from postshake.wire.alert import Alert
 from postshake.wire.auth import Certificate, CertificateRequest, CertificateVerify, Finished
 from postshake.wire.codec import u8, vec24
 from postshake.wire.extensions import Extensions, SignatureAlgorithms
-from postshake.wire.later import EndOfEarlyData, NewSessionTicket
+from postshake.wire.hello import EndOfEarlyData
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.hostile import (
     Tap,
     assert_refused,

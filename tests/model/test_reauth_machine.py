@@ -34,7 +34,7 @@ from postshake.events import (
 )
 from postshake.questions import JudgePeer, Question
 from postshake.record.limits import Limits
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from tests.certs import CA
 from tests.hostile import send_handshake, send_record
 from tests.model.tables import CLIENT_REAUTH, READING, SERVER_REAUTH, At

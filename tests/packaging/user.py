@@ -37,12 +37,10 @@ from postshake import (
     TrustStore,
 )
 from postshake.constants import AlertDescription
-from postshake.drive.aio import TLSStream
 from postshake.drive.answers import find_answer_now
-from postshake.drive.service import open_tls_stream, serve_tls
-from postshake.drive.streams import open_connection, start_server
+from postshake.drive.anyio import TLSStream, open_tls_stream, serve_tls
+from postshake.drive.asyncio import TLSTransport, open_connection, start_server
 from postshake.drive.sync import Stream
-from postshake.drive.transport import TLSTransport
 from postshake.events import Event
 from postshake.exported import ExportedAuthenticators
 from postshake.gnutls import *

@@ -12,7 +12,7 @@ from postshake.constants import Role
 from postshake.errors import BadCertificate, CertificateError, UnsupportedCertificate
 from postshake.pki import path as path_module
 from postshake.pki.constraints import NameBudget, check_host_name, check_name_constraints
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from tests import forging as f
 from tests.certs import CA, name, new_key, peer
 

@@ -20,7 +20,7 @@ from postshake.pki.elements import elements
 from postshake.pki.ocsp import Standing, read_response
 from postshake.pki.pss import may_have_signed, pss_key_of
 from postshake.pki.revocation import Require, Revocation
-from postshake.protocol.authenticate import read_leaf
+from postshake.protocol.proofs import read_leaf
 from tests.certs import CA, DAY, NOW, Issued, new_key, peer, reseal, restricted_key
 from tests.revoking import make_list, make_response
 from tests.vectors.rfc9881 import tlv

@@ -16,8 +16,8 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postshake.pki.facts import Facts
 from postshake.pki.ocsp import Standing
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.revocation_list import (
     ALL_REASONS,
     Defect,

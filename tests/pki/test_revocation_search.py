@@ -11,8 +11,8 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from postshake.constants import Role
-from postshake.pki.facts import Facts
 from postshake.pki.ocsp import Finding, Standing
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.path import PathSearch
 from postshake.pki.revocation import Defect, UnusableList
 from postshake.pki.revocation_search import RevocationLists, RevocationSearch, Surroundings

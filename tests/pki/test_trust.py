@@ -32,8 +32,8 @@ from postshake.errors import (
     WeakKey,
     WrongPurpose,
 )
-from postshake.pki import facts as facts_module
-from postshake.pki.facts import Facts
+from postshake.pki import parsed_certificate as facts_module
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.path import PathSearch
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
 from tests.certs import CA, DAY, KEY_TYPES, NOW, key_usage, name, new_key, peer, reseal

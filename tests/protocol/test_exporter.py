@@ -13,7 +13,7 @@ from postshake.constants import CipherSuite
 from postshake.crypto.suites import TLS13_SUITES
 from postshake.errors import UsageError
 from postshake.protocol.exporter import channel_binding, export
-from postshake.protocol.outcome import SessionSecrets
+from postshake.protocol.session_secrets import SessionSecrets
 from tests.pair import ConnectionPair, client_config, server_config
 
 

@@ -23,7 +23,7 @@ from postshake.protocol.transcript import Transcript
 from postshake.questions import Sign
 from postshake.wire.auth import Certificate, CertificateVerify, Finished
 from postshake.wire.handshake import Handshake, encode_handshake
-from postshake.wire.later import KeyUpdate
+from postshake.wire.post_handshake import KeyUpdate
 from tests.pair import issued
 
 FINISHED = Finished(bytes(32))

@@ -17,7 +17,7 @@ from postshake.record.limits import Limits
 from postshake.record.protection import Epoch
 from postshake.wire.auth import Certificate, CertificateEntry, Finished
 from postshake.wire.handshake import encode_handshake
-from postshake.wire.later import KeyUpdate
+from postshake.wire.post_handshake import KeyUpdate
 from tests.pair import ConnectionPair, client_config
 from tests.protocol.links import link
 

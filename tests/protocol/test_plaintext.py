@@ -64,7 +64,8 @@ steps = st.lists(
     st.one_of(
         st.binary(min_size=1, max_size=6),
         st.just("commit"),
-        st.integers(-1, 8),  # read so many
+        st.just("early"),  # a piece of early data
+        st.tuples(st.booleans(), st.integers(-1, 8)),  # read or take so many
     ),
     max_size=40,
 )
@@ -77,9 +78,15 @@ def test_against_a_list_of_bytes_each_with_its_identity(steps: list[Any]) -> Non
     model: list[tuple[int, Identity | None]] = []
     now: Identity | None = None
     read = 0
-    number = 0
+    number = early = 0
     for step in steps:
-        if step == "commit":
+        if step == "early":
+            if now is None and early == len(model):  # nothing else came yet
+                plaintext.add_early(b"early")
+                model += [(byte, None) for byte in b"early"]
+                early = len(model)
+                plaintext.end_early()
+        elif step == "commit":
             number += 1
             now = who(number)
             plaintext.commit(now)
@@ -87,14 +94,18 @@ def test_against_a_list_of_bytes_each_with_its_identity(steps: list[Any]) -> Non
             put(plaintext, step)
             model += [(byte, now) for byte in step]
         else:
+            takes, size = step
             left = model[read:]
-            if left:
-                assert plaintext.read_identity == left[0][1]
+            whose = left[0][1] if left else now
+            alike = [byte for byte, identity in left if identity == whose]
+            if read < early:  # each piece of it ends where the next history entry begins
+                alike = alike[: 5 - read % 5]
+            expected = bytes(alike if size < 0 else alike[:size])
+            if takes:
+                assert plaintext.take(size) == (expected, whose, read < early)
             else:
-                assert plaintext.read_identity == now
-            whose = [byte for byte, identity in left if left and identity == left[0][1]]
-            expected = bytes(whose if step < 0 else whose[:step])
-            assert plaintext.read(step) == expected
+                assert plaintext.read_identity == whose
+                assert plaintext.read(size) == expected
             read += len(expected)
         assert plaintext.read_position == read
         assert len(plaintext) == len(model) - read

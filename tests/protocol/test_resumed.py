@@ -24,8 +24,8 @@ from postshake.errors import (
 from postshake.events import HandshakeCompleted, Outcome, Ticket, TraceEntry
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.protocol.link import Flight
-from postshake.psk import ExternalPsk, PskKind
 from postshake.questions import ChooseCredential, JudgePeer, Refused
+from postshake.resumption import ExternalPsk, PskKind
 from postshake.wire.auth import Certificate, CertificateRequest, Finished
 from postshake.wire.extensions import (
     EarlyDataIndication,

@@ -83,7 +83,9 @@ def what_comes_of(
     told: PostshakeError | None = None
     if sender is not None:  # what the peer is told: how often its updates are answered may vary
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(type(sender._engine.after.key_updates._rate), "hit", lambda self: None)
+            patch.setattr(
+                type(sender._engine.post_handshake.key_updates._rate), "hit", lambda self: None
+            )
             try:
                 sender.receive_data(connection.data_to_send())
             except PostshakeError as error:

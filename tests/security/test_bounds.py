@@ -21,9 +21,9 @@ import pytest
 from postshake.config import AuthRequest, ClientAuth, ServerConfig
 from postshake.connection import Connection
 from postshake.constants import NamedGroup, ProtocolVersion, Role
-from postshake.drive.aio import TLSStream
-from postshake.drive.sockets import AsyncSocket
-from postshake.drive.streams import create_server
+from postshake.drive.anyio import TLSStream
+from postshake.drive.anyio.transports import AsyncSocket
+from postshake.drive.asyncio import create_server
 from postshake.drive.sync import Stream
 from postshake.errors import DataWaiting, MessageTooLarge, PostshakeError, TooMuch
 from postshake.record.limits import Limits

@@ -40,17 +40,17 @@ from postshake import (
     ServerConfig,
     TrustStore,
 )
+from postshake._dataclass import replace
 from postshake.constants import Role
 from postshake.drive.answers import find_answer_now
-from postshake.drive.streams import start_server
+from postshake.drive.asyncio import start_server
 from postshake.errors import BadCertificate, CertificateError, PostshakeError
 from postshake.pki.credential import LocalSigner
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.path import PathSearch
 from postshake.pki.revocation import Revocation
 from postshake.pki.trust import PeerChain
 from postshake.ssl.verifier import ContextVerifier
-from postshake.values import replace
 from postshake.wire.extensions import Extensions, ServerName
 from postshake.wire.handshake import decode_handshake, encode_handshake
 from tests import forging as f

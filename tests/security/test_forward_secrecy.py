@@ -11,9 +11,9 @@ import pytest
 from postshake.constants import NamedGroup, ProtocolVersion, PskKeyExchangeMode
 from postshake.crypto.groups import supported_groups
 from postshake.crypto.suites import TLS13_SUITES
-from postshake.crypto.suites12 import TLS12_SUITES
+from postshake.crypto.tls12.suites import TLS12_SUITES
 from postshake.errors import UsageError
-from postshake.psk import ExternalPsk
+from postshake.resumption import ExternalPsk
 from tests.pair import ConnectionPair, client_config, server_config
 from tests.resuming import Today, established, resuming
 from tests.tls12 import pair12

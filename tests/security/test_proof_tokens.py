@@ -18,9 +18,9 @@ from postshake import AuthRequest, ClientAuth, ProtocolVersion
 from postshake.errors import InternalError
 from postshake.exported import ExportedAuthenticators
 from postshake.pki.trust import VerifiedChain
-from postshake.protocol.authenticate import FinishedProof, SignedChain, identify
-from postshake.protocol.psk import Psk, recall
-from postshake.protocol.resumption12 import resumed_identity
+from postshake.protocol.proofs import FinishedProof, SignedChain, identify
+from postshake.protocol.tls12 import resumption as resumption12
+from postshake.protocol.tls13.psk import Psk, resumed_identity
 from postshake.questions import JudgePeer
 from tests.pair import ConnectionPair, client_config, issued, server_config, the_ca
 from tests.resuming import Today, resuming
@@ -153,34 +153,34 @@ def test_identify_wants_all_three():
 def test_a_resumed_identity_wants_finished_and_a_verdict_of_today():
     fields = {"peer_chain": ALICE.chain, "proven_at": 1.0, "ocsp_response": None}
     session: Any = type("Session", (), fields)()
-    assert resumed_identity(session, PROOF, VERIFIED).chain == ALICE.chain
+    assert resumption12.resumed_identity(session, PROOF, VERIFIED).chain == ALICE.chain
     psk = Psk(b"ticket", b"key", "sha256", session, VERIFIED)
     session.chain = ALICE.chain
-    assert recall(psk, PROOF).chain == ALICE.chain
+    assert resumed_identity(psk, PROOF).chain == ALICE.chain
     for wrong in (None, True, VERIFIED, Lookalike()):
         for call in (
-            lambda wrong=wrong: resumed_identity(session, wrong, VERIFIED),
-            lambda wrong=wrong: recall(psk, wrong),
+            lambda wrong=wrong: resumption12.resumed_identity(session, wrong, VERIFIED),
+            lambda wrong=wrong: resumed_identity(psk, wrong),
         ):
             with pytest.raises(InternalError, match="no identity without Finished"):
                 call()
     with pytest.raises(InternalError, match="no identity without Finished and a verdict"):
-        resumed_identity(session, PROOF, Lookalike())
+        resumption12.resumed_identity(session, PROOF, Lookalike())
 
 
 IN_ANOTHER_PROCESS = """
 import sys
 from postshake.errors import InternalError
 from postshake.pki.trust import VerifiedChain
-from postshake.protocol.authenticate import identify
-from postshake.protocol.psk import recall
-from postshake.protocol.resumption12 import resumed_identity
+from postshake.protocol.proofs import identify
+from postshake.protocol.tls13.psk import resumed_identity
+from postshake.protocol.tls12 import resumption as resumption12
 if __debug__:
     raise SystemExit("this is not python -O")
 for call in (
     lambda: identify(None, None, VerifiedChain(()), 0.0),
-    lambda: recall(None, None),
-    lambda: resumed_identity(None, None, VerifiedChain(())),
+    lambda: resumed_identity(None, None),
+    lambda: resumption12.resumed_identity(None, None, VerifiedChain(())),
 ):
     try:
         call()

@@ -29,11 +29,10 @@ from hypothesis import strategies as st
 import postshake.session as gnutls
 import postshake.ssl as ours
 from postshake import ClientAuth, Connection, ProtocolVersion, UsageError
-from postshake.cli.common import key_log
+from postshake.cli.arguments import key_log
+from postshake.cli.connection_report import ConnectionReport
 from postshake.cli.log import Log
 from postshake.cli.main import main
-from postshake.cli.picture import picture
-from postshake.cli.teller import Teller
 from postshake.cli.trace import show
 from postshake.constants import Role
 from postshake.drive.answers import find_answer_now
@@ -41,6 +40,7 @@ from postshake.errors import CertificateError, MissingExtension, PostshakeError,
 from postshake.events import ReauthCompleted
 from postshake.pki.trust import ChainVerifier
 from postshake.recording import FORMAT, Recording
+from postshake.recording.html import html_page
 from postshake.ssl.verifier import ContextVerifier
 from postshake.text import LONGEST
 from postshake.wire.extensions import (
@@ -130,7 +130,7 @@ def test_a_recording_has_no_secrets(tmp_path):
     assert pair.reauth().identity is not None
     assert len(secrets) >= 8
     for each in (client, server):
-        told = each.dump() + picture(each, "title")
+        told = each.dump() + html_page(each, "title")
         assert "CertificateRequest" in told
         for line in secrets:
             assert line.split()[2] not in told
@@ -261,7 +261,7 @@ def test_lines_of_the_command_line_are_lines(capsys):
         assert len(lines) == 3
         for line in lines:
             assert_words(line, LONGEST + 200)
-        teller = Teller(as_json=as_json)
+        teller = ConnectionReport(as_json=as_json)
         teller.say("trouble", f"it said {ESCAPE}" + "x" * 10**6)
         said = capsys.readouterr().err.split("\n")
         assert len(said) == 2
@@ -519,5 +519,5 @@ def test_whatever_is_read_as_a_recording_can_be_shown(lines):
         return
     out = io.StringIO()
     show(read, out, fields=True)
-    picture(read, "title")
+    html_page(read, "title")
     assert not {"\x1b", "\x07", "\x00"} & set(out.getvalue())

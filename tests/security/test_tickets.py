@@ -15,7 +15,7 @@ import pytest
 from postshake.config import ClientAuth
 from postshake.errors import CertificateRequired, TLSError
 from postshake.pki.trust import ChainVerifier, TrustStore
-from postshake.tickets import TicketKeys
+from postshake.resumption import TicketKeys
 from tests.certs import CA, NOW
 from tests.pair import issued, the_ca
 from tests.resuming import Today, established, resuming, tickets_of

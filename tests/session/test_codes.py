@@ -21,7 +21,7 @@ from postshake.session import (
     codes,
 )
 from postshake.session.errors import error_for, translate
-from postshake.session.texts import _TEXTS, strerror
+from postshake.session.strerror import _TEXTS, strerror
 from tests.requirements import require
 from tests.session.bridge import Gnutls, needs_libgnutls
 

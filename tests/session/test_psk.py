@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postshake.psk import ExternalPsk
+from postshake.resumption import ExternalPsk
 from postshake.session import (
     CLIENT,
     PSK_KEY_HEX,

@@ -105,7 +105,7 @@ def test_106_a_certificate_that_may_not_sign(kind):
 
 @pairings(*OUR_CLIENT)
 def test_106_and_that_signs_all_the_same(kind, monkeypatch):
-    monkeypatch.setattr("postshake.session.choose._may_sign", lambda chain: True)
+    monkeypatch.setattr("postshake.session.certificate_choice._may_sign", lambda chain: True)
     pair = Pair(kind, Setup(certificates=[encryption_only()]), Setup(trust=())).handshake()
     assert pair.reauth() == (0, codes.E_KEY_USAGE_VIOLATION)
     if pair.server.is_ours:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from postshake.psk import EarlyDataClaim
+from postshake.resumption import EarlyDataClaim
 from postshake.session import AntiReplay, codes
 from postshake.session import constants as c
 from tests.interleaving import interleave

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from postshake.constants import ContentType
-from postshake.protocol import certificate_request, reauth_server
+from postshake.protocol.tls13 import certificate_request, reauth_server
 from postshake.session import codes
 from postshake.session import constants as c
 from postshake.wire.auth import Certificate, CertificateEntry, CertificateRequest

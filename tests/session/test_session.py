@@ -12,7 +12,7 @@ import pytest
 from postshake.config import AuthRequest, Config
 from postshake.constants import AlertDescription
 from postshake.pki.credential import Credential
-from postshake.protocol import offer12
+from postshake.protocol import client_hello
 from postshake.record.limits import Limits
 from postshake.session import (
     CLIENT,
@@ -926,7 +926,7 @@ def test_no_tickets_in_tls12(flags, option, ticket):
 
 def test_peers_without_a_session_hash_can_be_refused(monkeypatch):
     unknown = UnknownExtension(0x1234, b"")
-    monkeypatch.setattr(offer12, "ExtendedMasterSecret", lambda: unknown)
+    monkeypatch.setattr(client_hello, "ExtendedMasterSecret", lambda: unknown)
     priority = "NORMAL:-VERS-ALL:+VERS-TLS1.2"
     for option, expected in (("", (0, 0)), (":%FORCE_SESSION_HASH", None)):
         pair = Pair("ours-ours", Setup(priority=priority), Setup(priority=priority + option))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postshake.constants import CipherSuite, ProtocolVersion
-from postshake.ssl.settings import config_for
+from postshake.ssl.engine_config import config_for
 
 __all__ = ["CLASSES", "MODULE", "PATTERNS", "Inherited", "Ours", "Setting", "Treatment", "here"]
 

@@ -141,7 +141,7 @@ def test_aiohttp(service):
 def test_a_key_in_a_token(service):
     import httpx
 
-    from postshake.pkcs11 import TokenSigner, token_credential
+    from postshake.signers.pkcs11 import TokenSigner, token_credential
     from tests.sslmodule.ends import authority
 
     issued = authority().issue("a card")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import postshake.ssl as ours
-from postshake.ssl.channel import Channel
+from postshake.ssl.tls_object import TLSObject
 from tests.sslmodule.ends import client_context, over_sockets, server_context
 from tests.sslmodule.names import (
     CLASSES,
@@ -44,7 +44,7 @@ OWN: dict[str, type] = {
     "SSLObject": ours.SSLObject,
     "SSLSession": ours.SSLSession,
     "MemoryBIO": ours.MemoryBIO,
-    "_SSLSocket": Channel,
+    "_SSLSocket": TLSObject,
 }
 
 
@@ -87,9 +87,9 @@ def test_a_name_is_treated_as_the_table_says(kind, name):
     theirs = next(vars(each)[name] for each in THEIRS[kind] if name in vars(each))
     own = inspect.getattr_static(OWN[kind], name, None)
     if name == "owner" and kind == "_SSLSocket":
-        assert "owner" in inspect.signature(Channel.__init__).parameters
+        assert "owner" in inspect.signature(TLSObject.__init__).parameters
     elif name in ("server_side", "server_hostname") and kind == "_SSLSocket":
-        assert name in inspect.signature(Channel.__init__).parameters
+        assert name in inspect.signature(TLSObject.__init__).parameters
     elif isinstance(treatment, Ours):
         assert own is not None
         assert own is not theirs

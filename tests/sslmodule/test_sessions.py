@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from postshake.resumption import TicketState
 from postshake.ssl import session_cache
 from postshake.ssl.session_cache import CAPACITY, LARGEST, SessionCache
-from postshake.tickets import TicketState
 from tests.sslmodule.ends import Memory, client_context, ours, server_context, standard
 
 VERSIONS = pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
@@ -68,7 +68,7 @@ def test_no_session_leaves_a_server_that_is_to_keep_them(version, client, monkey
     def seal(*arguments: Any) -> bytes:
         raise AssertionError("sealed")
 
-    monkeypatch.setattr("postshake.tickets.TicketKeys.seal", seal)
+    monkeypatch.setattr("postshake.resumption.TicketKeys.seal", seal)
     server, client = server_context(ours), at_most(version, client_context(client))
     server.options |= ours.OP_NO_TICKET
     visit(server, client)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import postshake.ssl as ours
 from postshake.constants import NamedGroup
 from postshake.crypto.groups import supported_groups
-from postshake.ssl.settings import config_for
+from postshake.ssl.engine_config import config_for
 from tests.revoking import make_list
 from tests.sslmodule import versions
 from tests.sslmodule.differences import opposite

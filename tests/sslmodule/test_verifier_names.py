@@ -11,7 +11,7 @@ from cryptography import x509
 
 from postshake.constants import Role
 from postshake.errors import BadCertificate, CertificateUnknown, NameMismatch, UnknownCA
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.trust import PeerChain
 from postshake.ssl.strict import check_strictly
 from postshake.ssl.verifier import ContextVerifier

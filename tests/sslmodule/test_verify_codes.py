@@ -25,7 +25,7 @@ import postshake.ssl as ours
 from postshake.constants import Role
 from postshake.errors import AccessDenied, CertificateExpired, UnsupportedCertificate
 from postshake.pki.der import certificate_fields, tlv
-from postshake.pki.facts import Facts
+from postshake.pki.parsed_certificate import Facts
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.ssl.verifier import ContextVerifier
 from postshake.ssl.verify_codes import VerifyCode, code_of

@@ -12,70 +12,70 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postshake.web import BodyTooLarge, Quota, ServerBusy
+from postshake.web.body_buffer import IN_MEMORY, BodyBuffer
 from postshake.web.quota import QUOTA
-from postshake.web.spool import IN_MEMORY, Spool
 
 
 @given(st.lists(st.one_of(st.integers(1, 400_000), st.just(-1)), max_size=20))
 def test_bytes_come_back_in_order(steps):
     quota = Quota()
-    spool, kept, written = Spool(quota), bytearray(), 0
+    body_buffer, kept, written = BodyBuffer(quota), bytearray(), 0
     for step in steps:
         if step < 0:
-            data = spool.read(100_000)
+            data = body_buffer.read(100_000)
             assert data == kept[:100_000]
             del kept[: len(data)]
         else:
             data = bytes((written + each) % 251 for each in range(0, step, 997)) * 300
             written += step
-            spool.write(data, 2**30)
+            body_buffer.write(data, 2**30)
             kept += data
-        assert spool.left == len(kept)
-        assert quota.memory_used + quota.disk_used == spool.size
-    spool.close()
+        assert body_buffer.left == len(kept)
+        assert quota.memory_used + quota.disk_used == body_buffer.size
+    body_buffer.close()
     assert (quota.memory_used, quota.disk_used) == (0, 0)
 
 
 def test_a_small_body_is_in_memory_and_a_large_one_on_disk():
-    spool = Spool(quota := Quota())
-    spool.write(bytes(IN_MEMORY), 2**30)
+    body_buffer = BodyBuffer(quota := Quota())
+    body_buffer.write(bytes(IN_MEMORY), 2**30)
     assert (quota.memory_used, quota.disk_used) == (IN_MEMORY, 0)
-    spool.write(b"x", 2**30)
+    body_buffer.write(b"x", 2**30)
     assert (quota.memory_used, quota.disk_used) == (0, IN_MEMORY + 1)
-    assert spool.read(2**30) == bytes(IN_MEMORY) + b"x"
+    assert body_buffer.read(2**30) == bytes(IN_MEMORY) + b"x"
     assert (quota.memory_used, quota.disk_used) == (0, 0)
-    spool.write(b"again", 2**30)
-    assert spool.read(2) + spool.read(9) == b"again"
+    body_buffer.write(b"again", 2**30)
+    assert body_buffer.read(2) + body_buffer.read(9) == b"again"
 
 
 def test_without_memory_it_goes_to_disk_at_once():
-    spool = Spool(quota := Quota(memory=10))
-    spool.write(b"0123456789", 2**30)
-    spool.write(b"x", 2**30)
+    body_buffer = BodyBuffer(quota := Quota(memory=10))
+    body_buffer.write(b"0123456789", 2**30)
+    body_buffer.write(b"x", 2**30)
     assert (quota.memory_used, quota.disk_used) == (0, 11)
-    assert spool.read(100) == b"0123456789x"
+    assert body_buffer.read(100) == b"0123456789x"
 
 
 def test_limits():
-    spool = Spool(quota := Quota(memory=10, disk=20))
-    spool.write(bytes(10), 10)
+    body_buffer = BodyBuffer(quota := Quota(memory=10, disk=20))
+    body_buffer.write(bytes(10), 10)
     with pytest.raises(BodyTooLarge, match="more than 10 bytes"):
-        spool.write(b"x", 10)
-    spool.write(bytes(10), 30)
+        body_buffer.write(b"x", 10)
+    body_buffer.write(bytes(10), 30)
     with pytest.raises(ServerBusy):
-        spool.write(b"x", 30)
-    assert spool.read(100) == bytes(20)  # nothing of what was refused, and all of the rest
+        body_buffer.write(b"x", 30)
+    assert body_buffer.read(100) == bytes(20)  # nothing of what was refused, and all of the rest
     assert (quota.memory_used, quota.disk_used) == (0, 0)
 
 
 def test_a_full_disk(monkeypatch):
-    spool = Spool(quota := Quota(memory=10))
-    spool.write(b"0123456789", 100)
+    body_buffer = BodyBuffer(quota := Quota(memory=10))
+    body_buffer.write(b"0123456789", 100)
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent/folder")
     with pytest.raises(ServerBusy, match="cannot be kept"):
-        spool.write(b"x", 100)
+        body_buffer.write(b"x", 100)
     assert (quota.memory_used, quota.disk_used) == (10, 0)
-    assert spool.read(100) == b"0123456789"
+    assert body_buffer.read(100) == b"0123456789"
     assert (quota.memory_used, quota.disk_used) == (0, 0)
 
 
@@ -83,19 +83,19 @@ def test_a_full_disk(monkeypatch):
 def test_a_disk_that_becomes_full(monkeypatch):
     full = partial(io.FileIO, "/dev/full", "r+")
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **options: full())
-    spool = Spool(quota := Quota(memory=10))
-    spool.write(b"0123456789", 100)
+    body_buffer = BodyBuffer(quota := Quota(memory=10))
+    body_buffer.write(b"0123456789", 100)
     with pytest.raises(ServerBusy, match="No space left"):
-        spool.write(b"x", 100)
+        body_buffer.write(b"x", 100)
     assert (quota.memory_used, quota.disk_used) == (10, 0)
-    assert spool.read(100) == b"0123456789"
+    assert body_buffer.read(100) == b"0123456789"
 
 
 def test_whoever_forgets_it_gives_back():
     quota = Quota()
-    spool = Spool(quota)
-    spool.write(b"x", 100)
-    del spool
+    body_buffer = BodyBuffer(quota)
+    body_buffer.write(b"x", 100)
+    del body_buffer
     assert quota.memory_used == 0
 
 

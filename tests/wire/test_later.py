@@ -7,7 +7,8 @@ import pytest
 from postshake.constants import KeyUpdateRequest
 from postshake.errors import DecodeError, IllegalParameter
 from postshake.wire.extensions import EarlyDataTicket, Extensions
-from postshake.wire.later import EndOfEarlyData, KeyUpdate, NewSessionTicket
+from postshake.wire.hello import EndOfEarlyData
+from postshake.wire.post_handshake import KeyUpdate, NewSessionTicket
 
 
 def test_new_session_ticket() -> None:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from postshake.errors import DecodeError, IllegalParameter, PeerError
 from postshake.wire.handshake import decode_handshake12, encode_handshake
-from postshake.wire.psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
-from postshake.wire.tls12 import ServerEcdhParams
+from postshake.wire.tls12 import ClientKeyExchangePsk, ServerEcdhParams, ServerKeyExchangePsk
 from tests.strategies import opaque
 from tests.strategies12 import params
 

@@ -12,7 +12,7 @@ from postshake.constants import HandshakeType
 from postshake.errors import DecodeError, IllegalParameter, PeerError, UnexpectedMessage
 from postshake.wire.auth import Finished
 from postshake.wire.handshake import decode_handshake, decode_handshake12, encode_handshake
-from postshake.wire.later import NewSessionTicket
+from postshake.wire.post_handshake import NewSessionTicket
 from postshake.wire.tls12 import (
     Certificate12,
     CertificateRequest12,

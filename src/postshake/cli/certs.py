@@ -1,246 +1,210 @@
-"""Certificates made on the fly, for trying things out: an authority and its children."""
+"""``postshake certs``: an authority, a server's certificate and clients', for trying out."""
 
 from __future__ import annotations
 
-import ipaddress
-import os
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
+    pkcs12,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import UsageError
-from ..pki.credential import Credential
-from ..pki.trust import TrustStore
-from ..private_file import open_private
-from ..values import dataclass
+from .authority import Authority, Certified, private_file
 
-__all__ = ["Authority", "Certified", "Folder", "private_file"]
+__all__ = ["EPILOG", "add_arguments", "run"]
 
-LIFETIME = timedelta(days=90)
-LIST_LIFETIME = timedelta(days=7)
-_CLOCK_SKEW = timedelta(hours=1)
+T = TypeVar("T")
 
+EPILOG = """\
+The folder gets ca.crt and ca.key, and for each name its .crt and .key; for clients a .p12
+as well, which browsers import. Files that are there already stay, so that further names can
+be added to an authority later. These certificates are for trying out: keys lie there unencrypted.
 
-@dataclass(frozen=True, slots=True)
-class Certified:
-    """A certificate and its key."""
+A revocation list, ca.crl, is made when it is asked for, and is good for a week; it is the only
+file that is written again, with everybody who was in it before.
 
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+examples:
+  postshake certs tls --server localhost --server 127.0.0.1 --client alice --client bob
+  postshake certs tls --client carol --password-file p12.password
+  postshake certs tls --revoke bob
 
-    def credential(self) -> Credential:
-        """Make it ready for use by a connection."""
-        return Credential.from_objects([self.certificate], self.key)
+"""
 
 
-class Authority:
-    """A certificate authority that lives in memory.
-
-    Args:
-        common_name: its name.
-    """
-
-    def __init__(self, common_name: str) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        """Its key."""
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        self.certificate = self._sign(
-            self._name, self.key, x509.BasicConstraints(ca=True, path_length=0), _usage(ca=True)
-        )
-        """Its own certificate, signed by itself."""
-
-    @classmethod
-    def load(cls, certificate: bytes, key: bytes) -> Authority:
-        """Take one up again that was kept as PEM.
-
-        Raises:
-            ValueError: something cannot be read, or the key is of another kind.
-        """
-        authority = cls.__new__(cls)
-        authority.certificate = x509.load_pem_x509_certificate(certificate)
-        authority._name = authority.certificate.subject
-        loaded = load_pem_private_key(key, None)
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise ValueError("expected an authority that `postshake certs` made")
-        authority.key = loaded
-        return authority
-
-    @property
-    def name(self) -> bytes:
-        """Its name in DER, as a request for a certificate gives it."""
-        return self._name.public_bytes()
-
-    def trust(self) -> TrustStore:
-        """Trust this authority and no other."""
-        return TrustStore.from_certificates([self.certificate])
-
-    def certify(self, common_name: str, *, hosts: Iterable[str] = ()) -> Certified:
-        """Make a key and certify it: for a server at these hosts, or else for a client."""
-        names = [_general_name(host) for host in hosts]
-        key = ec.generate_private_key(ec.SECP256R1())
-        purpose = ExtendedKeyUsageOID.SERVER_AUTH if names else ExtendedKeyUsageOID.CLIENT_AUTH
-        extensions: list[x509.ExtensionType] = [x509.ExtendedKeyUsage([purpose])]
-        if names:
-            extensions.append(x509.SubjectAlternativeName(names))
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        basic = x509.BasicConstraints(ca=False, path_length=None)
-        return Certified(self._sign(subject, key, basic, _usage(ca=False), *extensions), key)
-
-    def revoke(
-        self,
-        *certificates: x509.Certificate,
-        before: x509.CertificateRevocationList | None = None,
-    ) -> x509.CertificateRevocationList:
-        """Make a revocation list: whom an earlier one has, and these.
-
-        Raises:
-            ValueError: a certificate or the earlier list is not of this authority.
-        """
-        if before is not None and before.issuer != self._name:
-            raise ValueError("the list that is there is another authority's")
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateRevocationListBuilder()
-            .issuer_name(self._name)
-            .last_update(now - _CLOCK_SKEW)
-            .next_update(now + LIST_LIFETIME)
-        )
-        number = 0
-        revoked = {entry.serial_number: entry for entry in before or ()}
-        if before is not None:
-            number = before.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        for certificate in certificates:
-            if certificate.issuer != self._name:
-                raise ValueError(
-                    f"{certificate.subject.rfc4514_string()} is not of "
-                    f"{self._name.rfc4514_string()}, so it is not ours to revoke"
-                )
-            entry = (
-                x509.RevokedCertificateBuilder()
-                .serial_number(certificate.serial_number)
-                .revocation_date(now - _CLOCK_SKEW)
-                .build()
-            )
-            revoked.setdefault(certificate.serial_number, entry)
-        for entry in revoked.values():
-            builder = builder.add_revoked_certificate(entry)
-        for extension in (
-            x509.CRLNumber(number + 1),
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
-        ):
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(self.key, hashes.SHA256())
-
-    def _sign(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePrivateKey,
-        *extensions: x509.ExtensionType,
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _CLOCK_SKEW)
-            .not_valid_after(now + LIFETIME)
-        )
-        for extension in (
-            *extensions,
-            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
-        ):
-            critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
-            builder = builder.add_extension(extension, critical=critical)
-        return builder.sign(self.key, hashes.SHA256())
-
-
-class Folder:
-    """A folder with an authority's certificate, a server's and a client's.
-
-    They are made if none of the files is there, or they are about to expire; the
-    authority's key is not kept.
-
-    Args:
-        path: the folder; it is made if it is not there.
-        hosts: what the server's certificate is for.
-
-    Raises:
-        UsageError: only some of the files are there, or they cannot be written.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], hosts: Iterable[str]) -> None:
-        self.path = Path(path)
-        self.ca = self.path / "ca.crt"
-        self.server = self.path / "server.crt", self.path / "server.key"
-        self.client = self.path / "client.crt", self.path / "client.key"
-        files = (self.ca, *self.server, *self.client)
-        there = [file for file in files if file.exists()]
-        if there and len(there) < len(files):
-            missing = ", ".join(file.name for file in files if file not in there)
-            raise UsageError(
-                f"{self.path} has {there[0].name} but not {missing}: nothing is overwritten"
-            )
-        try:
-            if not there or self._expires():
-                self._make(hosts)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.path}: {error}") from error
-
-    def _expires(self) -> bool:
-        """Whether what we made earlier has less than a day to live."""
-        certificate = x509.load_pem_x509_certificate(self.server[0].read_bytes())
-        return certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=1)
-
-    def _make(self, hosts: Iterable[str]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        authority = Authority("postshake test CA")
-        self.ca.write_bytes(authority.certificate.public_bytes(Encoding.PEM))
-        _write(self.server, authority.certify("postshake test server", hosts=hosts))
-        _write(self.client, authority.certify("alice"))
-
-
-def _write(paths: tuple[Path, Path], made: Certified) -> None:
-    certificate, key = paths
-    certificate.write_bytes(made.certificate.public_bytes(Encoding.PEM))
-    private_file(key, made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def private_file(path: Path, data: bytes) -> None:
-    """Write a file that nobody else may read."""
-    with open_private(path, "wb") as file:
-        file.write(data)
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        encipher_only=False,
-        decipher_only=False,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command's arguments."""
+    parser.set_defaults(run=run)
+    parser.add_argument("folder", metavar="FOLDER", help="where the files are put")
+    parser.add_argument("--ca", metavar="NAME", default="postshake test CA", help="its name")
+    parser.add_argument(
+        "--server",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="one certificate for a server, good for this host; repeatable",
     )
+    parser.add_argument(
+        "--client",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a certificate for a client of this name; repeatable",
+    )
+    parser.add_argument(
+        "--revoke",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="put the certificate of this client into the revocation list; repeatable",
+    )
+    parser.add_argument(
+        "--crl", action="store_true", help="make the revocation list, or a fresh one, all the same"
+    )
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help='its first line protects the .p12 files (the password is "postshake" otherwise)',
+    )
+    parser.add_argument("--json", action="store_true", help="tell what was made as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Make what is not there yet."""
+    folder = Path(options.folder)
+    password = b"postshake"
+    try:
+        if options.password_file is not None:
+            lines = Path(options.password_file).read_bytes().splitlines()
+            password = lines[0] if lines else b""
+        if not password:
+            raise UsageError("the password is empty: no browser imports a .p12 without one")
+        folder.mkdir(parents=True, exist_ok=True)
+        made = _make(folder, options, password)
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder}: {error.strerror or error}") from error
+    if options.json:
+        json.dump(made, sys.stdout, indent=2)
+        print()
+        return 0
+    for each in made:
+        print(f"{each['subject']:<40} {', '.join(each['files'])}")
+    if not made:
+        print("everything was there already")
+    return 0
+
+
+def _make(folder: Path, options: argparse.Namespace, password: bytes) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    authority = _authority(folder, options.ca, made)
+    if options.server:
+        paths = folder / "server.crt", folder / "server.key"
+        if not _are_there(paths):
+            issued = authority.certify(options.server[0], hosts=options.server)
+            _write(paths, issued)
+            made.append(_told(issued.certificate, paths))
+    for name in options.client:
+        stem = _file_name(name)
+        paths = folder / f"{stem}.crt", folder / f"{stem}.key"
+        if _are_there(paths):
+            continue
+        issued = authority.certify(name)
+        _write(paths, issued)
+        bundle = folder / f"{stem}.p12"
+        private_file(
+            bundle,
+            pkcs12.serialize_key_and_certificates(
+                name.encode(),
+                issued.key,
+                issued.certificate,
+                [authority.certificate],
+                BestAvailableEncryption(password),
+            ),
+        )
+        made.append(_told(issued.certificate, (*paths, bundle)))
+    if options.revoke or options.crl:
+        made.append(_revoke(folder, authority, options.revoke))
+    return made
+
+
+def _revoke(folder: Path, authority: Authority, names: list[str]) -> dict[str, Any]:
+    path = folder / "ca.crl"
+    certificates = []
+    for name in names:
+        certificate = folder / f"{_file_name(name)}.crt"
+        certificates.append(_read(certificate, x509.load_pem_x509_certificate))
+    before = _read(path, x509.load_pem_x509_crl) if path.exists() else None
+    try:
+        made = authority.revoke(*certificates, before=before)
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise UsageError(f"{path}: {error}") from error
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    return {
+        "subject": f"revoked: {len(made)}",
+        "fingerprint": made.fingerprint(hashes.SHA256()).hex(),
+        "not_after": (made.next_update_utc or datetime.now(UTC)).isoformat(),
+        "files": [str(path)],
+    }
+
+
+def _read(path: Path, load: Callable[[bytes], T]) -> T:
+    try:
+        return load(path.read_bytes())
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _authority(folder: Path, name: str, made: list[dict[str, Any]]) -> Authority:
+    paths = folder / "ca.crt", folder / "ca.key"
+    if _are_there(paths):
+        try:
+            authority = Authority.load(*(path.read_bytes() for path in paths))
+        except ValueError as error:
+            raise UsageError(f"{paths[0]}: {error}") from error
+        if authority.certificate.not_valid_after_utc < datetime.now(UTC):
+            raise UsageError(f"{paths[0]} has expired: use another folder")
+        return authority
+    authority = Authority(name)
+    _write(paths, Certified(authority.certificate, authority.key))
+    made.append(_told(authority.certificate, paths))
+    return authority
+
+
+def _are_there(paths: tuple[Path, ...]) -> bool:
+    there = [path for path in paths if path.exists()]
+    if there and len(there) < len(paths):
+        raise UsageError(f"{there[0]} is there and its partner is not: nothing is overwritten")
+    return bool(there)
+
+
+def _file_name(name: str) -> str:
+    stem = "".join(each if each.isalnum() or each in "-_." else "_" for each in name).strip(".")
+    if not stem or stem in ("ca", "server"):
+        raise UsageError(f"{name!r} is no name for a client's files")
+    return stem
+
+
+def _write(paths: tuple[Path, Path], issued: Certified) -> None:
+    paths[0].write_bytes(issued.certificate.public_bytes(Encoding.PEM))
+    key = issued.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    private_file(paths[1], key)
+
+
+def _told(certificate: x509.Certificate, paths: tuple[Path, ...]) -> dict[str, Any]:
+    return {
+        "subject": certificate.subject.rfc4514_string(),
+        "fingerprint": certificate.fingerprint(hashes.SHA256()).hex(),
+        "not_after": certificate.not_valid_after_utc.isoformat(),
+        "files": [str(path) for path in paths],
+    }

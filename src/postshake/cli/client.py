@@ -19,17 +19,17 @@ from typing import TextIO
 from ..config import ClientConfig
 from ..constants import Role
 from ..crypto.groups import supported_groups
-from ..drive.sync import Stream
+from ..drive.sync.stream import Stream
 from ..errors import UnknownCA, UsageError
 from ..events import Event, TraceEntry
 from ..pki.credential import Credential
 from ..pki.trust import ChainVerifier, TrustStore
-from ..recording import Recording
-from .common import endpoint, groups, key_log, seconds, waiting
-from .ladder import Ladder
-from .sessions import SessionRefused, Sessions
+from ..recording.ladder import Ladder
+from ..recording.recording import Recording
+from .arguments import endpoint, groups, key_log, seconds, waiting
+from .connection_report import ConnectionReport
+from .session_file import SessionFile, SessionRefused
 from .starttls import PORTS, PROTOCOLS, start_tls
-from .teller import Teller
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 
@@ -135,20 +135,20 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     if options.json and options.trace:
         raise UsageError("--trace draws, which is no JSON: use --record")
-    teller = Teller(as_json=options.json, quiet=options.quiet)
+    report = ConnectionReport(as_json=options.json, quiet=options.quiet)
     recording = Recording(Role.client)
     config = _config(options, recording)
-    sessions = Sessions(options.session, options.servername or place[0])
+    sessions = SessionFile(options.session, options.servername or place[0])
     with _saving(recording, options.record):
         if options.reconnect:
-            with _connected(place, options, config, sessions, recording, teller) as stream:
+            with _connected(place, options, config, sessions, recording, report) as stream:
                 if not sessions.await_one(stream, max(options.linger, AWHILE), _write):
                     raise SessionRefused("the server gave no ticket: nothing can be resumed")
-        with _connected(place, options, config, sessions, recording, teller) as stream:
+        with _connected(place, options, config, sessions, recording, report) as stream:
             resumed = stream.connection.established
             if options.reconnect and not (resumed is not None and resumed.resumed):
                 raise SessionRefused("the server did not resume the session")
-            _talk(stream, options, teller)
+            _exchange(stream, options, report)
             sessions.keep(stream)
     return 0
 
@@ -158,9 +158,9 @@ def _connected(
     place: tuple[str, int],
     options: argparse.Namespace,
     config: ClientConfig,
-    sessions: Sessions,
+    sessions: SessionFile,
     recording: Recording,
-    teller: Teller,
+    report: ConnectionReport,
 ) -> Iterator[Stream]:
     """Connect and shake hands; hang up in the end."""
     host, port = place
@@ -168,7 +168,7 @@ def _connected(
 
     def hear(event: Event) -> None:
         recording.event(event)
-        teller.event(event)
+        report.event(event)
 
     with waiting(f"connecting to {host} port {port}", quiet=options.quiet or options.json):
         try:
@@ -198,10 +198,10 @@ def _connected(
                 if options.cafile is None:
                     error.add_note("(--cafile FILE says which authorities to trust instead)")
                 raise
-        teller.connected(host, port, established)
+        report.connected(host, port, established)
         identity = stream.peer_identity
         if identity is not None:
-            teller.server(identity)
+            report.server(identity)
         yield stream
 
 
@@ -231,7 +231,7 @@ def _credentials(options: argparse.Namespace) -> tuple[Credential, ...]:
     file = options.key_password_file
     password = (lambda: _first_line(file)) if file is not None else None
     if options.key is not None and options.key.startswith("pkcs11:"):
-        from ..pkcs11 import token_credential  # an extra
+        from ..signers.pkcs11 import token_credential  # an extra
 
         return (token_credential(options.key, options.cert, pin=password),)
     if options.cert is not None:
@@ -272,7 +272,7 @@ def _tracer(stream: TextIO) -> Callable[[TraceEntry], None]:
     return lambda entry: print(ladder.line(entry), file=stream, flush=True)
 
 
-def _talk(stream: Stream, options: argparse.Namespace, teller: Teller) -> None:
+def _exchange(stream: Stream, options: argparse.Namespace, report: ConnectionReport) -> None:
     """Carry bytes both ways until the server closes, or nothing more is to be said."""
     stream.timeout = 0  # this loop does all the waiting
     source: int | None = sys.stdin.fileno() if sys.stdin is not None else None
@@ -283,7 +283,7 @@ def _talk(stream: Stream, options: argparse.Namespace, teller: Teller) -> None:
         except TimeoutError:
             pass  # nothing more is there
         except UsageError as error:  # answering failed; the connection goes on
-            teller.say("trouble", str(error))
+            report.say("trouble", str(error))
             continue
         else:
             if not data or not _write(data):
@@ -313,7 +313,7 @@ def _talk(stream: Stream, options: argparse.Namespace, teller: Teller) -> None:
         except TimeoutError:
             pass  # the rest leaves when there is room
         except UsageError as error:
-            teller.say("trouble", str(error))
+            report.say("trouble", str(error))
 
 
 def _with_crlf(chunk: bytes, after_cr: bool) -> tuple[bytes, bool]:

@@ -35,6 +35,7 @@ def with_deadlines(protocol: type[Any]) -> type[Any]:
             self._reading: asyncio.TimerHandle | None = None
             self._writing: asyncio.TimerHandle | None = None
             self._received = 0
+            self._was_paused = False  # reading the body, since its time began
             super().connection_made(transport)
             self._await_head()
 
@@ -46,7 +47,12 @@ def with_deadlines(protocol: type[Any]) -> type[Any]:
         def data_received(self, data: bytes) -> None:
             self._received += len(data)
             cycle = self.cycle
+            if self._was_paused and self._reading is not None:  # and is not any more
+                self._stop_reading()
+                self._received = len(data)
+                self._await_body(BODY_TIME, asyncio.get_running_loop().time())
             super().data_received(data)
+            self._was_paused = self.flow.read_paused  # it is paused in there, and nowhere else
             if self.cycle is not cycle:  # a head is complete
                 self._stop_reading()
             if self.transport.is_closing():
@@ -92,7 +98,8 @@ def with_deadlines(protocol: type[Any]) -> type[Any]:
             if not self._awaits_body():
                 return
             now = asyncio.get_running_loop().time()
-            if self.flow.read_paused:
+            if self._was_paused:
+                self._was_paused = self.flow.read_paused
                 self._received = 0
                 self._await_body(BODY_TIME, now)
                 return

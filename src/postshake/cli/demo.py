@@ -14,9 +14,10 @@ import sys
 import threading
 from typing import TextIO
 
+from .._dataclass import dataclass, field, replace
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..constants import Role
-from ..drive.sync import Stream
+from ..drive.sync.stream import Stream
 from ..errors import (
     InternalError,
     PostshakeError,
@@ -24,11 +25,10 @@ from ..errors import (
 from ..events import Direction, Outcome, ReauthCompleted, TraceEntry
 from ..pki.identity import Identity
 from ..pki.trust import ChainVerifier
-from ..recording import Recording
-from ..values import dataclass, field, replace
-from .certs import Authority
-from .ladder import Ladder, Paint
-from .picture import save_page
+from ..recording.html import save_page
+from ..recording.ladder import Ladder, Paint
+from ..recording.recording import Recording
+from .authority import Authority
 
 __all__ = ["add_arguments", "demo"]
 

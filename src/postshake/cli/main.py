@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..constants import AlertDescription
 from ..errors import AlertReceived, PostshakeError, UsageError
-from . import client, demo, issue, server, trace
+from . import certs, client, demo, server, trace
 
 __all__ = ["EXIT_CODES", "main", "parser"]
 
@@ -108,8 +108,8 @@ def parser() -> argparse.ArgumentParser:
             client.EPILOG,
         )
     )
-    issue.add_arguments(
-        command("certs", "make certificates for trying things out", issue.EPILOG),
+    certs.add_arguments(
+        command("certs", "make certificates for trying things out", certs.EPILOG),
     )
     trace.add_arguments(command("trace", "show what happened on a connection", trace.EPILOG))
     return made

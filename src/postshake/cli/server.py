@@ -18,22 +18,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from time import monotonic
 
+from .._dataclass import dataclass
 from ..config import AuthRequest, ServerConfig
 from ..constants import Role
 from ..crypto.groups import supported_groups
-from ..drive.sync import Stream
+from ..drive.sync.stream import Stream
 from ..errors import PostshakeError, TruncationError, UsageError
 from ..pki.credential import Credential
 from ..pki.revocation import Revocation
 from ..pki.trust import ChainVerifier, TrustStore
-from ..recording import Recording
-from ..values import dataclass
+from ..recording.recording import Recording
 from ..web.path_guard import PathGuard
-from .certs import Folder
-from .common import RECORDED, groups, key_log, positive, seconds, summary
-from .files import Site
+from .arguments import RECORDED, groups, key_log, positive, seconds
+from .authority import Folder
+from .connection_handler import ConnectionHandler
+from .connection_report import summary
 from .log import Log
-from .visit import Visit
+from .static_files import StaticFiles
 
 __all__ = ["EPILOG", "Server", "add_arguments", "run"]
 
@@ -56,7 +57,7 @@ examples:
 
 """
 
-Talk = Callable[[Visit], None]
+Handle = Callable[[ConnectionHandler], None]
 
 # no descriptor of its own, unlike epoll: it must work when there are none left
 _Selector: Callable[[], selectors.BaseSelector] = getattr(
@@ -146,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--protect: {error}") from error
     if options.what is not None and _is_application(options.what):
         return _serve_application(options, files, protected, log)
-    site = Site(options.what) if options.what is not None else None
+    site = StaticFiles(options.what) if options.what is not None else None
     if site is not None and options.echo:
         raise UsageError("--echo serves no files")
     config, trust = _config(options, files, _revocation(options, log))
@@ -155,14 +156,14 @@ def run(options: argparse.Namespace) -> int:
     )
     debug = _debug_path(options)
 
-    def pages(visit: Visit) -> None:
-        visit.site = site
-        visit.pages(protected, debug)
+    def pages(handler: ConnectionHandler) -> None:
+        handler.site = site
+        handler.pages(protected, debug)
 
     with Server(
         config,
         request,
-        Visit.echo if options.echo else pages,
+        ConnectionHandler.echo if options.echo else pages,
         options.host,
         options.port,
         options.connections,
@@ -179,16 +180,16 @@ def run(options: argparse.Namespace) -> int:
 def _serve_application(
     options: argparse.Namespace, files: Files, protected: tuple[str, ...], log: Log
 ) -> int:
-    from . import application
+    from . import asgi
 
     if options.echo or options.optional:
         raise UsageError("--echo and --optional are not for applications")
-    app = application.load(options.what)
+    app = asgi.load(options.what)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.create_server((options.host, options.port), family=family) as listener:
         _announce(options, listener.getsockname()[:2], log)
         with _on_signals(lambda: None):  # which uvicorn takes over, and raises again
-            application.serve(
+            asgi.serve(
                 app,
                 listener,
                 certificate=files.certificate,
@@ -275,7 +276,7 @@ class Server:
         self,
         config: ServerConfig,
         request: AuthRequest,
-        talk: Talk,
+        handle: Handle,
         host: str,
         port: int,
         connections: int,
@@ -287,7 +288,7 @@ class Server:
         self._log = log or Log()
         self._records = records
         self._request = request
-        self._talk = talk
+        self._handle = handle
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
@@ -317,7 +318,10 @@ class Server:
                 return
             sock.settimeout(TIMEOUT)
             thread = threading.Thread(
-                target=self._visit, args=(sock, number), name=f"connection {number}", daemon=True
+                target=self._serve_connection,
+                args=(sock, number),
+                name=f"connection {number}",
+                daemon=True,
             )
             self._threads[thread] = sock
             try:
@@ -349,7 +353,7 @@ class Server:
                 _wait_for(self._stopping, timeout=PAUSE)
         return None
 
-    def _visit(self, sock: socket.socket, number: int) -> None:
+    def _serve_connection(self, sock: socket.socket, number: int) -> None:
         """Be one client's thread."""
 
         def log(text: str) -> None:
@@ -371,7 +375,7 @@ class Server:
                 established = stream.handshake()
                 offered = "offered" if established.post_handshake_auth else "not offered"
                 log(f"handshake: {summary(established)}, reauth {offered}")
-                self._talk(Visit(stream, self._request, log, idle, recording))
+                self._handle(ConnectionHandler(stream, self._request, log, idle, recording))
         except TruncationError:
             log("gone without goodbye")
         except (PostshakeError, OSError) as error:

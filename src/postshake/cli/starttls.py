@@ -14,7 +14,7 @@ from time import monotonic
 from xml.sax.saxutils import quoteattr
 
 from ..errors import PostshakeError
-from .ladder import clip
+from ..text import clip
 
 __all__ = ["PORTS", "PROTOCOLS", "StartTLSError", "start_tls"]
 
@@ -46,12 +46,12 @@ def start_tls(sock: socket.socket, protocol: str, name: str) -> None:
         StartTLSError: it does not, or says what this protocol does not know.
         OSError: the network failed, or it took too long.
     """
-    talk = _Talk(sock)
-    PROTOCOLS[protocol](talk, name)
-    talk.finish()
+    dialog = _Dialog(sock)
+    PROTOCOLS[protocol](dialog, name)
+    dialog.finish()
 
 
-class _Talk:
+class _Dialog:
     """Reads no more than has to be read, and not without end.
 
     Each byte is looked at once, however few come at a time.
@@ -135,52 +135,52 @@ def _refused(said: str) -> StartTLSError:
     return StartTLSError(f"the server does not start TLS: {clip(said, SHOWN)}")
 
 
-def _smtp(talk: _Talk, name: str) -> None:
+def _smtp(dialog: _Dialog, name: str) -> None:
     """RFC 3207."""
-    _smtp_reply(talk, "220")
-    talk.say(f"EHLO {talk.address()}\r\n".encode())
-    offered = _smtp_reply(talk, "250")
+    _smtp_reply(dialog, "220")
+    dialog.say(f"EHLO {dialog.address()}\r\n".encode())
+    offered = _smtp_reply(dialog, "250")
     if "STARTTLS" not in (line[4:].strip().upper() for line in offered):
         raise StartTLSError("the server does not offer STARTTLS")
-    talk.say(b"STARTTLS\r\n")
-    _smtp_reply(talk, "220")
+    dialog.say(b"STARTTLS\r\n")
+    _smtp_reply(dialog, "220")
 
 
-def _smtp_reply(talk: _Talk, code: str) -> list[str]:
-    lines = [talk.line()]
+def _smtp_reply(dialog: _Dialog, code: str) -> list[str]:
+    lines = [dialog.line()]
     while lines[-1][3:4] == "-":
-        lines.append(talk.line())
+        lines.append(dialog.line())
     if not lines[-1].startswith(code):
         raise _refused(lines[-1])
     return lines
 
 
-def _imap(talk: _Talk, name: str) -> None:
+def _imap(dialog: _Dialog, name: str) -> None:
     """RFC 9051, 6.2.1."""
-    greeting = talk.line()
+    greeting = dialog.line()
     if not greeting.upper().startswith("* OK"):
         raise _refused(greeting)
-    talk.say(b"a1 STARTTLS\r\n")
-    said = talk.line()
+    dialog.say(b"a1 STARTTLS\r\n")
+    said = dialog.line()
     while said.startswith("* "):  # untagged, and may come at any time
-        said = talk.line()
+        said = dialog.line()
     if not said.upper().startswith("A1 OK"):
         raise _refused(said)
 
 
-def _pop3(talk: _Talk, name: str) -> None:
+def _pop3(dialog: _Dialog, name: str) -> None:
     """RFC 2595, 4."""
     for word in (b"", b"STLS\r\n"):
-        talk.say(word)
-        said = talk.line()
+        dialog.say(word)
+        said = dialog.line()
         if not said.startswith("+OK"):
             raise _refused(said)
 
 
-def _ldap(talk: _Talk, name: str) -> None:
+def _ldap(dialog: _Dialog, name: str) -> None:
     """RFC 4511, 4.14."""
-    talk.say(LDAP_REQUEST)
-    body = _ber(talk.exactly, SEQUENCE)
+    dialog.say(LDAP_REQUEST)
+    body = _ber(dialog.exactly, SEQUENCE)
     taken = 0
 
     def inside(size: int) -> bytes:
@@ -212,39 +212,39 @@ def _ber(read: Callable[[int], bytes], expected: int) -> bytes:
     return read(length)
 
 
-def _xmpp(talk: _Talk, name: str) -> None:
+def _xmpp(dialog: _Dialog, name: str) -> None:
     """RFC 6120, 5."""
-    talk.say(
+    dialog.say(
         f"<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
         f"xmlns:stream='http://etherx.jabber.org/streams' to={quoteattr(name)}>".encode()
     )
     offered = False
     name, tag = "", b""
     while name not in ("/stream:features", "stream:error"):
-        name, tag = _tag(talk)
+        name, tag = _tag(dialog)
         offered = offered or XMPP_TLS.encode() in tag
         if name == "stream:features" and tag.endswith(b"/>"):
             break
     if not offered:
         raise StartTLSError("the server does not offer STARTTLS")
-    talk.say(f"<starttls xmlns='{XMPP_TLS}'/>".encode())
+    dialog.say(f"<starttls xmlns='{XMPP_TLS}'/>".encode())
     while name not in ("proceed", "failure", "stream:error"):
-        name, tag = _tag(talk)
+        name, tag = _tag(dialog)
     if name != "proceed":
         raise _refused(tag.decode("utf-8", "backslashreplace"))
-    if not tag.endswith(b"/>") and _tag(talk)[0] != "/proceed":
+    if not tag.endswith(b"/>") and _tag(dialog)[0] != "/proceed":
         raise StartTLSError("the server's consent to TLS has something in it")
 
 
-def _tag(talk: _Talk) -> tuple[str, bytes]:
+def _tag(dialog: _Dialog) -> tuple[str, bytes]:
     """Read a tag; return its name, ``/name`` if it ends an element, and the whole."""
-    read = talk.tag()
+    read = dialog.tag()
     tag = read[read.rfind(b"<") :]
     name = tag[1:-1].rstrip(b"/").split(None, 1)
     return (name[0].decode("utf-8", "backslashreplace") if name else ""), tag
 
 
-PROTOCOLS: dict[str, Callable[[_Talk, str], None]] = {
+PROTOCOLS: dict[str, Callable[[_Dialog, str], None]] = {
     "smtp": _smtp,
     "imap": _imap,
     "pop3": _pop3,

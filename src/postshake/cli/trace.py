@@ -8,11 +8,12 @@ from typing import Any, TextIO
 
 from ..constants import Role
 from ..events import Direction, TraceEntry
-from ..recording import Recording
-from .capture import read_capture
-from .ladder import Ladder, Paint, printable
-from .picture import save_page
-from .svg import add_svg_arguments, save_drawing
+from ..recording.html import save_page
+from ..recording.ladder import Ladder, Paint
+from ..recording.recording import Recording
+from ..recording.svg import add_svg_arguments, save_drawing
+from ..text import printable
+from .tshark import read_capture
 
 __all__ = ["EPILOG", "add_arguments", "run"]
 

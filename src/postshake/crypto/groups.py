@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey, X448P
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from .._dataclass import dataclass, field
 from ..constants import NamedGroup, name_of
 from ..errors import IllegalParameter, InternalError, UsageError
-from ..values import dataclass, field
 
 try:  # newer than the oldest cryptography we work with
     from cryptography.hazmat.primitives.asymmetric.mlkem import (

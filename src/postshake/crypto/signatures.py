@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
+from .._dataclass import dataclass
 from ..constants import SignatureScheme, name_of
 from ..errors import BadSignature, IllegalParameter, UsageError
-from ..values import dataclass
 
 try:  # newer than the oldest cryptography we work with
     from cryptography.hazmat.primitives.asymmetric import mldsa

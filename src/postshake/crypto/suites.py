@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from .._dataclass import dataclass
 from ..constants import CipherSuite
-from ..values import dataclass
 
 __all__ = ["IV_LENGTH", "TAG_LENGTH", "TLS13_SUITES", "Aead", "Suite"]
 

@@ -11,13 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
+from .._dataclass import dataclass
 from ..constants import (
     SignatureScheme,
     names_of,
 )
 from ..errors import BadCertificate, DecodeError, IllegalParameter, WrongPurpose
 from ..text import listed
-from ..values import dataclass
 from .credential import Credential
 from .der import (
     bit_string,

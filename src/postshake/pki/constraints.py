@@ -15,6 +15,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .._dataclass import dataclass, field
 from ..errors import (
     NameExcluded,
     NameNotPermitted,
@@ -22,10 +23,9 @@ from ..errors import (
     UnsupportedConstraint,
     UnsupportedName,
 )
-from ..values import dataclass, field
 from .der import attribute_values, normal_name, text
 from .extensions import NAME_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME, GeneralName, NameKind
-from .facts import Facts
+from .parsed_certificate import Facts
 
 __all__ = [
     "COMMON_NAME",
@@ -275,8 +275,8 @@ class _Subtrees:
         if self._blind or form is None or self._excludes(form):
             return False
         if self._roots and form[:2] == b"*.":
-            parent, below = form[2:], form[1:]
-            if any(root == parent or root.endswith(below) for root in self._roots):
+            parent, suffix = form[2:], form[1:]
+            if any(root == parent or root.endswith(suffix) for root in self._roots):
                 return False
         return self._permits(form)
 

@@ -21,13 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from .._dataclass import dataclass
 from ..constants import SignatureScheme
 from ..crypto import signatures
-from ..crypto.signatures12 import fits12, schemes12_for, sign12
+from ..crypto.tls12.signatures import fits12, schemes12_for, sign12
 from ..errors import KeyMismatch, UnsupportedKey, UsageError
-from ..values import dataclass
-from .facts import describe, load_certificate, load_certificates
-from .pkcs12 import read_pkcs12
+from .parsed_certificate import describe, load_certificate, load_certificates
 from .private_key import Password, ask_password, load_private_key
 from .pss import pss_key_of
 from .trusted_certificate import without_uses
@@ -272,6 +271,8 @@ that it reads. Should it come to say something else, such a file is called damag
 def _with_other_key(
     data: bytes, password: bytes | None, where: str
 ) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+    from .pkcs12 import read_pkcs12  # which few need
+
     try:
         key, certificates = read_pkcs12(data, password or b"")
     except ValueError as error:

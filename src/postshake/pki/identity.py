@@ -11,11 +11,11 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from .._dataclass import dataclass, field
 from ..constants import Role, SignatureScheme
-from ..values import dataclass, field
 from .der import certificate_fields, check_name_size, elements, object_identifier
 from .extensions import SUBJECT_ALTERNATIVE_NAME, NameKind, read_extensions, read_general_names
-from .facts import SMALL, check_sizes
+from .parsed_certificate import SMALL, check_sizes
 from .trust import PeerChain
 
 __all__ = ["Identity", "alternative_names"]

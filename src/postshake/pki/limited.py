@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
 
+from .._dataclass import replace
 from ..constants import SignatureScheme
-from ..values import replace
 from .credential import Credential, Signer
 
 __all__ = ["limited"]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
-from ..values import dataclass
+from .._dataclass import dataclass
 from .pss import may_have_signed, pss_key_of, pss_of_response
 
 __all__ = ["SKEW", "Finding", "Standing", "read_response"]

@@ -22,6 +22,7 @@ from collections.abc import Collection, Sequence
 
 from cryptography.x509.oid import ObjectIdentifier
 
+from .._dataclass import dataclass, field
 from ..constants import Role
 from ..errors import (
     BadCertificate,
@@ -34,7 +35,6 @@ from ..errors import (
     UnknownCA,
     WrongPurpose,
 )
-from ..values import dataclass, field
 from .constraints import NameBudget, check_name_constraints
 from .der import object_identifier
 from .extensions import (
@@ -43,7 +43,7 @@ from .extensions import (
     SUBJECT_KEY_IDENTIFIER,
     KeyUsage,
 )
-from .facts import Content, Facts, utc
+from .parsed_certificate import Content, Facts, utc
 from .store import TrustStore
 
 __all__ = ["PathSearch"]

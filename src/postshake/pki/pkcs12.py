@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from .elements import OCTET_STRING, Element, definite, elements
-from .facts import load_certificate
+from .parsed_certificate import load_certificate
 from .pbes2 import decrypt, decrypt_key
 from .private_key import read_pkcs8
 

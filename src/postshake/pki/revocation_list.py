@@ -15,11 +15,11 @@ from typing import TypeAlias, TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from .._dataclass import dataclass, field
 from ..errors import present
-from ..values import dataclass, field
 from .der import list_issuer, normal_name
-from .facts import Facts
 from .ocsp import SKEW, Finding, Standing
+from .parsed_certificate import Facts
 from .pss import may_have_signed
 
 __all__ = [

@@ -33,14 +33,14 @@ from typing import NamedTuple, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from .._dataclass import dataclass
 from ..errors import (
     CertificateError,
     present,
 )
-from ..values import dataclass
 from .der import normal_name
-from .facts import Facts
 from .ocsp import Finding, Standing
+from .parsed_certificate import Facts
 from .path import PathSearch
 from .revocation_list import (
     ALL_REASONS,

@@ -14,7 +14,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from ..errors import UsageError
 from .der import NormalName, normal_name
-from .facts import Facts, load_certificates
+from .parsed_certificate import Facts, load_certificates
 from .trusted_certificate import check_no_uses
 
 __all__ = ["TrustStore"]

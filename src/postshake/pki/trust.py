@@ -20,12 +20,12 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from .._dataclass import dataclass, field
 from ..constants import Role
 from ..errors import BadCertificate, CertificateRequired, UsageError
-from ..values import dataclass, field
 from .distrusted import DISTRUSTED_KEYS, check_keys
-from .facts import Facts
 from .names import covers, name_mismatch, normalize_server_name
+from .parsed_certificate import Facts
 from .path import PathSearch
 from .revocation import Revocation
 from .revocation_search import Surroundings

@@ -9,7 +9,7 @@ from ..record.limits import Budget
 from ..wire.alert import Alert
 from .link import Link
 
-__all__ = ["CLOSURE_ALERTS", "bear", "send_alert", "trace_alert"]
+__all__ = ["CLOSURE_ALERTS", "send_alert", "tolerate_alert", "trace_alert"]
 
 CLOSURE_ALERTS = (AlertDescription.close_notify, AlertDescription.user_canceled)  # §6.1
 
@@ -42,7 +42,7 @@ def trace_alert(link: Link, direction: Direction, description: int) -> None:
         link.trace_record(direction, f"Alert {name_of(AlertDescription, description)}", 2)
 
 
-def bear(link: Link, alert: Alert, budget: Budget) -> None:
+def tolerate_alert(link: Link, alert: Alert, budget: Budget) -> None:
     """Let an alert pass that ends nothing, so many times (§6).
 
     Raises:

@@ -7,7 +7,9 @@ wrong unwinds to `failing`, which sends the alert.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, NoReturn
 
 from ..config import ClientConfig, ServerConfig
@@ -33,21 +35,20 @@ from ..record.layer import RecordLayer
 from ..record.limits import Budget
 from ..record.protection import Epoch
 from ..record.reassembly import Reassembly
-from ..session12 import Session12
-from ..tickets import Ticket
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 from ..wire.alert import Alert
 from ..wire.auth import CompressedCertificate
 from ..wire.tls12 import ChangeCipherSpec
-from .afterwards import Afterwards
-from .alerts import CLOSURE_ALERTS, bear, send_alert, trace_alert
-from .compression import uncompressed
-from .desk import Desk
-from .early_data import EarlyData
-from .failing import Failing
+from .alerts import CLOSURE_ALERTS, send_alert, tolerate_alert, trace_alert
+from .event_queue import EventQueue
 from .flow import Ask, Conversation, Expect, Received
 from .handshake import client_handshake, server_handshake
 from .link import Link
 from .outcome import HandshakeOutcome
+from .post_handshake import PostHandshake
+from .tls13.compressed_certificate import uncompressed
+from .tls13.early_data import EarlyData
 
 __all__ = ["APPLICATION_DATA", "Engine"]
 
@@ -65,14 +66,14 @@ class Engine:
         "_reader",
         "_server_name",
         "_ticket",
-        "after",
         "data_alone",
-        "desk",
         "early_data",
+        "event_queue",
         "failure",
         "layer",
         "link",
         "outcome",
+        "post_handshake",
         "reassembly",
         "received_close",
         "role",
@@ -98,8 +99,8 @@ class Engine:
         self.link = Link(self.role, config, self.layer, self.reassembly)
         ticket = session if isinstance(session, Ticket) else None
         self.link.session12 = session if isinstance(session, Session12) else None
-        self.desk = Desk()
-        self.after = Afterwards(self.link, self.desk)
+        self.event_queue = EventQueue()
+        self.post_handshake = PostHandshake(self.link, self.event_queue)
         self.early_data: EarlyData | None = None
         if isinstance(config, ClientConfig):
             limit = ticket.max_early_data_size if ticket is not None else 0
@@ -117,7 +118,7 @@ class Engine:
     def conversations(self) -> list[Conversation[Any]]:
         """Those that wait for a message or an answer."""
         reader = [self._reader] if self._reader is not None else []
-        asking = [each for each in self.desk.open_questions() if each is not self._reader]
+        asking = [each for each in self.event_queue.askers() if each is not self._reader]
         return reader + asking
 
     def start(self) -> None:
@@ -136,32 +137,32 @@ class Engine:
         self._handshake = Conversation(f"{self.role.name} handshake", flow, self._establish)
         self._reader = self._handshake
         with self.failing():
-            self.desk.begin(self._handshake)
+            self.event_queue.start(self._handshake)
 
     def receive(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the transport; nothing may have failed before."""
         try:  # route (a): `failing` costs more than a small record
             self.layer.feed(data)
             self._process()
-            if self.after.key_updates.owed:
-                self.after.key_updates.pay()
+            if self.post_handshake.key_updates.update_owed:
+                self.post_handshake.key_updates.send_owed()
         except Exception as error:
             self.break_by(error)
 
     def answer(self, question_id: int, value: object) -> None:
         """Let the conversation that asked go on."""
-        conversation = self.desk.who_asked(question_id)
+        conversation = self.event_queue.take_asker(question_id)
         held = self.held
         with self.failing():
             if isinstance(value, BaseException):
                 conversation.fail(value)
             else:
                 conversation.answer(value)
-            self.desk.note(conversation)
+            self.event_queue.add_question(conversation)
             if held:  # by this question: while the handshake asks, nothing else does
                 self._take_messages()
                 self._process()
-                self.after.key_updates.pay()
+                self.post_handshake.key_updates.send_owed()
         if self._ended:
             self.end_of_stream()
 
@@ -191,7 +192,7 @@ class Engine:
         if self._handshake is not None and self.held:
             return
         next_record = self.layer.next_record
-        plaintext = self.desk.plaintext
+        plaintext = self.event_queue.plaintext
         append = plaintext.chunks.append
         trace = self.link.config.trace
         while (record := next_record()) is not None:
@@ -225,7 +226,7 @@ class Engine:
         self.link.early_data_left -= len(content)
         if self.link.early_data_left < 0:
             raise UnexpectedMessage("more early data than its ticket allows", section="4.2.10")
-        self.desk.plaintext.add_early(content)
+        self.event_queue.plaintext.add_early(content)
         if self.link.config.trace is not None:
             self.link.trace_record(Direction.received, "application data", len(content))
 
@@ -239,7 +240,7 @@ class Engine:
         if reader is None:
             raise UnexpectedMessage("ChangeCipherSpec after the handshake", section="RFC 5246, 7.1")
         reader.take(Received(message, content))
-        self._go_on_with(reader)
+        self._resume(reader)
 
     def _what_is_awaited(self) -> str:
         if self.reassembly.partial:
@@ -265,7 +266,7 @@ class Engine:
     def _take_message(self, handshake_type: int, raw: bytes) -> None:
         # its order is checked before it is read: what nobody awaits is not decoded
         if self._reader is None:
-            self.after.check_awaited(handshake_type)
+            self.post_handshake.check_awaited(handshake_type)
         elif handshake_type != HandshakeType.hello_request:
             self._reader.check_awaited(handshake_type)
         message = self.link.decode(handshake_type, raw[4:])
@@ -277,23 +278,23 @@ class Engine:
         received = Received(message, raw)
         reader = self._reader
         if reader is not None and handshake_type == HandshakeType.hello_request:
-            self.after.renegotiation.ignore(received)
+            self.post_handshake.renegotiation.ignore(received)
             return
         if reader is not None:
             reader.take(received)
         else:
-            reader = self.after.take(handshake_type, received)
+            reader = self.post_handshake.take(handshake_type, received)
         if reader is not None:
-            self._go_on_with(reader)
+            self._resume(reader)
 
-    def _go_on_with(self, conversation: Conversation[Any]) -> None:
+    def _resume(self, conversation: Conversation[Any]) -> None:
         """Let a conversation read on, or put up what it asks instead."""
         if isinstance(conversation.waiting_for, Expect):
             self._reader = conversation
             return
         if self._reader is conversation and conversation is not self._handshake:
             self._reader = None
-        self.desk.note(conversation)
+        self.event_queue.add_question(conversation)
 
     def _take_alert(self, alert: Alert) -> None:
         description = alert.description
@@ -310,9 +311,9 @@ class Engine:
             self.received_close = True
             self.data_alone = False
             self.layer.discard_input()  # §6.1: what follows is ignored
-            self.desk.emit(PeerClosed(self.desk.position))
+            self.event_queue.emit(PeerClosed(self.event_queue.position))
         else:
-            bear(self.link, alert, self._alert_budget)
+            tolerate_alert(self.link, alert, self._alert_budget)
 
     # --- what becomes of it
 
@@ -321,12 +322,12 @@ class Engine:
         self._handshake = self._reader = None
         self.outcome = outcome
         self.layer.ccs_allowed = False
-        self.desk.plaintext.end_early()
+        self.event_queue.plaintext.end_early()
         if outcome.identity is not None:
-            self.desk.commit_identity(outcome.identity)
+            self.event_queue.commit_identity(outcome.identity)
         if outcome.established.version != ProtocolVersion.TLS12:
-            self.after.begin(outcome)
-        self.desk.emit(HandshakeCompleted(self.desk.position, outcome.established))
+            self.post_handshake.begin(outcome)
+        self.event_queue.emit(HandshakeCompleted(self.event_queue.position, outcome.established))
 
     def give_up(self) -> None:
         """Close before the handshake is complete: nothing more is said or taken."""
@@ -358,7 +359,7 @@ class Engine:
         if self.failure is not None:
             raise UsageError(f"the connection has failed: {self.failure}") from self.failure
 
-    def failing(self, *, harmless: type[UsageError] | None = None) -> Failing:
+    def failing(self, *, harmless: type[UsageError] | None = None) -> FailConnection:
         """Turn what goes wrong inside into the connection's failure.
 
         Args:
@@ -366,7 +367,7 @@ class Engine:
                 own fault.
         """
         self.check_working()
-        return Failing(self.break_by, harmless)
+        return FailConnection(self.break_by, harmless)
 
     def break_by(self, error: Exception) -> NoReturn:
         """Raise what went wrong inside, as the connection's failure."""
@@ -401,10 +402,45 @@ class Engine:
 
     def _drop_conversations(self) -> None:
         self._handshake = self._reader = None
-        self.desk.clear_questions()
+        self.event_queue.clear_questions()
         self.layer.discard_input()
         self.reassembly.discard()
 
     def send_alert(self, description: AlertDescription, level: AlertLevel | None = None) -> None:
         """Queue an alert; after one that closes we say nothing else."""
         send_alert(self.link, description, level)
+
+
+class FailConnection:
+    """A block in which what goes wrong breaks the connection.
+
+    A class, for a generator would take three times as long.
+
+    Args:
+        break_by: raises what went wrong as the connection's failure.
+        harmless: what a call raises before it changes anything: its caller's own fault.
+    """
+
+    __slots__ = ("_break_by", "_harmless")
+
+    def __init__(
+        self, break_by: Callable[[Exception], NoReturn], harmless: type[UsageError] | None
+    ) -> None:
+        self._break_by = break_by
+        self._harmless = harmless
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            if self._harmless is None or not isinstance(error, self._harmless):
+                try:
+                    self._break_by(error)
+                finally:
+                    del error, traceback  # which have this frame

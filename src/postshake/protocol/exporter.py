@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ..crypto.schedule import exporter
 from ..errors import UsageError
-from .outcome import SessionSecrets
-from .secrets12 import SessionSecrets12
+from .session_secrets import SessionSecrets, SessionSecrets12
 
 __all__ = ["channel_binding", "export"]
 

@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from .._dataclass import dataclass
 from ..constants import HandshakeType
 from ..errors import InternalError, TLSError, UnexpectedHandshake
 from ..questions import Subject
-from ..values import dataclass
 from ..wire.handshake import Handshake, struct_name
 from ..wire.tls12 import ChangeCipherSpec
 from .transcript import Transcript

@@ -1,4 +1,7 @@
-"""The handshake: hellos, and then the version that they chose (§4.1, RFC 5246 section 7.3)."""
+"""The handshake: hellos, and then the version that they chose (§4.1, RFC 5246 section 7.3).
+
+What only TLS 1.2 needs is imported when it comes to that, for few processes ever speak it.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,18 @@ from ..errors import (
     require,
 )
 from ..questions import ChooseConfig
-from ..tickets import Ticket
+from ..resumption.ticket import Ticket
 from ..wire.extensions import ApplicationLayerProtocolNegotiation, ServerName
 from ..wire.hello import ClientHello
-from . import client_hellos, server_hellos
-from .client12 import client_handshake12
-from .client13 import client_handshake13
-from .early_data import EarlyData
 from .flow import Flow, ask, expect_one_of
-from .hellos12 import ClientOffered12, ServerChose12
 from .link import Link
 from .outcome import HandshakeOutcome
-from .psk_client import gather_psks
-from .resumption12 import offered_session
-from .server12 import server_handshake12
-from .server13 import server_handshake13
+from .tls12_chosen import ClientOffered12, ServerChose12
+from .tls13 import client as client13
+from .tls13 import client_hellos, server_hellos
+from .tls13 import server as server13
+from .tls13.early_data import EarlyData
+from .tls13.psk_client import gather_psks
 
 __all__ = ["client_handshake", "server_handshake"]
 
@@ -44,13 +44,19 @@ def client_handshake(
         early_data: what to send before the server has answered.
     """
     psks = yield from gather_psks(config, server_name, ticket)
-    session12 = yield from offered_session(config, link.session12, server_name)
+    session12 = None
+    if link.session12 is not None:
+        from .tls12.resumption import offered_session
+
+        session12 = yield from offered_session(config, link.session12, server_name)
     hellos = yield from client_hellos.exchange_hellos(
         link, config, server_name, psks, session12, early_data
     )
     if isinstance(hellos, ServerChose12):
-        return (yield from client_handshake12(link, config, server_name, hellos))
-    return (yield from client_handshake13(link, config, server_name, hellos, early_data))
+        from .tls12 import client as client12
+
+        return (yield from client12.handshake(link, config, server_name, hellos))
+    return (yield from client13.handshake(link, config, server_name, hellos, early_data))
 
 
 def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]:
@@ -64,8 +70,10 @@ def server_handshake(link: Link, config: ServerConfig) -> Flow[HandshakeOutcome]
     del received  # it may be large, and when a second comes is for the client to say
     hellos = yield from flow
     if isinstance(hellos, ClientOffered12):
-        return (yield from server_handshake12(link, config, hellos))
-    return (yield from server_handshake13(link, config, hellos))
+        from .tls12 import server as server12
+
+        return (yield from server12.handshake(link, config, hellos))
+    return (yield from server13.handshake(link, config, hellos))
 
 
 def choose_config(link: Link, config: ServerConfig, hello: ClientHello) -> Flow[ServerConfig]:

@@ -8,7 +8,7 @@ from functools import partial
 from ..config import ClientConfig, ServerConfig
 from ..constants import CertificateCompressionAlgorithm, ContentType, HandshakeType, Role
 from ..crypto.suites import Suite
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..errors import (
     InternalError,
     present,
@@ -18,7 +18,7 @@ from ..record.deframer import MAX_PLAINTEXT
 from ..record.layer import RecordLayer
 from ..record.protection import Epoch, Inbound, Outbound
 from ..record.reassembly import Reassembly
-from ..session12 import Session12
+from ..resumption.session12 import Session12
 from ..wire.handshake import (
     Handshake,
     decode_handshake,

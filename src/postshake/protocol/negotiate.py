@@ -8,24 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ..constants import NamedGroup
-from ..errors import UnsupportedVersion
+from ..config import ClientConfig, ServerConfig
+from ..constants import (
+    CipherSuite,
+    NamedGroup,
+    ProtocolVersion,
+    names_of,
+)
+from ..errors import (
+    IllegalParameter,
+    InappropriateFallback,
+    NoApplicationProtocol,
+    UnsupportedVersion,
+)
+from ..text import listed
 from ..wire.extensions import (
+    ApplicationLayerProtocolNegotiation,
     Extension,
     Extensions,
     PostHandshakeAuth,
     PskKeyExchangeModes,
+    ServerName,
     SessionTicket,
+    SupportedVersionsClientHello,
 )
 from ..wire.hello import ClientHello
 
 __all__ = [
+    "UNCOMPRESSED",
+    "check_alpn",
     "check_legacy_version",
     "choose_alpn",
     "choose_first",
     "choose_group",
+    "choose_protocol",
+    "choose_version",
     "common_suites",
+    "groups12",
     "kept_for_later",
+    "name_asked_for",
 ]
 
 
@@ -105,3 +126,84 @@ def check_legacy_version(message: str, legacy_version: int) -> None:
             f"got 0x{legacy_version:04x}",
             section="D.5",
         )
+
+
+SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
+"""The versions of `Config.versions`, as people call them."""
+
+
+def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
+    """Choose the highest version that both ends have (§4.2.1, RFC 5246 appendix E.1).
+
+    Raises:
+        UnsupportedVersion: there is none.
+        InappropriateFallback: the client says that it retried with an older version
+            than it has, and we have a newer one (RFC 7507).
+    """
+    extension = hello.extensions.get(SupportedVersionsClientHello)
+    offered: tuple[int, ...]
+    if extension is not None:
+        offered = extension.versions
+    elif hello.legacy_version >= ProtocolVersion.TLS12:  # 1.3 is only in the extension
+        offered = (ProtocolVersion.TLS12,)
+    else:
+        offered = (hello.legacy_version,)
+    common = [version for version in config.versions if version in offered]
+    fallback = CipherSuite.TLS_FALLBACK_SCSV in hello.cipher_suites
+    if fallback and max(config.versions) > max(common, default=0):
+        raise InappropriateFallback(
+            f"ClientHello: a fallback to {names_of(ProtocolVersion, offered)}, "
+            f"and we have {SPOKEN[max(config.versions)]}",
+            section="RFC 7507, 3",
+        )
+    if not common:
+        ours = " or ".join(SPOKEN[version] for version in config.versions)
+        got = names_of(ProtocolVersion, offered)
+        raise UnsupportedVersion(f"expected {ours} to be offered, got {got}", section="4.2.1")
+    return max(common)
+
+
+UNCOMPRESSED = 0
+"""The one point format there is (RFC 8422 section 5.1.2)."""
+
+
+def groups12(groups: tuple[NamedGroup, ...]) -> tuple[NamedGroup, ...]:
+    """Return those that TLS 1.2 has a key exchange for: no hybrids (RFC 8422)."""
+    return tuple(group for group in groups if group not in POST_QUANTUM)
+
+
+def name_asked_for(extensions: Extensions) -> str | None:
+    """Return the server name that a ClientHello asks for (RFC 6066 section 3)."""
+    server_name = extensions.get(ServerName)
+    return server_name.host_name if server_name is not None else None
+
+
+def choose_protocol(config: ServerConfig, extensions: Extensions) -> bytes | None:
+    """Choose the application protocol from those in a ClientHello (RFC 7301 section 3.2)."""
+    offered = extensions.get(ApplicationLayerProtocolNegotiation)
+    if offered is None or not config.alpn_protocols:
+        return None
+    chosen = choose_alpn(config.alpn_protocols, offered.protocol_name_list)
+    if chosen is None and config.alpn_mismatch_is_fatal:
+        raise NoApplicationProtocol(
+            f"expected one of {config.alpn_protocols!r}, got {listed(offered.protocol_name_list)}"
+        )
+    return chosen
+
+
+def check_alpn(config: ClientConfig, message: str, extensions: Extensions) -> bytes | None:
+    """Return the application protocol that a server chose (RFC 7301 section 3.1).
+
+    Raises:
+        IllegalParameter: it is none of ours.
+    """
+    protocols = extensions.get(ApplicationLayerProtocolNegotiation)
+    if protocols is None:
+        return None
+    names = protocols.protocol_name_list
+    if len(names) != 1 or names[0] not in config.alpn_protocols:
+        raise IllegalParameter(
+            f"{message}: expected one of our application protocols, got {listed(names) or 'none'}",
+            section="RFC 7301, 3.1",
+        )
+    return names[0]

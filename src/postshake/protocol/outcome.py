@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from ..crypto.suites import Suite
+from .._dataclass import dataclass
 from ..events import Established
 from ..pki.identity import Identity
-from ..session12 import Session12
-from ..values import dataclass, field
-from .authenticate import FinishedProof
-from .secrets12 import SessionSecrets12
+from ..resumption.session12 import Session12
+from .proofs import FinishedProof
+from .session_secrets import SessionSecrets, SessionSecrets12
 from .transcript import Transcript
 
-__all__ = ["HandshakeOutcome", "SessionSecrets"]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSecrets:
-    """The secrets that outlive the handshake (§7.1). Reauth changes none of them."""
-
-    suite: Suite
-    exporter_master_secret: bytes = field(repr=False)
-    resumption_master_secret: bytes = field(repr=False)
+__all__ = ["HandshakeOutcome"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,14 @@ class Plaintext:
         self.read_position += len(data)
         return data
 
+    def take(self, size: int = -1) -> tuple[bytes, Identity | None, bool]:
+        """Take data as `read` does; return whose it is, and whether it is early data, too."""
+        if self._turn + 1 < len(self.history):
+            self._catch_up()
+        identity = self.history[self._turn][1]
+        is_early = self.read_position < self.early_end
+        return self.read(size), identity, is_early
+
     def _catch_up(self) -> None:
         history = self.history
         while self._turn + 1 < len(history) and history[self._turn + 1][0] <= self.read_position:

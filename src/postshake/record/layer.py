@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ..constants import ContentType, Role
 from ..crypto.suites import TAG_LENGTH, Suite
-from ..crypto.suites12 import Suite12
+from ..crypto.tls12.suites import Suite12
 from ..errors import (
     BadRecordMac,
     InternalError,
@@ -25,7 +25,7 @@ from ..errors import (
 from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
 from .protection import Epoch, Inbound, Outbound, Pile, no_content
-from .protection12 import Inbound12, Outbound12
+from .tls12 import Inbound12, Outbound12
 
 __all__ = ["PaddingPolicy", "RecordLayer"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from .._dataclass import dataclass
 from ..errors import TooMuch, UsageError
-from ..values import dataclass
 
 __all__ = ["Budget", "Limits", "RateLimit"]
 

@@ -102,7 +102,7 @@ from .priority import Priorities, parse_priorities
 from .psk import PskClientFunction, PskCredentials, PskServerFunction
 from .resumption import AddFunction, AntiReplay, session_ticket_key_generate
 from .session import Session
-from .texts import strerror
+from .strerror import strerror
 from .transport import Pull, Push
 # isort: on
 

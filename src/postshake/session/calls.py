@@ -11,7 +11,7 @@ from . import codes
 from . import constants as c
 from .errors import SessionError
 from .facts import Facts
-from .shaking import Handshake
+from .handshake import Handshake
 
 __all__ = ["Calls"]
 

@@ -12,12 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from .._dataclass import dataclass
 from ..errors import UsageError
 from ..pki.credential import Credential, Password, Signer
 from ..pki.revocation import Revocation, load_lists, read_lists
 from ..pki.revocation_list import ReportUnusable, UnusableListObserver
 from ..pki.trust import ChainVerifier, TrustStore, Verifier
-from ..values import dataclass
 from . import codes
 from .errors import SessionError, translate
 

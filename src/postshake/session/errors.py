@@ -12,7 +12,7 @@ from .. import errors
 from ..constants import AlertDescription
 from ..text import clip
 from . import codes
-from .texts import strerror
+from .strerror import strerror
 
 __all__ = [
     "Again",

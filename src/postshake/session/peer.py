@@ -15,7 +15,7 @@ from . import codes
 from . import constants as c
 from .credentials import VerifyFunction
 from .errors import SessionError, error_for
-from .machine import Machine
+from .record_driver import Machine
 from .settings import Settings
 from .verify import check_key_usage, status_for, verify
 

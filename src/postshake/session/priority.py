@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .._dataclass import dataclass, field
 from ..constants import CipherSuite as C
 from ..constants import NamedGroup as G
 from ..constants import ProtocolVersion as V
 from ..constants import SignatureScheme as S
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import certificate_schemes, handshake_schemes
-from ..crypto.signatures12 import handshake_schemes12
+from ..crypto.tls12.signatures import handshake_schemes12
 from ..errors import present
-from ..values import dataclass, field
 from . import codes
 from .errors import SessionError
 

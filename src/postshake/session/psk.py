@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import UsageError
-from ..psk import ExternalPsk, PskLookup
+from ..resumption.external_psk import ExternalPsk, PskLookup
 from . import codes
 from . import constants as c
 from .errors import SessionError, translate

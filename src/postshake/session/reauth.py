@@ -19,13 +19,13 @@ from ..errors import (
     require,
 )
 from ..events import Outcome
-from ..protocol.certificate_request import wanted_by
+from ..protocol.tls13.certificate_request import wanted_by
 from ..questions import JudgePeer, Question, Sign
 from . import codes
 from . import constants as c
-from .choose import choose
+from .certificate_choice import choose
 from .errors import Again, GotApplicationData, Interrupted, NonFatal, SessionError, translate
-from .machine import Machine
+from .record_driver import Machine
 
 if TYPE_CHECKING:
     from .session import Session

@@ -10,13 +10,14 @@ from typing import TypeAlias
 
 from ..constants import Role
 from ..errors import present
-from ..psk import EarlyDataClaim, ReplayGuard, SingleUse
-from ..tickets import Ticket, TicketKeys
+from ..resumption.replay import EarlyDataClaim, ReplayGuard, SingleUse
+from ..resumption.ticket import Ticket
+from ..resumption.ticket_keys import TicketKeys
 from . import codes
 from . import constants as c
 from .calls import Calls
 from .errors import Again, SessionError
-from .saved import NO_DATA, read_session_data, session_data
+from .session_data import NO_DATA, read_session_data, session_data
 
 __all__ = ["AntiReplay", "Resumption", "session_ticket_key_generate"]
 

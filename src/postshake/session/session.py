@@ -25,12 +25,12 @@ from ..errors import (
 from ..record.deframer import MAX_PLAINTEXT
 from . import codes
 from . import constants as c
-from .configure import connect
+from .engine_config import connect
 from .errors import Again, Interrupted, NonFatal, ReauthRequest, SessionError, error_for, translate
-from .machine import Machine
+from .handshake import Handshake
 from .reauth import ClientReauth, ServerReauth
+from .record_driver import Machine
 from .resumption import Resumption
-from .shaking import Handshake
 
 __all__ = ["Session"]
 

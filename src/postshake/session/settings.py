@@ -10,8 +10,9 @@ from ..constants import CertificateCompressionAlgorithm, Role
 from ..errors import UsageError
 from ..pki.compression import can_compress
 from ..pki.names import normalize_server_name
-from ..psk import ReplayGuard
-from ..tickets import MAX_LIFETIME, TicketKeys
+from ..resumption.replay import ReplayGuard
+from ..resumption.ticket import MAX_LIFETIME
+from ..resumption.ticket_keys import TicketKeys
 from . import codes
 from . import constants as c
 from .credentials import CertificateCredentials, VerifyFunction

@@ -9,8 +9,8 @@ from ..constants import Role
 from ..errors import CertificateError, UsageError
 from ..pki.der import certificate_fields
 from ..pki.extensions import KEY_USAGE, KeyUsage, read_extensions, read_key_usage
-from ..pki.facts import Facts
 from ..pki.names import covers
+from ..pki.parsed_certificate import Facts
 from ..pki.trust import PeerChain, VerifiedChain, Verifier
 from . import codes
 from . import constants as c

@@ -60,7 +60,7 @@ from .functions import (
     create_default_context, get_server_certificate,
 )
 from .reauth import Reauth, ReauthExpired
-from .aio import reauth  # below the module of this name, which it hides
+from .asyncio_reauth import reauth  # below the module of this name, which it hides
 from .session import SSLSession
 from .sockets import SSLObject, SSLSocket
 # isort: on

@@ -15,8 +15,8 @@ from typing import TypeVar
 from ..constants import CipherSuite, NamedGroup, SignatureScheme
 from ..crypto.groups import supported_groups
 from ..crypto.signatures import handshake_schemes
-from ..crypto.signatures12 import handshake_schemes12
 from ..crypto.suites import TLS13_SUITES
+from ..crypto.tls12.signatures import handshake_schemes12
 
 __all__ = [
     "get_sigalgs",

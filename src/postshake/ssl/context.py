@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
-from ..crypto.suites12 import TLS12_SUITES
+from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import UnsupportedKey, UsageError
 from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
@@ -28,10 +28,10 @@ from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
 from ..pki.trusted_certificate import TrustedUses, read_trusted_certificate
 from ..private_file import open_private
-from ..protocol.offer12 import groups12
-from ..recording import Recording
-from ..session12 import SessionCache12
-from ..tickets import TicketKeys
+from ..protocol.negotiate import groups12
+from ..recording.recording import Recording
+from ..resumption.session12 import SessionCache12
+from ..resumption.ticket_keys import TicketKeys
 from .algorithms import (
     group_named,
     groups_listed,
@@ -39,7 +39,7 @@ from .algorithms import (
     schemes_listed,
     suites_listed,
 )
-from .channel import Channel
+from .engine_config import CIPHERS, check_end, cipher_name, groups_of, versions_of
 from .errors import ssl_error, translate
 from .inputs import (
     CERTIFICATES,
@@ -51,8 +51,8 @@ from .inputs import (
 from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
 from .session_cache import CAPACITY, LARGEST, SessionCache
-from .settings import CIPHERS, check_end, cipher_name, groups_of, versions_of
 from .sockets import SSLObject, SSLSocket
+from .tls_object import TLSObject
 from .transports import BioTransport, SocketTransport
 from .verifier import ContextVerifier
 
@@ -581,10 +581,10 @@ class SSLContext(ssl.SSLContext):
         *,
         owner: Any = None,
         session: SSLSession | None = None,
-    ) -> Channel:
+    ) -> TLSObject:
         check_end(self, server_side, server_hostname)
         transport = SocketTransport(sock)
-        return Channel(self, transport, server_side, server_hostname, owner, session)
+        return TLSObject(self, transport, server_side, server_hostname, owner, session)
 
     def _wrap_bio(
         self,
@@ -595,14 +595,14 @@ class SSLContext(ssl.SSLContext):
         *,
         owner: Any = None,
         session: SSLSession | None = None,
-    ) -> Channel:
+    ) -> TLSObject:
         if not isinstance(incoming, ssl.MemoryBIO) or not isinstance(outgoing, ssl.MemoryBIO):
             raise TypeError("incoming and outgoing must be of ssl.MemoryBIO")
         check_end(self, server_side, server_hostname)
         if self.check_hostname and not server_side and not server_hostname:
             raise ValueError("check_hostname requires server_hostname")
         transport = BioTransport(incoming, outgoing)
-        return Channel(self, transport, server_side, server_hostname, owner, session)
+        return TLSObject(self, transport, server_side, server_hostname, owner, session)
 
     def _count(self, server_side: bool, *, good: bool = False, resumed: bool = False) -> None:
         name = "accept" if server_side else "connect"

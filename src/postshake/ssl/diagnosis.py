@@ -14,19 +14,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.oid import SignatureAlgorithmOID as Signed
 
+from .._dataclass import dataclass
 from ..constants import Role
 from ..errors import CertificateError
 from ..pki import extensions as ext
 from ..pki.constraints import NameBudget, check_names_below
 from ..pki.der import elements, object_identifier, tlv
-from ..pki.facts import MAXIMUM_EXPONENT_BITS, MAXIMUM_RSA_BITS, Facts
+from ..pki.parsed_certificate import MAXIMUM_EXPONENT_BITS, MAXIMUM_RSA_BITS, Facts
 from ..pki.store import TrustStore
 from ..pki.trust import PeerChain
 from ..pki.unreadable import UNREADABLE

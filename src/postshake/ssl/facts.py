@@ -5,16 +5,16 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
+from .._dataclass import replace
 from ..config import ClientConfig, ServerConfig
 from ..connection import Connection
 from ..constants import ProtocolVersion, Role, SignatureScheme
 from ..errors import UsageError
 from ..events import Established
 from ..pki.identity import Identity
-from ..recording import Recording
-from ..values import replace
+from ..recording.recording import Recording
+from .engine_config import cipher_name, config_for, stricter_mode
 from .peercert import certificate_dict
-from .settings import cipher_name, config_for, stricter_mode
 
 if TYPE_CHECKING:
     from .context import SSLContext

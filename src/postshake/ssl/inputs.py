@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..private_file import open_private
-from ..psk import ExternalPsk
+from ..resumption.external_psk import ExternalPsk
 
 __all__ = [
     "CERTIFICATES",

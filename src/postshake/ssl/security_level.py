@@ -20,9 +20,9 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from ..constants import CipherSuite, NamedGroup, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
-from ..crypto.suites12 import TLS12_SUITES
+from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import WeakKey
-from ..pki.facts import describe
+from ..pki.parsed_certificate import describe
 from .verify_codes import VerifyCode, message_of, with_verify_code
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from ..session12 import Session12
-from ..tickets import Ticket
+from ..resumption.session12 import Session12
+from ..resumption.ticket import Ticket
 
 __all__ = ["SSLSession"]
 

@@ -1,7 +1,7 @@
 """Sessions of TLS 1.3 that a server keeps, so that its tickets are only their names.
 
 That is what OP_NO_TICKET asks for: no session leaves the server, sealed or not, and
-a copy of no key opens one. Sessions of TLS 1.2 have `postshake.session12.SessionCache12`.
+a copy of no key opens one. Sessions of TLS 1.2 have `postshake.resumption.SessionCache12`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 
-from ..tickets import TicketState
+from ..resumption.ticket import TicketState
 
 __all__ = ["CAPACITY", "LARGEST", "SessionCache"]
 

@@ -15,13 +15,13 @@ from ..events import ReauthCompleted, ReauthRequested
 from ..pki.choose import Wanted, choose_credential
 from ..pki.credential import Credential
 from ..pki.limited import limited
-from ..protocol.server_hellos12 import choose_version
-from ..psk import ExternalPsk
+from ..protocol.negotiate import choose_version
 from ..questions import ChooseConfig, ChoosePsk, Question, Sign
+from ..resumption.external_psk import ExternalPsk
+from .engine_config import credentials_of, psk_for, schemes_to_sign_by
 from .errors import alerting
 from .facts import Facts
 from .reauth import Reauth
-from .settings import credentials_of, psk_for, schemes_to_sign_by
 
 __all__ = ["Settling"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
-from ..recording import Recording
+from ..recording.recording import Recording
 from .reauth import Authority, Reauth, auth_request
 
 if TYPE_CHECKING:
-    from .channel import Channel
+    from .tls_object import TLSObject
 
 __all__ = ["SSLObject", "SSLSocket"]
 
@@ -20,7 +20,7 @@ __all__ = ["SSLObject", "SSLSocket"]
 class _Reauthenticating:
     """What both have more than the standard library's."""
 
-    _sslobj: Channel | None
+    _sslobj: TLSObject | None
 
     @overload
     def reauth(
@@ -171,7 +171,7 @@ class _Reauthenticating:
         """Return the path to a trusted certificate, DER; empty if nothing was verified."""
         return self._channel().get_verified_chain()
 
-    def _channel(self) -> Channel:
+    def _channel(self) -> TLSObject:
         if self._sslobj is None:
             raise ValueError(f"No SSL wrapper around {self}")
         return self._sslobj

@@ -16,7 +16,7 @@ from ..pki.extensions import (
     SUBJECT_KEY_IDENTIFIER,
     KeyUsage,
 )
-from ..pki.facts import Facts
+from ..pki.parsed_certificate import Facts
 from .verify_codes import VerifyCode, message_of, with_verify_code
 
 __all__ = ["check_strictly", "check_strictly_at"]

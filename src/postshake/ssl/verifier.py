@@ -22,9 +22,9 @@ from ..errors import (
 from ..pki.constraints import COMMON_NAME, NameBudget, check_host_name
 from ..pki.der import attribute_values, text
 from ..pki.extensions import NameKind
-from ..pki.facts import Facts
 from ..pki.names import covers, normalize_server_name
 from ..pki.ocsp import Standing
+from ..pki.parsed_certificate import Facts
 from ..pki.revocation_search import RevocationLists, RevocationSearch
 from ..pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain
 from ..pki.trusted_certificate import TrustedUses

@@ -40,6 +40,7 @@ from ..ssl import ReauthExpired, SSLCertVerificationError, SSLError
 from ..ssl import reauth as reauth_over
 from ..ssl.reauth import Authority
 from ..ssl.sockets import SSLObject
+from .body_buffer import BodyBuffer
 from .path_guard import CLAIMING, AmbiguousPath, PathGuard
 from .policy import (
     MAX_MESSAGES,
@@ -54,7 +55,6 @@ from .quota import QUOTA, Quota
 from .request_position import begins_at, request_position
 from .root_paths import own_root_paths
 from .scope import find_transport, holds_more, tls_extension
-from .spool import Spool
 
 __all__ = ["Connection", "StepUp", "connection_of", "reauth", "step_up"]
 
@@ -85,7 +85,7 @@ class Connection:
         tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
         self._tls: SSLObject | None = tls if isinstance(tls, SSLObject) else None
         self._pending: asyncio.Task[Message] | None = None
-        self._spool: Spool | None = None
+        self._buffered: BodyBuffer | None = None
         self._has_whole_body = False  # in the spool
         self._later: deque[Message] = deque()  # what came after it
         self._later_size = 0  # bytes of memory
@@ -202,9 +202,9 @@ class Connection:
 
     def _keep(self, message: Message, max_body: int, max_messages: int) -> None:
         if message["type"] == "http.request":
-            if self._spool is None:
-                self._spool = Spool(self._quota)
-            self._spool.write(message.get("body", b""), max_body)
+            if self._buffered is None:
+                self._buffered = BodyBuffer(self._quota)
+            self._buffered.write(message.get("body", b""), max_body)
             self._is_over = self._has_whole_body = not message.get("more_body", False)
             return
         size = _memory_of(message)
@@ -222,9 +222,9 @@ class Connection:
 
     async def receive(self) -> Message:
         """Give the application the next message: first what was kept, then what comes."""
-        if self._spool is not None and (self._spool.left or self._has_whole_body):
-            body = self._spool.read(PIECE)
-            more = bool(self._spool.left) or not self._has_whole_body
+        if self._buffered is not None and (self._buffered.left or self._has_whole_body):
+            body = self._buffered.read(PIECE)
+            more = bool(self._buffered.left) or not self._has_whole_body
             self._has_whole_body = self._has_whole_body and more
             return {"type": "http.request", "body": body, "more_body": more}
         if self._later:
@@ -296,8 +296,8 @@ class Connection:
             extensions["tls"] = tls_extension(self._tls, self.identity, error)
 
     def _forget(self) -> None:
-        if self._spool is not None:
-            self._spool.close()
+        if self._buffered is not None:
+            self._buffered.close()
         self._has_whole_body = False
         self._later.clear()
         self._give_back(self._later_size)
@@ -569,7 +569,7 @@ async def step_up(request: Any, policy: Policy) -> Identity:
         if "starlette.requests" in sys.modules:  # else it is no request of Starlette's
             from starlette.requests import HTTPConnection
 
-            from .starlette import http_exception
+            from .http_exception import http_exception
 
             if isinstance(request, HTTPConnection):
                 raise http_exception(error) from error

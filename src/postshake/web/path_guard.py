@@ -153,11 +153,11 @@ class PathGuard(Generic[T]):
                 break
         folded = _fold(path)
         for _, names, value in self._prefixes:
-            if _is_below(folded, names):
+            if _starts_with(folded, names):
                 yield value
                 break
         for names, value in self._indexes:
-            if len(folded) == len(names) and _is_below(folded, names):
+            if len(folded) == len(names) and _starts_with(folded, names):
                 yield value
 
 
@@ -299,7 +299,7 @@ def _fold_letters(path: str) -> str:
     return folded
 
 
-def _is_below(path: Folded, prefix: Folded) -> bool:
+def _starts_with(path: Folded, prefix: Folded) -> bool:
     return len(path) >= len(prefix) and all(map(_is_same, path, prefix))
 
 

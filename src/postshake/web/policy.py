@@ -53,7 +53,7 @@ class CertificateNeeded(Exception):
     """
 
     def __init__(self, lack: Lack, detail: str = "") -> None:
-        super().__init__(_TEXTS[lack])
+        super().__init__(_MESSAGES[lack])
         self.lack = lack
         """Why."""
         self.detail = detail
@@ -83,7 +83,7 @@ class ServerBusy(Exception):
     status = 503
 
 
-_TEXTS = {
+_MESSAGES = {
     Lack.UNAVAILABLE: (
         "This page asks for a client certificate after the connection was made "
         "(TLS 1.3 post-handshake authentication), which this client did not offer. "

@@ -14,9 +14,9 @@ import sys
 import time
 from typing import Any
 
+from .body_buffer import BodyBuffer
 from .policy import BodyTooLarge
 from .quota import QUOTA, Quota
-from .spool import Spool
 
 __all__ = ["ReplayingInput"]
 
@@ -43,7 +43,7 @@ class ReplayingInput(io.BufferedIOBase):
         """Bytes of the body that were not read from the source yet; None if that is unknown."""
         self._ends = ends
         self._quota = quota
-        self._spool: Spool | None = None
+        self._buffered: BodyBuffer | None = None
         self._piece = io.BytesIO()  # of the spool, to find lines in
         self._refused = b""  # came after what is in the spool, which had no room for it
 
@@ -54,17 +54,17 @@ class ReplayingInput(io.BufferedIOBase):
             BodyTooLarge: as much as the limit is kept, and there is more.
             ServerBusy: the quota is used up.
         """
-        if self._spool is None:
-            self._spool = Spool(self._quota)
+        if self._buffered is None:
+            self._buffered = BodyBuffer(self._quota)
         if not self._refused:
             if self.left == 0:
                 return False
-            if self._spool.size >= limit:
+            if self._buffered.size >= limit:
                 raise BodyTooLarge(
                     f"more than {limit} bytes of the body came before the client's answer"
                 )
-            self._refused = self._read_source(min(PIECE, limit - self._spool.size))
-        self._spool.write(self._refused, limit)
+            self._refused = self._read_source(min(PIECE, limit - self._buffered.size))
+        self._buffered.write(self._refused, limit)
         self._refused = b""
         return self.left != 0
 
@@ -83,7 +83,7 @@ class ReplayingInput(io.BufferedIOBase):
     @property
     def has_read_ahead(self) -> bool:
         """Whether there is anything to give in front of what the source has."""
-        return bool(self._refused) or (self._spool is not None and self._spool.left > 0)
+        return bool(self._refused) or (self._buffered is not None and self._buffered.left > 0)
 
     # --- a file
 
@@ -125,8 +125,8 @@ class ReplayingInput(io.BufferedIOBase):
 
     def close(self) -> None:
         """Forget what was read ahead."""
-        if self._spool is not None:
-            self._spool.close()
+        if self._buffered is not None:
+            self._buffered.close()
         self._piece, self._refused = io.BytesIO(), b""
         super().close()
 
@@ -140,8 +140,8 @@ class ReplayingInput(io.BufferedIOBase):
     def _next_piece(self) -> io.BytesIO:
         piece = self._piece
         if piece.tell() == len(piece.getbuffer()):
-            if self._spool is not None and self._spool.left:
-                self._piece = io.BytesIO(self._spool.read(PIECE))
+            if self._buffered is not None and self._buffered.left:
+                self._piece = io.BytesIO(self._buffered.read(PIECE))
             elif self._refused:
                 self._piece, self._refused = io.BytesIO(self._refused), b""
         return self._piece

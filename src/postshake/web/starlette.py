@@ -6,55 +6,14 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from ..pki.identity import Identity
 from ..ssl.reauth import Authority
 from .asgi import step_up
-from .policy import BodyTooLarge, CertificateNeeded, Lack, Policy, ServerBusy
+from .policy import Policy
 
-__all__ = [
-    "HTTPBodyTooLarge",
-    "HTTPCertificateNeeded",
-    "HTTPServerBusy",
-    "certificate",
-    "http_exception",
-    "requires_certificate",
-]
-
-
-class HTTPCertificateNeeded(CertificateNeeded, HTTPException):
-    """`CertificateNeeded` as an HTTPException: 403, with the explanation."""
-
-    def __init__(self, lack: Lack, detail: str = "") -> None:
-        CertificateNeeded.__init__(self, lack, detail)
-        HTTPException.__init__(self, self.status, str(CertificateNeeded(lack)))
-        self.reason = detail
-        """More, for the server's log; `detail` is what the client gets."""
-
-
-class HTTPBodyTooLarge(BodyTooLarge, HTTPException):
-    """`BodyTooLarge` as an HTTPException: 413."""
-
-    def __init__(self, detail: str) -> None:
-        HTTPException.__init__(self, BodyTooLarge.status, detail, {"Connection": "close"})
-
-
-class HTTPServerBusy(ServerBusy, HTTPException):
-    """`ServerBusy` as an HTTPException: 503."""
-
-    def __init__(self, detail: str) -> None:
-        headers = {"Connection": "close", "Retry-After": "30"}
-        HTTPException.__init__(self, ServerBusy.status, detail, headers)
-
-
-def http_exception(error: BodyTooLarge | CertificateNeeded | ServerBusy) -> HTTPException:
-    """Return an error as one that Starlette knows."""
-    if isinstance(error, CertificateNeeded):
-        return HTTPCertificateNeeded(error.lack, error.detail)
-    kind = HTTPBodyTooLarge if isinstance(error, BodyTooLarge) else HTTPServerBusy
-    return kind(str(error))
+__all__ = ["certificate", "requires_certificate"]
 
 
 def certificate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..values import dataclass
+from .._dataclass import dataclass
 from .codec import Reader, u8
 
 __all__ = ["Alert"]

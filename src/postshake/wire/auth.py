@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from .._dataclass import dataclass
 from ..constants import HandshakeType
-from ..values import dataclass
 from .codec import Reader, u16, u24, vec8, vec16, vec24
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind
 

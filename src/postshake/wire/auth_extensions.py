@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from .._dataclass import dataclass
 from ..constants import CertificateStatusType, ExtensionType
 from ..errors import IllegalParameter
-from ..values import dataclass
 from .codec import Empty, Reader, u8, u16_list, vec8, vec16, vec24
 
 __all__ = [

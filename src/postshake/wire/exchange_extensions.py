@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Self
 
+from .._dataclass import dataclass
 from ..constants import ExtensionType, NamedGroup, name_of
 from ..errors import IllegalParameter
-from ..values import dataclass
 from .codec import Empty, Reader, u8_list, u16, u16_list, u32, vec8, vec16
 
 __all__ = [

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Protocol, Self, TypeVar
 
+from .._dataclass import dataclass, field
 from ..constants import (
     ExtensionType,
     name_of,
     names_of,
 )
 from ..errors import IllegalParameter, MissingExtension
-from ..values import dataclass, field
 from .auth_extensions import (
     CertificateAuthorities,
     CertificateStatus,

@@ -14,18 +14,19 @@ from .auth import (
     Finished,
 )
 from .codec import vec24
-from .hello import ClientHello, EncryptedExtensions, ServerHello
-from .later import EndOfEarlyData, KeyUpdate, NewSessionTicket
-from .psk12 import ClientKeyExchangePsk, ServerKeyExchangePsk
+from .hello import ClientHello, EncryptedExtensions, EndOfEarlyData, ServerHello
+from .post_handshake import KeyUpdate, NewSessionTicket
 from .tls12 import (
     Certificate12,
     CertificateRequest12,
     CertificateStatus12,
     ClientKeyExchange,
+    ClientKeyExchangePsk,
     HelloRequest,
     NewSessionTicket12,
     ServerHelloDone,
     ServerKeyExchange,
+    ServerKeyExchangePsk,
 )
 
 __all__ = ["Handshake", "decode_handshake", "decode_handshake12", "encode_handshake"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .._dataclass import dataclass
 from ..constants import ExtensionType, HandshakeType, ProtocolVersion
 from ..errors import DecodeError, IllegalParameter
-from ..values import dataclass
 from .codec import Reader, u8, u16, u16_list, vec8, vec16
 from .extensions import NO_EXTENSIONS, Extensions, MessageKind, PreSharedKeyClientHello
 
@@ -16,6 +16,7 @@ __all__ = [
     "HELLO_RETRY_REQUEST_RANDOM",
     "ClientHello",
     "EncryptedExtensions",
+    "EndOfEarlyData",
     "ServerHello",
 ]
 
@@ -215,3 +216,25 @@ def _kind(random: bytes, reader: Reader) -> MessageKind:
             return MessageKind.server_hello
         block.vec16()
     return MessageKind.server_hello12
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfEarlyData:
+    """The client's early data ends here (§4.5).
+
+    ::
+
+        struct {} EndOfEarlyData;
+    """
+
+    handshake_type: ClassVar[HandshakeType] = HandshakeType.end_of_early_data
+
+    @classmethod
+    def decode(cls, body: bytes) -> EndOfEarlyData:
+        """Read a whole message, which is empty."""
+        Reader(body, "EndOfEarlyData").finish()
+        return cls()
+
+    def encode(self) -> bytes:
+        """Write the body."""
+        return b""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
+from .._dataclass import dataclass
 from ..constants import ExtensionType
 from ..errors import IllegalParameter, InternalError
-from ..values import dataclass
 from .codec import Empty, Reader, u8, u8_list, u16, vec8, vec16
 
 __all__ = [

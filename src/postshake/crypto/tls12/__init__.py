@@ -1,0 +1,1 @@
+"""Keys and numbers that only TLS 1.2 has."""

@@ -1,0 +1,1 @@
+"""The conversations of TLS 1.2 (RFC 5246)."""

@@ -1,0 +1,1 @@
+"""Keys that live elsewhere, or that one waits for."""
