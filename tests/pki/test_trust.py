@@ -26,6 +26,7 @@ from postshake.errors import (
     InvalidCA,
     NameMismatch,
     PathLengthExceeded,
+    UnhandledCriticalExtension,
     UnknownCA,
     UnsupportedCertificate,
     UsageError,
@@ -114,7 +115,7 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.issue(extra=[(x509.UnrecognizedExtension(POLICIES, b"\5\0"), True)]),
             "client",
-            UnsupportedCertificate,
+            UnhandledCriticalExtension,
             "1.2.3.4.5",
         ),
         (
@@ -172,7 +173,7 @@ def test_pss_key_signs_nothing_but_pss() -> None:
                 "X", extra=[(x509.UnrecognizedExtension(POLICIES, b"\5\0"), True)]
             ).issue(),
             "client",
-            UnsupportedCertificate,
+            UnhandledCriticalExtension,
             "CN=X",
         ),
         (
