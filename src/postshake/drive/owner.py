@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ..connection import Connection
 from ..events import Event, ReauthCompleted, ReauthRequested
-from ..pki.credential import Credential
 from .answers import choose_for
 
 __all__ = ["Owner"]
@@ -33,9 +32,11 @@ class Owner(Generic[AnyAnswerer]):
     ) -> None:
         self.connection = connection
         """The engine, for what the stream does not show."""
-        self._answer = answer or cast("AnyAnswerer", self._choose)
+        self._answerer = answer
         self._on_event = on_event
         self._completed: dict[bytes, ReauthCompleted] = {}
 
-    def _choose(self, request: ReauthRequested) -> Credential | None:
+    def _answer(self, request: ReauthRequested) -> Any:
+        if self._answerer is not None:
+            return self._answerer(request)
         return choose_for(request, self.connection.config.credentials)

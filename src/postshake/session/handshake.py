@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..constants import ProtocolVersion, Role
-from ..errors import BadCertificate, CertificateError, PostshakeError
+from ..errors import BadCertificate, CertificateError, PostshakeError, present
 from ..events import Established
 from ..questions import (
     ChooseCredential,
@@ -35,12 +36,16 @@ class Handshake:
     """The handshake that a session begins with."""
 
     def __init__(self, session: Session, machine: Machine) -> None:
-        self._session = session
+        self._of = weakref.ref(session)
         self._machine = machine
         self.complete = False
         """Whether it has been seen through."""
         machine.connection.start()
         machine.sort()
+
+    @property
+    def _session(self) -> Session:
+        return present(self._of(), "session")
 
     def run(self) -> None:
         """Go on until the handshake is complete."""
@@ -118,6 +123,7 @@ class Handshake:
             reason = error.__cause__
             if not isinstance(reason, CertificateError):
                 reason = BadCertificate(str(error))
+            reason = reason.without_traceback()
             if subject.proven_at is not None:  # then the peer has to prove itself anew
                 self._machine.answer(question, Refused(reason))
                 return

@@ -6,6 +6,7 @@ is not done again.
 
 from __future__ import annotations
 
+import weakref
 from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING
@@ -37,10 +38,14 @@ class ServerReauth:
     """A server's side: the request that is out, if one is."""
 
     def __init__(self, session: Session, machine: Machine) -> None:
-        self._session = session
+        self._of = weakref.ref(session)
         self._machine = machine
         self._context: bytes | None = None
         self._declined = False  # as it may, and the verify function is still to be told
+
+    @property
+    def _session(self) -> Session:
+        return present(self._of(), "session")
 
     def run(self) -> None:
         """Ask, unless the request is out already; then see it through."""
@@ -133,9 +138,13 @@ class ClientReauth:
     """A client's side: the request that is being answered, if one is."""
 
     def __init__(self, session: Session, machine: Machine) -> None:
-        self._session = session
+        self._of = weakref.ref(session)
         self._machine = machine
         self._context: bytes | None = None
+
+    @property
+    def _session(self) -> Session:
+        return present(self._of(), "session")
 
     @property
     def running(self) -> bool:

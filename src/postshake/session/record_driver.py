@@ -11,8 +11,7 @@ call finds it invalid. No alert is sent; the owner sends it, with `alert_send_ap
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from ..connection import Connection
 from ..constants import AlertDescription
@@ -31,6 +30,30 @@ __all__ = ["Machine"]
 _GONE = frozenset({codes.E_PUSH_ERROR, codes.E_PREMATURE_TERMINATION})
 """What pushing comes to when the peer has left."""
 _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
+
+
+class _Fatal:
+    """The block of `Machine.fatal`. A class: a generator's frame would keep what it raises."""
+
+    __slots__ = ("_machine",)
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if isinstance(error, PostshakeError):
+                self._machine.fail(error)
+        finally:
+            del error, traceback
 
 
 class Machine:
@@ -63,20 +86,22 @@ class Machine:
         """How many bytes of data can be read."""
         return self.connection.readable
 
-    @contextmanager
-    def fatal(self) -> Iterator[None]:
+    def fatal(self) -> _Fatal:
         """Turn what goes wrong inside into a code; a fatal one ends the session."""
+        return _Fatal(self)
+
+    def fail(self, error: PostshakeError) -> None:
+        """Note an error, and raise it with its code, unless it has one."""
+        if isinstance(error, AlertReceived):
+            self.received_alert = error.received
+        translated = translate(error)
+        if translated.fatal and translated.code not in _HARMLESS:
+            self.invalid = True
         try:
-            yield
-        except PostshakeError as error:
-            if isinstance(error, AlertReceived):
-                self.received_alert = error.received
-            translated = translate(error)
-            if translated.fatal and translated.code not in _HARMLESS:
-                self.invalid = True
-            if translated is error:
-                raise
-            raise translated from error
+            if translated is not error:
+                raise translated from error
+        finally:
+            del error, translated  # whose tracebacks have this frame, which has the session
 
     def take_record(self, *, closing: bool = False) -> None:
         """Pull one record and let the engine have it; sort what it brings.

@@ -51,7 +51,7 @@ def verify(
     try:
         verdict = verifier.verify(peer)
     except CertificateError as error:
-        return error
+        return error.without_traceback()  # whose frames would have it, and it them
     if isawaitable(verdict):
         if hasattr(verdict, "close"):
             verdict.close()

@@ -74,10 +74,13 @@ class Errands(Owner[AsyncAnswerer]):
         except Exception as error:
             found = error
         self._questions.popleft()  # not before: a cancelled answer is sought again
-        await self._advance(connection.answer, question.id, found)
-        if isinstance(found, Exception) and connection.failure is None:  # no harm was done
-            await self._decline_rest()
-            raise declining(found)
+        try:
+            await self._advance(connection.answer, question.id, found)
+            if isinstance(found, Exception) and connection.failure is None:  # no harm was done
+                await self._decline_rest()
+                raise declining(found)
+        finally:
+            del found  # an exception's traceback has this frame
 
     async def _answer_request(self, request: ReauthRequested) -> None:
         connection = self.connection

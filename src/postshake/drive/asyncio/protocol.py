@@ -46,7 +46,7 @@ class Joint(asyncio.Transport):
         """The engine, for what this class does not show."""
         self._loop = asyncio.get_running_loop()
         self._protocol = protocol
-        self._answer = answer or self._choose
+        self._answerer = answer
         self._max_unread = max_unread
         self._shutdown_time = shutdown_time
         self._raw: asyncio.Transport | None = None
@@ -215,6 +215,8 @@ class Joint(asyncio.Transport):
             except OSError:  # the peer is gone
                 raw.abort()
                 return
+        if self._closer is not None:
+            self._closer.cancel()
         latest = self._loop.time() + self._shutdown_time
         self._closer = self._loop.call_later(LINGER, self._give_up, latest)
 
@@ -346,19 +348,25 @@ class Joint(asyncio.Transport):
             found: Any = find_answer(subject)
         except Exception as error:
             found = error
-        if isinstance(found, Awaitable):
-            self._start(self._find_later(number, found))
-        else:
-            self._give(number, found)
+        try:
+            if isinstance(found, Awaitable):
+                self._start(self._find_later(number, found))
+            else:
+                self._give(number, found)
+        finally:
+            del found  # an exception's traceback has this frame
 
     async def _find_later(self, number: int, answer: Awaitable[object]) -> None:
         try:
             found = await answer
         except Exception as error:
             found = error
-        if not self._lost and self._failure is None:
-            self._give(number, found)
-            self._go_on()
+        try:
+            if not self._lost and self._failure is None:
+                self._give(number, found)
+                self._go_on()
+        finally:
+            del found  # an exception's traceback has this frame
 
     def _give(self, number: int, found: object) -> None:
         connection = self.connection
@@ -411,7 +419,9 @@ class Joint(asyncio.Transport):
                 self._report(error)
                 connection.answer_auth(context, None)
 
-    def _choose(self, request: ReauthRequested) -> Credential | None:
+    def _answer(self, request: ReauthRequested) -> Credential | Awaitable[Credential | None] | None:
+        if self._answerer is not None:
+            return self._answerer(request)
         return choose_for(request, self.connection.config.credentials)
 
     def _report(self, error: Exception) -> None:

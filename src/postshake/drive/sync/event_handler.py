@@ -11,6 +11,7 @@ from ...constants import Role
 from ...errors import PostshakeError
 from ...events import Event, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
+from ...questions import Question
 from ..answers import declining, find_answer_now
 from ..owner import Owner
 
@@ -57,10 +58,7 @@ class Chores(Owner[Answerer]):
         errors: list[Exception] = []
         while True:
             if (question := connection.next_question()) is not None:
-                found = find_answer_now(question.subject)
-                connection.answer(question.id, found)
-                if isinstance(found, Exception):  # and it was for a request: no harm done
-                    errors.append(declining(found))
+                self._answer_question(question, errors)
             elif (event := connection.next_event()) is not None:
                 try:
                     self._take(event)
@@ -73,7 +71,19 @@ class Chores(Owner[Answerer]):
                 for context in connection.open_requests:  # those that failed
                     connection.answer_auth(context, None)
                 self._settle()
-            raise errors[0]
+            try:
+                raise errors[0]
+            finally:
+                errors.clear()  # their tracebacks have this frame
+
+    def _answer_question(self, question: Question, errors: list[Exception]) -> None:
+        found = find_answer_now(question.subject)
+        try:
+            self.connection.answer(question.id, found)
+            if isinstance(found, Exception):  # and it was for a request: no harm done
+                errors.append(declining(found))
+        finally:
+            del found  # an exception's traceback leads to this frame
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ReauthCompleted):

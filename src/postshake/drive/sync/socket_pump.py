@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import weakref
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from ...connection import Connection
-from ...errors import UsageError
+from ...errors import UsageError, present
 
 __all__ = ["SocketPump"]
 
@@ -35,8 +37,8 @@ class SocketPump:
     Args:
         sock: the socket; it is made non-blocking.
         connection: the engine.
-        advance: calls its first argument, a step of the engine's, with the others, and
-            settles what comes of it.
+        advance: a method, which is not kept alive, of who has the pump: calls its first
+            argument, a step of the engine's, with the others, and settles what comes of it.
         max_unread: how many bytes of memory what is not read may take while something is
             sent.
     """
@@ -50,7 +52,7 @@ class SocketPump:
     ) -> None:
         self._sock = sock
         self._connection = connection
-        self._advance = advance
+        self._advancing = weakref.WeakMethod(advance)
         self._max_unread = max_unread
         self._unsealed: deque[memoryview] = deque()  # data to send after `_unsent`
         self._unsent = memoryview(b"")
@@ -59,7 +61,8 @@ class SocketPump:
         sock.setblocking(False)
         self._waiting_for = selectors.EVENT_READ
         self._selector = _Selector()
-        self._selector.register(sock, self._waiting_for)
+        # by its number: a selector refers to itself, and would keep a socket open
+        self._selector.register(sock.fileno(), self._waiting_for)
 
     @property
     def unsent(self) -> bool:
@@ -131,6 +134,9 @@ class SocketPump:
         connection.data_to_send()
         return True
 
+    def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
+        present(self._advancing(), "stream")(step, *arguments)
+
     def _seal_some(self) -> bool:
         """Seal the next piece of the data to send, if there is any."""
         unsealed = self._unsealed
@@ -182,7 +188,7 @@ class SocketPump:
         )
         if wanted != self._waiting_for:
             self._waiting_for = wanted
-            self._selector.modify(self._sock, wanted)
+            self._selector.modify(self._sock.fileno(), wanted)
         if self._waits:
             raise UsageError("another thread waits in this stream, which is for one at a time")
         self._waits = True
