@@ -43,11 +43,11 @@ from ..questions import (
 
 __all__ = [
     "choose_for",
-    "conclude",
-    "declining",
+    "declined_error",
     "find_answer",
     "find_answer_now",
     "judge_identity",
+    "reauth_result",
 ]
 
 
@@ -125,7 +125,7 @@ def choose_for(request: ReauthRequested, credentials: tuple[Credential, ...]) ->
     return choose_credential(credentials, wanted)
 
 
-def declining(error: Exception) -> UsageError:
+def declined_error(error: Exception) -> UsageError:
     """Make the error for a request that was declined because answering it failed."""
     failure = UsageError(
         f"a request for authentication was declined, because answering it failed: "
@@ -135,7 +135,7 @@ def declining(error: Exception) -> UsageError:
     return failure
 
 
-def conclude(completed: ReauthCompleted, request: AuthRequest) -> Identity | None:
+def reauth_result(completed: ReauthCompleted, request: AuthRequest) -> Identity | None:
     """Return who a client proved to be; None if it declined, and was free to.
 
     Raises:

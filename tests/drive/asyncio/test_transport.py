@@ -711,7 +711,7 @@ async def test_reauth_when_it_is_too_late_or_too_much_waits():
     async def handle(reader, writer):
         transport = writer.transport
         transport.pause_reading()
-        with pytest.raises(DataWaiting, match="are for them, and reading is paused"):
+        with pytest.raises(DataWaiting, match="are for them: reading is paused"):
             await transport.reauth()
         assert not transport.connection.open_requests
         assert transport.connection.readable < 3_000_000

@@ -14,7 +14,7 @@ from ...constants import Role
 from ...events import Event, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
 from ...questions import Question
-from ..answers import declining, find_answer
+from ..answers import declined_error, find_answer
 from ..owner import Owner
 
 __all__ = ["AsyncAnswerer", "Errands"]
@@ -77,7 +77,7 @@ class Errands(Owner[AsyncAnswerer]):
         await self._advance(connection.answer, question.id, found)
         if isinstance(found, Exception) and connection.failure is None:  # no harm was done
             await self._decline_rest()
-            raise declining(found)
+            raise declined_error(found)
 
     async def _answer_request(self, request: ReauthRequested) -> None:
         connection = self.connection
@@ -88,7 +88,7 @@ class Errands(Owner[AsyncAnswerer]):
         except Exception as error:
             self._requests.popleft()
             await self._decline_rest(request.context)
-            raise declining(error) from error
+            raise declined_error(error) from error
         self._requests.popleft()
         if not connection.sent_close:  # else an answer could not be sent any more
             await self._advance(connection.answer_auth, request.context, credential)

@@ -47,23 +47,20 @@ from anyio.streams.tls import TLSAttribute
 from ...config import AuthRequest, ClientConfig, ServerConfig
 from ...connection import Connection, State
 from ...constants import ProtocolVersion, Role
-from ...errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
+from ...errors import PostshakeError, ReauthUnavailable, UsageError
 from ...events import Established, Event, ReauthCompleted
 from ...pki.identity import Identity
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
-from ..answers import conclude
+from ..answers import reauth_result
+from ..limits import HANDSHAKE_TIME, LINGER, MAX_UNREAD, STALL, data_waiting
 from .event_handler import AsyncAnswerer
 from .pump import Carrier
 from .transports import AnyIOTransport, Transport
 
 __all__ = ["TLSStream"]
 
-MAX_UNREAD = 1024 * 1024
 PIECE = 64 * 1024  # of what is sent: sealed and sent in turn, so that answers need not wait
-HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
-STALL = 5.0  # seconds for which a reauth waits for another task to receive on
-LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
 class TLSStream(Carrier, ByteStream):
@@ -295,7 +292,7 @@ class TLSStream(Carrier, ByteStream):
         try:
             await self._send_now()
             self._check_sending()
-            return conclude(await self._wait_for(context), request or AuthRequest())
+            return reauth_result(await self._wait_for(context), request or AuthRequest())
         except BaseException:
             if self.connection.failure is None and context in self.connection.open_requests:
                 self.connection.cancel_auth(context)
@@ -339,11 +336,7 @@ class TLSStream(Carrier, ByteStream):
             await self._advance(connection.check_deadlines)
             return
         self._check()
-        raise DataWaiting(
-            f"{connection.readable} bytes of the client's data came before its answer, "
-            f"and at most {self._max_unread} bytes of memory are for them: "
-            "receive them meanwhile"
-        )
+        raise data_waiting(connection, self._max_unread, "receive them meanwhile")
 
     async def key_update(self, request_peer: bool = False) -> None:
         """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""

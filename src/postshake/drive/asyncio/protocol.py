@@ -10,18 +10,16 @@ from typing import Any
 
 from ...config import ClientConfig, ServerConfig
 from ...connection import Connection
-from ...errors import DataWaiting, PostshakeError, ReauthUnavailable, present
+from ...errors import PostshakeError, ReauthUnavailable, present
 from ...events import HandshakeCompleted, PeerClosed, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
 from ...pki.identity import Identity
 from ..answers import choose_for, find_answer
+from ..limits import LINGER, MAX_UNREAD, STALL, data_waiting
 
-__all__ = ["MAX_UNREAD", "SHUTDOWN_TIME", "Answer", "Joint"]
+__all__ = ["SHUTDOWN_TIME", "Answer", "Joint"]
 
-LINGER = 2.0  # seconds for which a closing transport reads what the peer still sends
 SHUTDOWN_TIME = 30.0  # seconds for which it tries to send what was written; asyncio's own
-STALL = 5.0  # seconds for which a reauth waits for reading to go on when no more is kept
-MAX_UNREAD = 1024 * 1024
 LAST_WORDS = 16 * 1024 * 1024  # bytes that are read at most of who takes nothing any more
 
 Answer = Callable[[ReauthRequested], "Credential | Awaitable[Credential | None] | None"]
@@ -298,12 +296,7 @@ class Joint(asyncio.Transport):
                 raw.pause_reading()
 
     def _stalled(self) -> None:
-        self._fail_reauths(
-            DataWaiting(
-                f"{self.connection.readable} bytes of the client's data came before its answer, "
-                f"at most {self._max_unread} bytes of memory are for them, and reading is paused"
-            )
-        )
+        self._fail_reauths(data_waiting(self.connection, self._max_unread, "reading is paused"))
 
     # --- questions and events
 

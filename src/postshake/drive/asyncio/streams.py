@@ -21,12 +21,12 @@ from ...config import ClientConfig, ServerConfig
 from ...errors import UsageError
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
-from .protocol import MAX_UNREAD, SHUTDOWN_TIME, Answer
+from ..limits import HANDSHAKE_TIME, MAX_UNREAD
+from .protocol import SHUTDOWN_TIME, Answer
 from .transport import Below, TLSTransport
 
 __all__ = ["create_connection", "create_server", "open_connection", "start_server", "start_tls"]
 
-HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
 STREAM_LIMIT = 2**16
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]

@@ -30,7 +30,7 @@ from ...config import AuthRequest
 from ...errors import PostshakeError, ReauthUnavailable
 from ...events import ReauthCompleted
 from ...pki.identity import Identity
-from ..answers import conclude
+from ..answers import reauth_result
 from .protocol import Joint
 
 __all__ = ["Below", "TLSTransport"]
@@ -220,7 +220,7 @@ class TLSTransport(Joint):
         self._arm()
         self._control_reading()
         try:
-            return conclude(await outcome, request or AuthRequest())
+            return reauth_result(await outcome, request or AuthRequest())
         finally:
             self._reauths.pop(context, None)
             if self.connection.failure is None and context in self.connection.open_requests:

@@ -11,7 +11,7 @@ from ...constants import Role
 from ...errors import PostshakeError
 from ...events import Event, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
-from ..answers import declining, find_answer_now
+from ..answers import declined_error, find_answer_now
 from ..owner import Owner
 
 __all__ = ["Answerer", "Chores"]
@@ -60,7 +60,7 @@ class Chores(Owner[Answerer]):
                 found = find_answer_now(question.subject)
                 connection.answer(question.id, found)
                 if isinstance(found, Exception):  # and it was for a request: no harm done
-                    errors.append(declining(found))
+                    errors.append(declined_error(found))
             elif (event := connection.next_event()) is not None:
                 try:
                     self._take(event)
@@ -86,5 +86,5 @@ class Chores(Owner[Answerer]):
             try:
                 credential = self._answer(event)
             except Exception as error:
-                raise declining(error) from error
+                raise declined_error(error) from error
             self.connection.answer_auth(event.context, credential)

@@ -49,14 +49,11 @@ from ...events import Established, Event, ReauthCompleted
 from ...pki.identity import Identity
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
+from ..limits import HANDSHAKE_TIME, LINGER, MAX_UNREAD, data_waiting
 from .event_handler import Answerer, Chores
 from .socket_pump import SocketPump
 
 __all__ = ["Answerer", "Stream"]
-
-MAX_UNREAD = 1024 * 1024
-HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
-LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
 class Stream(Chores):
@@ -275,11 +272,7 @@ class Stream(Chores):
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
             if connection.unread_size > self._max_unread:
-                raise DataWaiting(
-                    f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} bytes of memory are for them: "
-                    "receive them first"
-                )
+                raise data_waiting(connection, self._max_unread, "receive them first")
             self._pump.move(limit)
         return self._completed.pop(context)
 
