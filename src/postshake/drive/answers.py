@@ -1,7 +1,7 @@
 """Answers to a connection's questions, found the usual way.
 
-An owner that wants nothing special gives each question to `find_answer` and the
-result back to the connection. What it runs is the owner's: signers, verifiers.
+A driver that wants nothing special gives each question to `find_answer` and the result back
+to the connection. What this calls is the application's: signers, verifiers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
     """Return the answer, or what to await for it.
 
     A verifier's CertificateError becomes `Refused`, which is an answer too. Other
-    exceptions are the owner's to give to `Connection.answer`.
+    exceptions are the caller's to give to `Connection.answer`.
     """
     answer = _ask(subject)
     if isinstance(subject, JudgePeer) and isawaitable(answer):
