@@ -334,7 +334,7 @@ async def test_a_stream_that_is_closed_meanwhile() -> None:
         group.start_soon(receive)
         await anyio.wait_all_tasks_blocked()
         await server.transport.aclose()
-        server._closed = True
+        server._pump.closed = True
 
 
 # --- time
