@@ -197,6 +197,17 @@ class StreamPump:
             else:
                 self._unsent = self._unsent[sent:]
 
+    async def drain(self) -> None:
+        """Read and forget what the peer still sends, once no other task reads.
+
+        Raises:
+            EndOfStream: that was all.
+            OSError, BrokenResourceError, ClosedResourceError: the transport failed.
+        """
+        async with self._reading:
+            while True:
+                await self._transport.receive()
+
     def check_sending(self) -> None:
         """Raise as anyio's streams do if nothing can be sent any more."""
         if self.send_error is not None:

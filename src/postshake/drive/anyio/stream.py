@@ -370,8 +370,7 @@ class TLSStream(ByteStream):
                         self.connection.close()
                         await self._pump.send_rest()
                     self.transport.shut_down()
-                    while True:
-                        await self.transport.receive()
+                    await self._pump.drain()
         finally:
             await self.transport.aclose()
 
