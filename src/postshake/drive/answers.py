@@ -1,4 +1,4 @@
-"""Answers to a connection's questions, found the usual way.
+"""The usual answers to a connection's questions.
 
 A driver that wants nothing special gives each question to `find_answer` and the result back
 to the connection. What this calls is the application's: signers, verifiers.

@@ -1,4 +1,4 @@
-"""Both directions of a connection, and the bytes between (§5).
+"""The record layer: both directions of a connection (§5).
 
 `RecordLayer` takes bytes from the transport and gives opened records; it takes
 content and gives bytes. What is allowed as a record is judged here, what a

@@ -1,4 +1,4 @@
-"""GnuTLS's other numbers, without its prefix: flags, modes, states, alerts."""
+"""GnuTLS's constants, without its prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GnuTLS's session in Python: the same words, numbers and rules.
+"""`Session`: a TLS session with GnuTLS's calls, numbers and rules.
 
     session = Session(SERVER | POST_HANDSHAKE_AUTH)
     session.credentials_set(credentials)

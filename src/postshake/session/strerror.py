@@ -1,4 +1,4 @@
-"""What each error code says to a person."""
+"""The text of each error code."""
 
 from __future__ import annotations
 
