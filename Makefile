@@ -51,9 +51,10 @@ test: $(VENV)/.group-test
 # In the environment, for pytest's workers and for what the tests start.
 test-optimized: $(VENV)/.group-test
 	PYTHONOPTIMIZE=1 $(BIN)/python -m pytest -n auto tests/security tests/test_optimized.py $(ARGS)
-# Fetches those projects' source distributions into build/suites.
+
+# Fetches those projects' source distributions into build/suites. The first tests are the long ones.
 suites: $(VENV)/.group-suites
-	POSTSHAKE_SUITES=1 $(BIN)/python -m pytest -n 2 tests/suites -rPs $(ARGS)
+	POSTSHAKE_SUITES=1 $(BIN)/python -m pytest -n 2 --maxschedchunk 1 tests/suites $(ARGS)
 
 # what takes examples; the rest would only be the same again
 soak: $(VENV)/.group-fuzz

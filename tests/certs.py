@@ -39,12 +39,14 @@ __all__ = [
     "KEY_TYPES",
     "NOW",
     "Issued",
+    "content",
     "key_usage",
     "name",
     "new_key",
     "peer",
     "reseal",
     "restricted_key",
+    "wrap",
 ]
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
@@ -294,13 +296,13 @@ def restricted_key(
     """
     fields = b""
     if hash_name is not None:
-        oid = _wrap(0x30, bytes.fromhex(_HASH_OIDS[hash_name]))
-        of_mask = _wrap(0x30, bytes.fromhex(_HASH_OIDS[mask or hash_name]))
-        fields += _wrap(0xA0, oid)
-        fields += _wrap(0xA1, _wrap(0x30, bytes.fromhex(_MGF1) + of_mask))
+        oid = wrap(0x30, bytes.fromhex(_HASH_OIDS[hash_name]))
+        of_mask = wrap(0x30, bytes.fromhex(_HASH_OIDS[mask or hash_name]))
+        fields += wrap(0xA0, oid)
+        fields += wrap(0xA1, wrap(0x30, bytes.fromhex(_MGF1) + of_mask))
     if salt_length is not None:
-        fields += _wrap(0xA2, _wrap(0x02, bytes([salt_length])))
-    return _PSSKey(next(_rsa_keys(2048)), _wrap(0x30, fields))
+        fields += wrap(0xA2, wrap(0x02, bytes([salt_length])))
+    return _PSSKey(next(_rsa_keys(2048)), wrap(0x30, fields))
 
 
 def _plain(key: Any) -> Any:
@@ -400,9 +402,9 @@ def _build(
     certificate = builder.sign(plain, algorithm, rsa_padding=pss)
     if isinstance(key, _PSSKey):
         fields = certificate_fields(certificate.public_bytes(Encoding.DER))
-        algorithm_of_key = _wrap(0x30, _RSASSA_PSS + key.parameters)
+        algorithm_of_key = wrap(0x30, _RSASSA_PSS + key.parameters)
         spki = fields.spki.replace(_RSA_ENCRYPTION, algorithm_of_key)
-        certificate = reseal(certificate, plain, fields.spki, _wrap(0x30, _content(spki)))
+        certificate = reseal(certificate, plain, fields.spki, wrap(0x30, content(spki)))
     return certificate
 
 
@@ -414,7 +416,7 @@ def reseal(certificate: x509.Certificate, key: Any, old: bytes, new: bytes) -> x
     """Replace bytes of what is signed, and sign it again in the same way."""
     fields = certificate_fields(certificate.public_bytes(Encoding.DER))
     assert fields.tbs.count(old) == 1, "the bytes to replace must be there once"
-    tbs = _wrap(0x30, _content(fields.tbs.replace(old, new)))
+    tbs = wrap(0x30, content(fields.tbs.replace(old, new)))
     algorithm = certificate.signature_hash_algorithm
     parameters: Any = certificate.signature_algorithm_parameters
     if isinstance(key, rsa.RSAPrivateKey):
@@ -424,17 +426,18 @@ def reseal(certificate: x509.Certificate, key: Any, old: bytes, new: bytes) -> x
         signature = key.sign(tbs, parameters)
     else:
         signature = key.sign(tbs)
-    der = _wrap(0x30, tbs + fields.algorithm + _wrap(0x03, b"\0" + signature))
+    der = wrap(0x30, tbs + fields.algorithm + wrap(0x03, b"\0" + signature))
     return x509.load_der_x509_certificate(der)
 
 
-def _content(element: bytes) -> bytes:
+def content(element: bytes) -> bytes:
     """What an element holds, its own length disregarded: it may be wrong by now."""
     length = element[1]
     return element[2 + (length & 0x7F if length >= 0x80 else 0) :]
 
 
-def _wrap(tag: int, content: bytes) -> bytes:
+def wrap(tag: int, content: bytes) -> bytes:
+    """Make an element of DER."""
     size = len(content)
     if size < 0x80:
         element = bytes([tag, size]) + content

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
+import weakref
 from typing import Any
 
 import anyio
@@ -410,6 +412,33 @@ def test_a_signer_that_fails_answers_nothing() -> None:
     with pytest.raises(RuntimeError, match="no token"):
         client.authenticate(request.data, broken)
     assert server.validate(request.context, client.authenticate(request.data)) is not None
+
+
+def test_a_signer_that_fails_leaves_nothing_of_its_caller() -> None:
+    class Held:
+        """Something in a caller's variable."""
+
+    class Broken(AliceSigner):
+        def sign(self, scheme: SignatureScheme, data: bytes) -> bytes:
+            raise RuntimeError("no token")
+
+    def ask() -> weakref.ref[Held]:
+        held = Held()
+        try:
+            client.authenticate(request.data, broken)
+        except RuntimeError:  # and let go of it
+            return weakref.ref(held)
+        raise AssertionError("it did not fail")
+
+    client, server = ends()
+    request = server.request()
+    broken = Credential(issued("alice").chain, Broken())
+    gc.collect()
+    gc.disable()
+    try:
+        assert ask()() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.anyio

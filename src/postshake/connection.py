@@ -320,7 +320,10 @@ class Connection:
             TLSError: the answer ends the connection.
             TruncationError: `receive_eof` was called before the answer.
         """
-        self._engine.answer(question_id, value)
+        try:
+            self._engine.answer(question_id, value)
+        finally:
+            del value  # an exception's traceback has this frame
 
     # --- how far it is, and what was settled
 

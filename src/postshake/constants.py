@@ -54,6 +54,18 @@ class ProtocolVersion(IntEnum):
     TLS12 = 0x0303
     TLS13 = 0x0304
 
+    @property
+    def text(self) -> str:
+        """What people call it: ``"TLS 1.3"``."""
+        return (
+            "SSL 3.0" if self is ProtocolVersion.SSL30 else f"TLS 1.{self - ProtocolVersion.TLS10}"
+        )
+
+    @property
+    def openssl_name(self) -> str:
+        """What OpenSSL calls it: ``"TLSv1.3"``."""
+        return self.text.replace(" ", "v").removesuffix(".0")
+
 
 class ContentType(IntEnum):
     """What a record holds (§5.1)."""

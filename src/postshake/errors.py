@@ -16,6 +16,7 @@ __all__ = [
     "AccessDenied",
     "AlertReceived",
     "BadCertificate",
+    "BadCertificateSignature",
     "BadFinished",
     "BadRecordMac",
     "BadSignature",
@@ -34,15 +35,19 @@ __all__ = [
     "IllegalParameter",
     "InappropriateFallback",
     "InternalError",
+    "InvalidCA",
     "InvalidPolicies",
     "KeyMismatch",
     "MessageTooLarge",
     "MissingExtension",
+    "NameExcluded",
     "NameMismatch",
+    "NameNotPermitted",
     "NegotiationError",
     "NoApplicationProtocol",
     "NoCommonGroup",
     "NoCommonScheme",
+    "PathLengthExceeded",
     "PeerError",
     "PolicyMismatch",
     "PostshakeError",
@@ -54,11 +59,14 @@ __all__ = [
     "TruncationError",
     "UnexpectedHandshake",
     "UnexpectedMessage",
+    "UnhandledCriticalExtension",
     "UnknownCA",
     "UnrecognizedName",
     "UnsupportedCertificate",
+    "UnsupportedConstraint",
     "UnsupportedExtension",
     "UnsupportedKey",
+    "UnsupportedName",
     "UnsupportedVersion",
     "UsageError",
     "WeakKey",
@@ -245,6 +253,26 @@ class BadCertificate(CertificateError):
     """A certificate is damaged, badly signed, or against the rules."""
 
 
+class BadCertificateSignature(BadCertificate):
+    """A certificate was not signed by the one that it names as its issuer."""
+
+
+class InvalidCA(BadCertificate):
+    """A certificate issued another and may not: it is no CA's, or its keyUsage forbids it."""
+
+
+class PathLengthExceeded(BadCertificate):
+    """There are more certificates below a CA than it allows (RFC 5280 section 4.2.1.9)."""
+
+
+class NameNotPermitted(BadCertificate):
+    """A name outside of all that a CA of the chain may certify (RFC 5280 section 4.2.1.10)."""
+
+
+class NameExcluded(BadCertificate):
+    """A name that a CA of the chain must not certify (RFC 5280 section 4.2.1.10)."""
+
+
 class InvalidPolicies(BadCertificate):
     """What a certificate says of policies is against the rules, or cannot be read."""
 
@@ -257,6 +285,18 @@ class UnsupportedCertificate(CertificateError):
     """A certificate of a kind that we cannot use."""
 
     alert = AlertDescription.unsupported_certificate
+
+
+class UnhandledCriticalExtension(UnsupportedCertificate):
+    """A critical extension that is not known (RFC 5280 section 4.2)."""
+
+
+class UnsupportedConstraint(UnsupportedCertificate):
+    """Name constraints on a kind of names that are not compared (RFC 5280 section 4.2.1.10)."""
+
+
+class UnsupportedName(UnsupportedCertificate):
+    """A name that has no form in which it is held against name constraints."""
 
 
 class WrongPurpose(UnsupportedCertificate):

@@ -336,7 +336,10 @@ def _run(flow: Flow[T]) -> T:
             # nothing comes in but what was given
             found = find_answer_now(require(Ask, step).subject)
             if isinstance(found, Exception):
-                raise found
+                try:
+                    raise found
+                finally:
+                    del found  # whose traceback has this frame
 
 
 async def _run_async(flow: Flow[T]) -> T:

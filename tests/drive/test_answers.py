@@ -238,3 +238,16 @@ def test_a_verifier_that_gives_no_verdict() -> None:
         config = server_config(verifier=Verifier(say))
         with pytest.raises(kind, match=text):
             judge_identity(identity, config)
+
+
+def test_a_refusal_keeps_nothing_of_where_it_was_found(find):
+    class Refusing:
+        def verify(self, peer: Any) -> Any:
+            try:
+                raise ValueError("not a certificate")
+            except ValueError as error:
+                raise UnknownCA("nobody knows it") from error
+
+    error = find(judge(Refusing())).error
+    assert str(error) == "nobody knows it"
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)

@@ -221,7 +221,7 @@ def test_long_and_short_ones_are_cut_alike() -> None:
         ("read_name_constraints", f.seq(f.tlv(0xA0, f.seq(f.integer(1))))),
         ("read_distribution_points", f.tlv(0x31)),
         ("read_distribution_points", f.seq(f.tlv(0x31))),
-        ("read_distribution_points", f.seq(*[f.seq()] * 129)),
+        ("read_distribution_points", f.seq(*[f.seq()] * 4100)),
         ("read_distribution_points", f.seq(f.seq(f.tlv(0x83)))),
         ("read_distribution_points", f.seq(f.seq(f.tlv(0xA0)))),
         ("read_distribution_points", f.seq(f.seq(f.tlv(0xA0, f.tlv(0xA2))))),

@@ -25,6 +25,7 @@ from postshake.pki.policies import PolicyInputs
 from postshake.pki.revocation import Require, Revocation, UnusableList
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore, VerifiedChain, Verifier
 from postshake.ssl.verifier import ContextVerifier
+from postshake.ssl.verify_codes import code_of
 from tests.pki import pkits
 from tests.pki.pkits import SECTIONS, Case
 
@@ -182,6 +183,33 @@ def test_the_drop_in_gives_openssl_s_reasons(case: Case) -> None:
     error = error_of("drop-in", case)
     code = 23 if isinstance(error, CertificateRevoked) else getattr(error, "verify_code", None)
     assert code == OPENSSL[case.number], error
+
+
+WITHOUT_LISTS = {
+    "4.1.3": 7, "4.1.4": 66, "4.2.1": 9, "4.2.2": 9, "4.2.5": 10, "4.2.6": 10, "4.2.7": 10,
+    "4.3.1": 20, "4.3.2": 20, "4.5.8": 79, "4.6.1": 79, "4.6.2": 79, "4.6.3": 79, "4.6.5": 25,
+    "4.6.6": 25, "4.6.9": 25, "4.6.10": 25, "4.6.11": 25, "4.6.12": 25, "4.6.16": 25, "4.7.1": 79,
+    "4.7.2": 79, "4.13.2": 47, "4.13.3": 47, "4.13.7": 48, "4.13.8": 48, "4.13.9": 48,
+    "4.13.10": 48, "4.13.12": 47, "4.13.13": 47, "4.13.15": 48, "4.13.16": 48, "4.13.17": 48,
+    "4.13.20": 47, "4.13.22": 47, "4.13.24": 47, "4.13.26": 48, "4.13.28": 47, "4.13.29": 47,
+    "4.13.31": 47, "4.13.33": 48, "4.13.35": 47, "4.13.37": 48, "4.13.38": 47, "4.16.2": 34,
+}  # fmt: skip
+"""What ``openssl verify -purpose sslclient -auth_level 2`` says when it looks at no list.
+
+But for 4.1.2, whose intermediate's signature is not whole octets, and 4.1.5 and 4.1.6, whose
+keys are DSA's without parameters: these are certificates that nobody here can read."""
+
+
+@pytest.mark.parametrize("number", WITHOUT_LISTS)
+def test_the_drop_in_gives_openssl_s_reasons_for_paths(number: str) -> None:
+    case = next(
+        each for section in SECTIONS.values() for each in section.cases if each.number == number
+    )
+    verifier = ContextVerifier([pkits.anchor()])
+    peer = PeerChain((case.leaf, *case.above), Role.client, None, None, pkits.AT)
+    with pytest.raises(CertificateError) as caught:
+        verifier.verify(peer)
+    assert code_of(caught.value) == WITHOUT_LISTS[number]
 
 
 def test_what_could_not_be_used_was_reported() -> None:

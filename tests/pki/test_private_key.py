@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from postshake.errors import UnsupportedKey, UsageError
 from postshake.pki.private_key import load_private_key, read_pkcs8
-from tests.certs import CA
+from tests.certs import CA, Issued
+from tests.vectors import encrypted_keys
 from tests.vectors.rfc9881 import (
     BOTH,
     ENCRYPTED,
@@ -152,3 +153,75 @@ def test_a_cryptography_without_ml_dsa_is_blamed(monkeypatch):
     monkeypatch.setattr(Absent, "from_seed_bytes", from_seed_bytes, raising=False)
     with pytest.raises(UnsupportedKey, match="this version of `cryptography`"):
         load_private_key(BOTH["ML-DSA-44"], None, "a.key")
+
+
+# --- what OpenSSL reads beside
+
+
+RSA_KEY = CA("Root").issue("bob", key_type="rsa2048")
+SAME = load_private_key(encrypted_keys.PLAIN, None, "the key")
+
+
+@pytest.mark.parametrize(
+    ("label", "issued"), [("RSA PRIVATE KEY", RSA_KEY), ("EC PRIVATE KEY", EC_KEY)]
+)
+def test_pkcs8_under_the_label_of_an_older_form(label: str, issued: Issued) -> None:
+    data = issued.pem() + pem(label, issued.key_der())
+    key: Any = load_private_key(data, None, "the key")
+    assert key.private_numbers() == issued.private_key.private_numbers()
+
+
+@pytest.mark.parametrize(
+    ("label", "issued"),
+    [
+        ("RSA PRIVATE KEY", EC_KEY),
+        ("EC PRIVATE KEY", RSA_KEY),
+        ("DSA PRIVATE KEY", EC_KEY),
+        ("ENCRYPTED PRIVATE KEY", EC_KEY),
+    ],
+)
+def test_but_no_key_of_another_kind(label: str, issued: Issued) -> None:
+    with pytest.raises(UsageError, match=r"^k\.pem: "):
+        load_private_key(pem(label, issued.key_der()), b"a password", "k.pem")
+
+
+CAMELLIA = [
+    data
+    for keys in (encrypted_keys.PKCS8, encrypted_keys.TRADITIONAL)
+    for name, data in keys.items()
+    if name.startswith("camellia")
+]
+ARIA = [
+    data
+    for keys in (encrypted_keys.PKCS8, encrypted_keys.TRADITIONAL)
+    for name, data in keys.items()
+    if name.startswith("aria")
+]
+
+
+@pytest.mark.parametrize("data", CAMELLIA)
+def test_camellia(data: bytes) -> None:
+    key: Any = load_private_key(EC_KEY.pem() + data, encrypted_keys.PASSWORD, "the key")
+    expected: Any = SAME
+    assert key.private_numbers() == expected.private_numbers()
+    with pytest.raises(UsageError, match="the password wrong"):
+        load_private_key(data, b"falsch", "the key")
+
+
+@pytest.mark.parametrize("data", ARIA)
+def test_aria_is_named_and_not_taken_for_a_wrong_password(data: bytes) -> None:
+    with pytest.raises(UnsupportedKey, match=r"^k\.pem: the private key is encrypted: .*ARIA-"):
+        load_private_key(data, encrypted_keys.PASSWORD, "k.pem")
+
+
+@pytest.mark.parametrize(
+    "info",
+    [b"CAMELLIA-256-CBC,00", b"CAMELLIA-256-CBC,xy", b"CAMELLIA-256-CBC", b"CAMELLIA-256-CBC,\xff"],
+)
+def test_what_is_wrong_with_the_header(info: bytes) -> None:
+    whole = encrypted_keys.TRADITIONAL["camellia256"]
+    line = next(each for each in whole.splitlines() if each.startswith(b"DEK-Info"))
+    with pytest.raises(UsageError, match=r"^k\.pem: "):
+        load_private_key(
+            whole.replace(line, b"DEK-Info: " + info), encrypted_keys.PASSWORD, "k.pem"
+        )

@@ -18,12 +18,16 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from postshake.constants import AlertDescription, Role
 from postshake.errors import (
     BadCertificate,
+    BadCertificateSignature,
     CertificateError,
     CertificateExpired,
     CertificateNotYetValid,
     CertificateRequired,
+    InvalidCA,
     NameMismatch,
+    PathLengthExceeded,
     PolicyMismatch,
+    UnhandledCriticalExtension,
     UnknownCA,
     UnsupportedCertificate,
     UsageError,
@@ -96,7 +100,12 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (lambda: CA("Root").issue(), "client", UnknownCA, "does not lead to"),
         (lambda: CA("Stranger").issue(), "client", UnknownCA, "does not lead to"),
         (lambda: CA("Self", usage=None), "client", UnknownCA, "self-signed"),
-        (lambda: ROOT.issue(signed_by=new_key()), "client", BadCertificate, "not signed by"),
+        (
+            lambda: ROOT.issue(signed_by=new_key()),
+            "client",
+            BadCertificateSignature,
+            "not signed by",
+        ),
         (lambda: ROOT.issue(key_type="rsa1024"), "client", WeakKey, "1024 bits"),
         (
             lambda: ROOT.issue(key=ec.generate_private_key(ec.SECP256K1())),
@@ -107,7 +116,7 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.issue(extra=[(x509.UnrecognizedExtension(POLICIES, b"\5\0"), True)]),
             "client",
-            UnsupportedCertificate,
+            UnhandledCriticalExtension,
             "1.2.3.4.5",
         ),
         (
@@ -132,14 +141,14 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.intermediate("No", ca=False).issue(),
             "client",
-            BadCertificate,
+            InvalidCA,
             "is not a CA",
         ),
-        (lambda: ROOT.intermediate("No", ca=None).issue(), "client", BadCertificate, "is not a CA"),
+        (lambda: ROOT.intermediate("No", ca=None).issue(), "client", InvalidCA, "is not a CA"),
         (
             lambda: ROOT.intermediate("No", usage=key_usage("digital_signature")).issue(),
             "client",
-            BadCertificate,
+            InvalidCA,
             "lacks keyCertSign",
         ),
         (
@@ -151,7 +160,7 @@ def test_pss_key_signs_nothing_but_pss() -> None:
         (
             lambda: ROOT.intermediate("P", path_length=0).intermediate("Q").issue(),
             "client",
-            BadCertificate,
+            PathLengthExceeded,
             "longer than 'CN=P' allows",
         ),
         (
@@ -165,13 +174,13 @@ def test_pss_key_signs_nothing_but_pss() -> None:
                 "X", extra=[(x509.UnrecognizedExtension(POLICIES, b"\5\0"), True)]
             ).issue(),
             "client",
-            UnsupportedCertificate,
+            UnhandledCriticalExtension,
             "CN=X",
         ),
         (
             lambda: ROOT.intermediate("F", signed_by=new_key()).issue(),
             "client",
-            BadCertificate,
+            BadCertificateSignature,
             "'CN=F' was not signed by 'CN=Root'",
         ),
         (

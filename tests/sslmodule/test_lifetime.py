@@ -17,9 +17,14 @@ from typing import Any
 
 import pytest
 
+from postshake import Credential
+from tests.certs import CA, key_usage
 from tests.sslmodule.ends import (
     Memory,
     client_context,
+    files,
+    folder,
+    kept,
     ours,
     over_sockets,
     server_context,
@@ -114,6 +119,104 @@ def test_a_socket_that_nobody_holds_is_closed(module):
             assert there() is None
             with pytest.raises(OSError, match="Bad file descriptor"):
                 os.fstat(number)
+
+
+class Held:
+    """Something that a caller has in a variable, as asyncio has a transport there."""
+
+
+def shake(end: Any, module: Any) -> tuple[bool, weakref.ref[Any]]:
+    """Take a step of the handshake; return whether it failed, and a caller's variable."""
+    held = Held()
+    try:
+        end.do_handshake()
+    except module.SSLWantReadError:
+        return False, weakref.ref(held)
+    except (module.SSLError, ValueError):  # and let go of it
+        return True, weakref.ref(held)
+    return False, weakref.ref(held)
+
+
+@kept
+def self_signed() -> tuple[str, str]:
+    alone = CA("localhost", dns=("localhost",), usage=key_usage("digital_signature"), ca=False)
+    certificate, key = folder() / "alone.crt", folder() / "alone.key"
+    certificate.write_bytes(alone.pem())
+    key.write_bytes(alone.key_pem())
+    return str(certificate), str(key)
+
+
+def fails_by_trust(module: Any) -> tuple[Any, Any]:
+    return server_context(module), client_context(module, ca="Another CA")
+
+
+def fails_by_self_signature(module: Any) -> tuple[Any, Any]:
+    server, client = module.SSLContext(module.PROTOCOL_TLS_SERVER), client_context(module)
+    server.load_cert_chain(*self_signed())
+    client.check_hostname = False
+    return server, client
+
+
+def fails_by_name(module: Any) -> tuple[Any, Any]:
+    return server_context(module, name="other.example"), client_context(module)
+
+
+def fails_by_version(module: Any) -> tuple[Any, Any]:
+    server, client = server_context(module), client_context(module)
+    server.minimum_version = module.TLSVersion.TLSv1_3
+    client.maximum_version = module.TLSVersion.TLSv1_2
+    return server, client
+
+
+def fails_by_client(module: Any) -> tuple[Any, Any]:
+    server = server_context(module)
+    server.verify_mode = module.CERT_REQUIRED
+    client = client_context(module, name=None)
+    client.load_cert_chain(*files("mallory", ca="Another CA", purpose="client"))
+    return server, client
+
+
+@MODULES
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize(
+    "contexts",
+    [fails_by_trust, fails_by_self_signature, fails_by_name, fails_by_version, fails_by_client],
+)
+def test_a_handshake_that_fails_keeps_nothing_of_its_callers(contexts, version, module):
+    server, client = contexts(module)
+    if contexts is not fails_by_version:
+        server.maximum_version = getattr(module.TLSVersion, version)
+    pair = Memory(server, client)
+    failed, there = False, []
+    for end in (pair.client, pair.server) * 4:
+        result, variable = shake(end, module)
+        failed |= result
+        there.append(variable)
+        pair.move()
+    assert failed
+    assert [each() for each in there] == [None] * 8
+
+
+class Broken:
+    """A signer whose token was pulled out."""
+
+    def __init__(self, signer: Any) -> None:
+        self.public_key, self.schemes = signer.public_key, signer.schemes
+
+    def sign(self, scheme: Any, data: bytes) -> bytes:
+        raise OSError("no token")
+
+
+def test_a_key_that_fails_keeps_nothing_of_its_callers():
+    server = server_context(ours)
+    credential = Credential.from_files(*files())
+    server.use_signer(credential.certificates, Broken(credential.signer))
+    pair = Memory(server, client_context(ours))
+    assert not shake(pair.client, ours)[0]
+    pair.move()
+    failed, there = shake(pair.server, ours)
+    assert failed
+    assert there() is None
 
 
 @MODULES

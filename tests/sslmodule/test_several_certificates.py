@@ -106,6 +106,21 @@ def test_which_a_client_shows(module):
 
 
 @MODULES
+def test_which_a_client_of_tls12_shows(module):
+    # docs/ssl.md: Which of several certificates is shown
+    for order in BOTH_RSA:
+        server = server_context(standard)
+        server.verify_mode = standard.CERT_REQUIRED
+        client = module.create_default_context(cafile=ca_file())
+        client.maximum_version = module.TLSVersion.TLSv1_2
+        for kind in order:
+            load(client, kind, "client")
+        pair = Memory(server, client).handshake()
+        shown = "rsa-pss" if module is ours else order[-1]
+        assert name_of(pair.server.getpeercert(True)) == f"{shown}.example"
+
+
+@MODULES
 @VERSIONS
 @pytest.mark.parametrize("order", BOTH_RSA, ids="-".join)
 @pytest.mark.parametrize("left", ["rsa2048", "rsa-pss"])

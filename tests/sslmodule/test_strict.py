@@ -120,5 +120,5 @@ def test_it_is_the_standard_module_s_verdict(chain: tuple[str, str, str], strict
     expected = verdict(standard, chain, strict=strict)
     assert expected is None or isinstance(expected, tuple)
     if expected == UNHANDLED and not strict:
-        expected = None  # docs/ssl.md: identifiers may be critical
+        expected = None  # docs/ssl.md: Identifiers of keys
     assert verdict(ours, chain, strict=strict) == expected

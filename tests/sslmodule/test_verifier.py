@@ -222,8 +222,9 @@ def test_rubbish_in_a_chain_is_no_excuse() -> None:
     stranger = CA("Stranger")
     alone = CA("alone", usage=key_usage("digital_signature"))
     crowd = [CA(f"No. {number}").der for number in range(16)]
-    for leaf, code in ((alone, 18), (stranger.issue("leaf"), 19)):
-        chain = (leaf.der, *crowd, b"rubbish", b"\x30\x03\2\1\1")
+    below = stranger.issue("leaf")
+    for leaf, sent, code in ((alone, (), 18), (below, (stranger.der,), 19), (below, (), 20)):
+        chain = (leaf.der, *sent, *crowd, b"rubbish", b"\x30\x03\2\1\1")
         peer = PeerChain(chain, Role.client, None, None, NOW.timestamp())
         with pytest.raises(UnknownCA) as caught:
             verifier.verify(peer)

@@ -110,7 +110,7 @@ def test_a_stranger_is_told_which_kind_of_stranger() -> None:
     alone = CA("Alone", usage=key_usage("digital_signature"))
     verifier = ContextVerifier([ROOT.der])
     for chain, code in (
-        ((leaf.der,), None),
+        ((leaf.der,), 20),
         ((leaf.der, stranger.der), 19),
         ((alone.der,), 18),
         ((alone.der, stranger.der), 18),

@@ -4,7 +4,8 @@ A program, for a process of its own:
 
     replaced.py {standard|ours} OUTCOMES [ARGUMENT OF PYTEST]...
 
-It writes a JSON object into the file OUTCOMES: what became of each test, by its name.
+It writes a JSON object into the file OUTCOMES: "outcomes", what became of each test, by its
+name, and "connections", how many our engine made meanwhile.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import ssl as standard
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-__all__ = ["QUIET", "Outcomes", "replace", "run"]
+__all__ = ["QUIET", "Count", "Outcomes", "replace", "run"]
 
 QUIET = "POSTSHAKE_QUIET"
 """The environment's names of loggers of which only what is critical counts, with blanks between."""
@@ -50,6 +52,22 @@ def replace() -> None:
     sys.modules["ssl"] = ours
 
 
+class Count:
+    """How many connections our engine has made since."""
+
+    def __init__(self) -> None:
+        from postshake.connection import Connection
+
+        self.made = 0
+        make = Connection.__init__
+
+        def counting(connection: Connection, *arguments: Any, **named: Any) -> None:
+            self.made += 1
+            make(connection, *arguments, **named)
+
+        setattr(Connection, "__init__", counting)  # noqa: B010 (a type checker forbids the other)
+
+
 class Outcomes:
     """A plugin of pytest: what became of each test."""
 
@@ -72,13 +90,15 @@ def run(which: str, file: str, *arguments: str) -> int:
     """Run pytest, and return what it returns."""
     if which == "ours":
         replace()
+    count = Count()
     for name in os.environ.get(QUIET, "").split():
         logging.getLogger(name).setLevel(logging.CRITICAL)
     outcomes = Outcomes()
     try:
         return int(pytest.main([*arguments], plugins=[outcomes]))
     finally:
-        Path(file).write_text(json.dumps(outcomes.by_name), encoding="utf-8")
+        said = {"outcomes": outcomes.by_name, "connections": count.made}
+        Path(file).write_text(json.dumps(said), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,7 @@ class Sdist:
             with tarfile.open(archive) as tar:
                 tar.extractall(part, filter="data")
             (part / folder.name).rename(folder)
+            part.rmdir()
         return folder
 
     def compiled(self) -> Path:
@@ -86,16 +88,18 @@ class Sdist:
     def _fetch(self) -> Path:
         archive = CACHE / f"{self.name}-{self.version}.tar.gz"
         if not archive.is_file():
-            for name in _BACKENDS:
-                path = CACHE / "backends" / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(_BACKEND, encoding="utf-8")
-                (path.parent / "__init__.py").touch()
-            _pip(
-                *("download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation"),
-                *("--dest", str(CACHE), f"{self.name}=={self.version}"),
-                PYTHONPATH=str(CACHE / "backends"),
-            )
+            # a folder of its own: several processes fetch at a time
+            with tempfile.TemporaryDirectory() as folder:
+                for name in _BACKENDS:
+                    path = Path(folder, name)
+                    path.parent.mkdir()
+                    path.write_text(_BACKEND, encoding="utf-8")
+                    (path.parent / "__init__.py").touch()
+                _pip(
+                    *("download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation"),
+                    *("--dest", str(CACHE), f"{self.name}=={self.version}"),
+                    PYTHONPATH=folder,
+                )
         return archive
 
 

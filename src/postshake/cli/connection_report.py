@@ -10,7 +10,6 @@ import json
 import sys
 from typing import Any
 
-from ..constants import ProtocolVersion
 from ..events import Established, Event, PeerClosed, ReauthAnswered, ReauthRequested
 from ..pki.der import attributes, shown_text
 from ..pki.identity import Identity
@@ -91,13 +90,9 @@ def _name(der: bytes) -> str:
     return ", ".join(values) or der.hex()
 
 
-_VERSIONS = {ProtocolVersion.TLS12: "TLS 1.2", ProtocolVersion.TLS13: "TLS 1.3"}
-
-
 def summary(established: Established) -> str:
     """Say in one line what a handshake settled."""
-    version = _VERSIONS.get(established.version, established.version.name)
-    text = f"{version}, {established.suite.code.name}"
+    text = f"{established.version.text}, {established.suite.code.name}"
     if established.group is not None:
         text += f", {established.group.name}"
     if established.resumed:

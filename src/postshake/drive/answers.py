@@ -94,7 +94,7 @@ def _ask(subject: Subject[Any]) -> object | Awaitable[object]:
             try:
                 return verifier.verify(peer)
             except CertificateError as error:
-                return Refused(error.with_traceback(None))
+                return Refused(error.without_traceback())
         case ChooseCredential(Role.server, credentials, wanted, server_name):
             return choose_server_credential(credentials, server_name, wanted)
         case ChooseCredential(_, credentials, wanted):
@@ -208,4 +208,4 @@ async def _refusing(verdict: Awaitable[object]) -> object:
     try:
         return await verdict
     except CertificateError as error:
-        return Refused(error.with_traceback(None))
+        return Refused(error.without_traceback())

@@ -16,12 +16,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._dataclass import dataclass, field
-from ..errors import BadCertificate, UnsupportedCertificate
+from ..errors import (
+    NameExcluded,
+    NameNotPermitted,
+    UnsupportedCertificate,
+    UnsupportedConstraint,
+    UnsupportedName,
+)
 from .der import attribute_values, normal_name, text
 from .extensions import NAME_CONSTRAINTS, SUBJECT_ALTERNATIVE_NAME, GeneralName, NameKind
 from .parsed_certificate import Facts
 
-__all__ = ["COMMON_NAME", "NameBudget", "check_host_name", "check_name_constraints"]
+__all__ = [
+    "COMMON_NAME",
+    "NameBudget",
+    "check_host_name",
+    "check_name_constraints",
+    "check_names_below",
+]
 
 COMMON_NAME = b"\x06\x03\x55\x04\x03"  # 2.5.4.3
 _EMAIL_ADDRESS = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"  # 1.2.840.113549.1.9.1
@@ -61,7 +73,8 @@ def check_name_constraints(
             here where it looks like one and the leaf has no other (RFC 6125 6.4.4).
 
     Raises:
-        BadCertificate: a name is outside what a CA may certify, or cannot be read.
+        NameNotPermitted, NameExcluded: a CA may not certify a name.
+        BadCertificate: a name cannot be read.
         UnsupportedCertificate: a constraint or name cannot be compared, or there is too
             much to compare.
     """
@@ -89,12 +102,30 @@ def check_host_name(host: bytes, path: Sequence[Facts], budget: NameBudget) -> N
         budget: as for `check_name_constraints`.
 
     Raises:
-        BadCertificate, UnsupportedCertificate: as there.
+        NameNotPermitted, NameExcluded, UnsupportedCertificate: as there.
     """
     for ca in path[1:]:
         if ca.has(NAME_CONSTRAINTS):
             held = _Held({NameKind.dns_name: [host]}, budget)
             _check(held, path[0], ca, *_subtrees(ca, budget), budget)
+
+
+def check_names_below(
+    facts: Facts, ca: Facts, budget: NameBudget, *, common_names: bool = False
+) -> None:
+    """Hold the names of one certificate against the constraints of one CA.
+
+    Args:
+        facts: the certificate.
+        ca: an authority above it, which has constraints.
+        budget: as for `check_name_constraints`.
+        common_names: whether its common name may count as a host's.
+
+    Raises:
+        CertificateError: as there.
+    """
+    held = _Held(_names(facts, budget, common_names), budget)
+    _check(held, facts, ca, *_subtrees(ca, budget), budget)
 
 
 _Names = dict[int, list[bytes]]
@@ -205,11 +236,13 @@ def _check(
             if subtrees.allow(form):
                 continue
             if subtrees.can_be_compared_with(form):
-                raise BadCertificate(
+                kind_of_error = NameExcluded if subtrees.permit(form) else NameNotPermitted
+                raise kind_of_error(
                     f"certificate {facts} has {_show(kind, value)}, which {ca} may not certify "
                     "(name constraints)"
                 )
-            raise UnsupportedCertificate(
+            unsupported = UnsupportedName if kind in _MATCH else UnsupportedConstraint
+            raise unsupported(
                 f"certificate {facts} has a name that cannot be held against the "
                 f"constraints of {ca}: {_show(kind, value)}"
             )
@@ -245,6 +278,10 @@ class _Subtrees:
             parent, suffix = form[2:], form[1:]
             if any(root == parent or root.endswith(suffix) for root in self._roots):
                 return False
+        return self._permits(form)
+
+    def permit(self, form: Any) -> bool:
+        """Whether a name is inside of something permitted, or nothing says what is."""
         return self._permits(form)
 
     def can_be_compared_with(self, form: Any) -> bool:

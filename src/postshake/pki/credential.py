@@ -32,6 +32,7 @@ from .parsed_certificate import certificate_ders, describe, load_certificate
 from .private_key import Password, ask_password, load_private_key
 from .pss import pss_key_of
 from .strict_der import issuer_of, subject_of
+from .trusted_certificate import without_uses
 from .unreadable import UNREADABLE
 
 __all__ = ["Credential", "LocalSigner", "Password", "Signer"]
@@ -378,7 +379,7 @@ def _is_private_key(candidate: object) -> bool:
 
 def _load_certificates(data: bytes, where: str) -> list[bytes]:
     try:
-        return certificate_ders(data)
+        return certificate_ders(without_uses(data))
     except ValueError as error:
         raise UsageError(f"{where}: no certificate that can be read: {error}") from error
 

@@ -73,7 +73,7 @@ MAXIMUM_EXTENSIONS = 128
 MAXIMUM_POINTS = 8 * 1024
 """Bytes of a cRLDistributionPoints; those of the world have some hundreds."""
 MOST_PLACES = 128
-"""Places of one certificate where its issuer has lists, or anything else; two are many."""
+"""Places of one certificate where its issuer has anything else; two are many."""
 MAXIMUM_NAMES = 4096
 """Alternative names of one certificate; public authorities certify some hundreds."""
 
@@ -270,10 +270,9 @@ def _general_names(data: bytes, start: int, end: int) -> tuple[GeneralName, ...]
 
 def read_distribution_points(value: bytes) -> tuple[DistributionPoint, ...]:
     """Read cRLDistributionPoints, without a look at what its names are."""
-    held = sequence(value)
-    if len(held) > MOST_PLACES:
-        raise ValueError(f"{len(held)} distribution points, at most {MOST_PLACES}")
-    return tuple([_distribution_point(value, each) for each in held])
+    if len(value) > MAXIMUM_POINTS:
+        raise ValueError(f"distribution points in {len(value)} bytes, at most {MAXIMUM_POINTS}")
+    return tuple([_distribution_point(value, each) for each in sequence(value)])
 
 
 def _distribution_point(data: bytes, element: Element) -> DistributionPoint:

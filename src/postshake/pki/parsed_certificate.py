@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from ..errors import (
     BadCertificate,
     CertificateError,
     ExplicitCurve,
+    UnhandledCriticalExtension,
     UnsupportedCertificate,
     WeakKey,
     require,
@@ -34,10 +34,13 @@ from .der import (
     normal_name,
     object_identifier,
 )
+from .pem import pem_blocks
 from .pss import may_have_signed
 from .strict_der import issuer_of, load_certificate, subject_of
 
 __all__ = [
+    "MAXIMUM_EXPONENT_BITS",
+    "MAXIMUM_RSA_BITS",
     "RSASSA_PSS",
     "SMALL",
     "Content",
@@ -451,7 +454,7 @@ def _read_content(facts: Facts, key: PublicKeyTypes | None) -> Content | _Defect
             reader = _HINTS.get(oid)
             if reader is None:
                 return _Defect(
-                    UnsupportedCertificate,
+                    UnhandledCriticalExtension,
                     f"certificate {facts} has a critical extension that is not supported: "
                     f"{object_identifier(oid)}",
                 )
@@ -536,20 +539,16 @@ def certificate_ders(data: bytes) -> list[bytes]:
     try:
         return [each.public_bytes(Encoding.DER) for each in x509.load_pem_x509_certificates(data)]
     except (ValueError, x509.InvalidVersion, Warning) as error:
-        found = []
-        for block in _PEM.findall(data):
-            der = base64.b64decode(b"".join(block.split()), validate=True)
+        found = [block.content for block in pem_blocks(data) if block.label in _LABELS]
+        for der in found:
             load_certificate(der)
-            found.append(der)
-        if len(found) != len(_PEM_BEGIN.findall(data)) or not found:
+        if len(found) != len(_BEGIN.findall(data)) or not found:
             raise ValueError(str(error)) from error  # one has no end, or there is none
         return found
 
 
-_PEM_BEGIN = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----")
-_PEM = re.compile(
-    b"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
-)
+_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
+_BEGIN = re.compile(b"-----BEGIN (?:X509 )?CERTIFICATE-----")
 
 
 def describe(certificate: x509.Certificate) -> str:

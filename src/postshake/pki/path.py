@@ -27,9 +27,12 @@ from .._dataclass import dataclass, field
 from ..constants import Role
 from ..errors import (
     BadCertificate,
+    BadCertificateSignature,
     CertificateError,
     CertificateExpired,
     CertificateNotYetValid,
+    InvalidCA,
+    PathLengthExceeded,
     UnknownCA,
     WrongPurpose,
 )
@@ -214,7 +217,7 @@ class PathSearch:
             self._check_authority(issuer, path)
             if self._signed(child, issuer):
                 return True
-            raise BadCertificate(
+            raise BadCertificateSignature(
                 f"certificate {child} was not signed by {issuer}, which it names as its issuer"
             )
         except CertificateError as error:
@@ -229,21 +232,19 @@ class PathSearch:
         if basic is None:
             # A version 1 root has no extensions; it is believed because it is an anchor.
             if version_of(issuer.der) != 1 or self.trust.find(issuer.der) is None:
-                raise BadCertificate(
-                    f"certificate {issuer} is not a CA: it has no basicConstraints"
-                )
+                raise InvalidCA(f"certificate {issuer} is not a CA: it has no basicConstraints")
         elif not basic.ca:
-            raise BadCertificate(f"certificate {issuer} is not a CA: its basicConstraints say so")
+            raise InvalidCA(f"certificate {issuer} is not a CA: its basicConstraints say so")
         elif basic.path_length is not None:
             between = sum([not facts.is_self_issued for facts in path[1:]])
             if between > basic.path_length:
-                raise BadCertificate(
+                raise PathLengthExceeded(
                     f"the chain is longer than {issuer} allows: {between} intermediates below it, "
                     f"at most {basic.path_length}"
                 )
         usage = content.key_usage
         if usage is not None and not usage & KeyUsage.key_cert_sign:
-            raise BadCertificate(
+            raise InvalidCA(
                 f"certificate {issuer} may not sign certificates: its keyUsage lacks keyCertSign"
             )
         self._check_validity(issuer, content)

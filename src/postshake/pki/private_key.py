@@ -1,6 +1,7 @@
 """Private keys as they stand in files: PKCS #8 and what came before it, encrypted or not.
 
-``cryptography`` reads nearly all of them. Of the three forms that RFC 9881 gives an
+``cryptography`` reads nearly all of them. Beside it there is here what OpenSSL reads too: PKCS #8
+under the label of an older form, and Camellia. Of the three forms that RFC 9881 gives an
 ML-DSA key it reads one, the seed; OpenSSL writes the one with seed and expanded key.
 So what it refuses is looked at once more here, and the seed taken out. An expanded key
 alone has no seed in it any more, and nothing below us signs with one.
@@ -8,19 +9,20 @@ alone has no seed in it any more, and nothing below us signs with one.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from ..errors import UnsupportedKey, UsageError
+from .dek_info import decrypt_pem
 from .elements import OCTET_STRING, Element, elements
-from .pbes2 import decrypt_key
+from .pbes2 import UnknownScheme, decrypt_key
+from .pem import PemBlock, pem_blocks
 
 __all__ = ["ML_DSA", "Password", "ask_password", "load_private_key", "read_pkcs8"]
 
@@ -47,7 +49,7 @@ def load_private_key(data: bytes, password: Password, where: str) -> PrivateKeyT
     except TypeError:
         pass  # encrypted
     except (ValueError, UnsupportedAlgorithm) as error:
-        key = _read(_pkcs8_of(data, encrypted=False), where)
+        key = _read_plain(_first_key(data), where)
         if key is None:
             raise UsageError(f"{where}: no private key that can be read") from error
         return key
@@ -58,11 +60,7 @@ def load_private_key(data: bytes, password: Password, where: str) -> PrivateKeyT
         return load(data, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         pass
-    try:
-        plain = decrypt_key(_pkcs8_of(data, encrypted=True) or b"", secret)
-    except ValueError:
-        plain = None
-    key = _read(plain, where)
+    key = _read_encrypted(_first_key(data), secret, where)
     if key is None:
         raise UsageError(f"{where}: the private key is damaged, or the password wrong")
     return key
@@ -161,31 +159,62 @@ def _belong_together(key: Any, seed: bytes, expanded: bytes, kind: _MlDsa) -> bo
     return expanded[:128] == drawn[:32] + drawn[96:] + hashlib.shake_256(public).digest(64)
 
 
-def _read(der: bytes | None, where: str) -> PrivateKeyTypes | None:
+_PKCS8: Final = b"PRIVATE KEY"
+_ENCRYPTED: Final = b"ENCRYPTED PRIVATE KEY"
+_OLDER: Final = {
+    b"RSA PRIVATE KEY": rsa.RSAPrivateKey,
+    b"EC PRIVATE KEY": ec.EllipticCurvePrivateKey,
+}
+"""Labels of the forms before PKCS #8, under which OpenSSL reads that too, if the kind is right."""
+
+
+def _first_key(data: bytes) -> PemBlock | None:
+    """Return a file's first key, not encrypted or encrypted; None without one."""
+    if b"-----BEGIN" not in data:
+        return PemBlock(b"", {}, data)
+    return next((block for block in pem_blocks(data) if block.label.endswith(_PKCS8)), None)
+
+
+def _read_plain(block: PemBlock | None, where: str) -> PrivateKeyTypes | None:
     """Read a key that ``cryptography`` did not; None if it is nothing that is read here."""
-    if der is None:
+    if block is None or block.headers:
         return None
+    if block.label in _OLDER:
+        key = _load(block.content)
+        return key if isinstance(key, _OLDER[block.label]) else None
+    if block.label in (b"", _PKCS8):
+        return _read_ml_dsa(block.content, where)
+    return None
+
+
+def _read_encrypted(block: PemBlock | None, password: bytes, where: str) -> PrivateKeyTypes | None:
+    """Decrypt a key that ``cryptography`` did not, or did not read; None if it cannot be."""
+    if block is None:
+        return None
+    try:
+        if block.headers:
+            return _load(decrypt_pem(block, password))
+        if block.label not in (b"", _ENCRYPTED):
+            return None
+        plain = decrypt_key(block.content, password)
+    except UnknownScheme as error:
+        raise UnsupportedKey(f"{where}: the private key is encrypted: {error}") from error
+    except ValueError:
+        return None
+    return _load(plain) or _read_ml_dsa(plain, where)
+
+
+def _load(der: bytes) -> PrivateKeyTypes | None:
+    try:
+        return load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+
+
+def _read_ml_dsa(der: bytes, where: str) -> PrivateKeyTypes | None:
     try:
         return read_pkcs8(der)
     except ValueError:
         return None
     except UnsupportedKey as error:
         raise UnsupportedKey(f"{where}: {error}") from error
-
-
-_PKCS8: Final = re.compile(
-    rb"-----BEGIN (ENCRYPTED |)PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END \1PRIVATE KEY-----"
-)
-
-
-def _pkcs8_of(data: bytes, *, encrypted: bool) -> bytes | None:
-    """Return the DER of a file's first key, if that is of the kind that is asked for."""
-    if b"-----BEGIN" not in data:
-        return data
-    found = _PKCS8.search(data)
-    if found is None or bool(found[1]) is not encrypted:
-        return None
-    try:
-        return base64.b64decode(found[2])
-    except ValueError:
-        return None

@@ -17,6 +17,7 @@ from ..errors import UsageError
 from .der import NormalName, certificate_fields, normal_name
 from .hashed_folder import hashed_files, name_hash
 from .parsed_certificate import Facts, certificate_ders
+from .trusted_certificate import check_no_uses
 
 __all__ = ["TrustStore"]
 
@@ -78,6 +79,7 @@ class TrustStore:
             UsageError: there is none, or one cannot be read.
         """
         data = text.encode() if isinstance(text, str) else text
+        check_no_uses(data, "the PEM text")
         return cls(_load(data, "the PEM text"))
 
     @classmethod
@@ -93,6 +95,7 @@ class TrustStore:
         for path in paths:
             for file in _files(path):
                 data = _read(file)
+                check_no_uses(data, str(file))
                 found += _load_if_any(data) if file != Path(path) else _load(data, str(path))
         if not found:
             raise UsageError(f"no certificate in {', '.join(map(str, paths)) or 'no file'}")
@@ -105,8 +108,9 @@ class TrustStore:
         ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` are heeded, each without the other: a file, and
         directories with `os.pathsep` between them, in which OpenSSL's hashed names count.
         Where neither is set, the places where systems keep their bundle are tried, and last the
-        ``certifi`` package. A root in a bundle that cannot be read is passed over: it is not
-        ours to mend.
+        ``certifi`` package. A root in a bundle that cannot be read is passed over: it is not ours
+        to mend. So is one
+        in OpenSSL's own form (TRUSTED CERTIFICATE), which says what it is trusted for.
 
         Raises:
             UsageError: nothing was found.

@@ -153,16 +153,19 @@ class Engine:
         """Let the conversation that asked go on."""
         conversation = self.event_queue.take_asker(question_id)
         held = self.held
-        with self.failing():
-            if isinstance(value, BaseException):
-                conversation.fail(value)
-            else:
-                conversation.answer(value)
-            self.event_queue.add_question(conversation)
-            if held:  # by this question: while the handshake asks, nothing else does
-                self._take_messages()
-                self._process()
-                self.post_handshake.key_updates.send_owed()
+        try:
+            with self.failing():
+                if isinstance(value, BaseException):
+                    conversation.fail(value)
+                else:
+                    conversation.answer(value)
+                self.event_queue.add_question(conversation)
+                if held:  # by this question: while the handshake asks, nothing else does
+                    self._take_messages()
+                    self._process()
+                    self.post_handshake.key_updates.send_owed()
+        finally:
+            del value  # an exception's traceback has this frame
         if self._ended:
             self.end_of_stream()
 

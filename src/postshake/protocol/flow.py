@@ -168,14 +168,16 @@ class Conversation(Generic[T]):
             self.waiting_for = None
             self._on_failed(error)
             return
+        failure = error
         if not isinstance(error, TLSError):
             failure = InternalError(f"{type(error).__name__}: {error}")
             failure.__cause__ = error
-            error = failure
         try:
-            self.waiting_for = self._flow.throw(error)
+            self.waiting_for = self._flow.throw(failure)
         except StopIteration as stop:
             self._finish(stop.value)
+        finally:
+            del error, failure  # whose tracebacks have this frame
 
     def _step(self, value: Any) -> None:
         try:

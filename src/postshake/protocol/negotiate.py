@@ -128,10 +128,6 @@ def check_legacy_version(message: str, legacy_version: int) -> None:
         )
 
 
-SPOKEN = {ProtocolVersion.TLS13: "TLS 1.3", ProtocolVersion.TLS12: "TLS 1.2"}
-"""The versions of `Config.versions`, as people call them."""
-
-
 def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     """Choose the highest version that both ends have (§4.2.1, RFC 5246 appendix E.1).
 
@@ -153,11 +149,11 @@ def choose_version(config: ServerConfig, hello: ClientHello) -> ProtocolVersion:
     if fallback and max(config.versions) > max(common, default=0):
         raise InappropriateFallback(
             f"ClientHello: a fallback to {names_of(ProtocolVersion, offered)}, "
-            f"and we have {SPOKEN[max(config.versions)]}",
+            f"and we have {max(config.versions).text}",
             section="RFC 7507, 3",
         )
     if not common:
-        ours = " or ".join(SPOKEN[version] for version in config.versions)
+        ours = " or ".join(version.text for version in config.versions)
         got = names_of(ProtocolVersion, offered)
         raise UnsupportedVersion(f"expected {ours} to be offered, got {got}", section="4.2.1")
     return max(common)

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..constants import ProtocolVersion
 from ..errors import UsageError
 from .recording import Recording
 
@@ -22,7 +23,6 @@ __all__ = ["html_page", "save_page"]
 
 MOST_ROWS = 5000  # a browser takes no more with pleasure
 _ABOUT_A_REQUEST = ("CertificateRequest", "Certificate", "CompressedCertificate")
-_VERSIONS = {"TLS13": "TLS 1.3", "TLS12": "TLS 1.2"}
 _NAMED = {"plaintext": "not encrypted", "encrypted": "encrypted, keys unknown"}
 EPOCHS = ("plaintext", "early", "handshake", "application")
 
@@ -64,8 +64,9 @@ def _facts(recording: Recording) -> str:
     settled: dict[str, Any] = next(
         (line["settled"] for line in recording.lines if "settled" in line), {}
     )
+    version = ProtocolVersion.__members__.get(str(settled.get("version")))
     named = {
-        "version": _VERSIONS.get(str(settled.get("version")), settled.get("version")),
+        "version": version.text if version is not None else settled.get("version"),
         "cipher suite": settled.get("cipher_suite"),
         "key exchange": settled.get("group"),
         "server name": settled.get("server_name"),

@@ -26,6 +26,7 @@ from ..pki.private_key import ML_DSA
 from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
 from ..pki.revocation_search import RevocationLists
 from ..pki.trust import TrustStore, Verifier
+from ..pki.trusted_certificate import TrustedUses, read_trusted_certificate
 from ..private_file import open_private
 from ..protocol.negotiate import groups12
 from ..recording.recording import Recording
@@ -118,6 +119,7 @@ class SSLContext(ssl.SSLContext):
     _trusted: list[bytes]
     _from_folders: set[bytes]
     """Of them those that the standard class does not list, because nothing was verified by them."""
+    _uses: dict[bytes, TrustedUses]
     _unusable: UnusableListObserver
     _lists: RevocationLists
     _alpn: tuple[bytes, ...]
@@ -184,6 +186,7 @@ class SSLContext(ssl.SSLContext):
         self._credentials = []
         self._trusted = []
         self._from_folders = set()
+        self._uses = {}
         self._unusable = UnusableListObserver()
         self._lists = RevocationLists(on_unusable=self._unusable)
         self._alpn = ()
@@ -321,7 +324,7 @@ class SSLContext(ssl.SSLContext):
     def _list_piped(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """Give the standard class what came through a pipe, and return the blocks in it."""
         blocks = blocks_of(data, strict=False)
-        certificates = [der for kind, der in blocks if kind in CERTIFICATES]
+        certificates = [_cut_off(der, {}) for kind, der in blocks if kind in CERTIFICATES]
         if certificates:
             super().load_verify_locations(cadata=b"".join(certificates))
         elif not any(kind == b"X509 CRL" for kind, _ in blocks):
@@ -331,7 +334,7 @@ class SSLContext(ssl.SSLContext):
     def _trust_folders(self, places: str) -> bool:
         """Trust what directories have under hashed names; return whether there was anything."""
         certificates, lists = read_hashed(places)
-        self._from_folders.update(certificates)
+        self._from_folders.update(_cut_off(each, {}) for each in certificates)
         if certificates or lists:
             self._trust(certificates, lists)
         return bool(certificates)
@@ -390,7 +393,10 @@ class SSLContext(ssl.SSLContext):
         _set(self, "verify_flags", flags)
 
     def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
-        """Go by these as well, in connections that live already too."""
+        """Go by these as well, in connections that live already too.
+
+        What OpenSSL's own form says of a certificate's uses stands behind it.
+        """
         found = []
         for der in lists:
             try:
@@ -398,14 +404,16 @@ class SSLContext(ssl.SSLContext):
             except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
                 self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
         with self._lock:
-            trusted = list(dict.fromkeys((*self._trusted, *certificates)))
+            uses = dict(self._uses)
+            plain = [_cut_off(each, uses) for each in certificates]
+            trusted = list(dict.fromkeys((*self._trusted, *plain)))
             self._lists.add(found)  # the verifiers have the same ones
             try:
                 for verifier in self._verifiers.values():
-                    verifier.replace(trusted)
+                    verifier.replace(trusted, uses)
             except UsageError as error:
                 raise translate(error) from error
-            self._trusted = trusted
+            self._trusted, self._uses = trusted, uses
             self._changed()
 
     def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
@@ -428,6 +436,7 @@ class SSLContext(ssl.SSLContext):
                     common_names=common_names,
                     security_level=level,
                     used=_noting(self),
+                    uses=self._uses,
                 )
         return verifier
 
@@ -756,6 +765,18 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
         "alg_bits": bits,
         "aead": True,
     }
+
+
+def _cut_off(certificate: bytes, uses: dict[bytes, TrustedUses]) -> bytes:
+    """Return the certificate alone, and note what is said behind it of its uses."""
+    try:
+        der, told = read_trusted_certificate(certificate)
+    except ValueError:
+        return certificate
+    if told is not None:
+        before = uses.get(der)
+        uses[der] = told if before is None else before.and_also(told)
+    return der
 
 
 _SERIALS = itertools.count()

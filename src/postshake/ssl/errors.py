@@ -13,38 +13,15 @@ from typing import TypeVar
 from .. import errors
 from ..constants import AlertDescription as Alert
 from ..pki.names import normalize_server_name
+from .verify_codes import VerifyCode, code_of, message_of, verify_code_of
 
 __all__ = [
-    "VerifyCode",
     "alerting",
     "failure",
     "refused",
     "ssl_error",
     "translate",
-    "with_verify_code",
 ]
-
-VerifyCode = int
-"""One of OpenSSL's X509_V_ERR_ numbers."""
-
-HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH = 62, 64
-
-# The special before the general: number and text are OpenSSL's.
-_VERIFY: tuple[tuple[type[errors.CertificateError], VerifyCode, str], ...] = (
-    (errors.UnknownCA, 20, "unable to get local issuer certificate"),
-    (errors.CertificateExpired, 10, "certificate has expired"),
-    (errors.CertificateNotYetValid, 9, "certificate is not yet valid"),
-    (errors.CertificateRevoked, 23, "certificate revoked"),
-    (errors.WrongPurpose, 26, "unsuitable certificate purpose"),
-    (errors.DistrustedKey, 28, "certificate rejected"),
-    (errors.WeakKey, 66, "EE certificate key too weak"),
-    (errors.UnsupportedCertificate, 34, "unhandled critical extension"),
-    (errors.PolicyMismatch, 43, "no explicit policy"),
-    (errors.InvalidPolicies, 42, "invalid or inconsistent certificate policy extension"),
-    (errors.ExplicitCurve, 94, "Certificate public key has explicit ECC parameters"),
-    (errors.BadCertificate, 7, "certificate signature failure"),
-    (errors.CertificateError, 50, "application verification failure"),
-)
 
 _REASONS: tuple[tuple[type[errors.PostshakeError], str], ...] = (
     (errors.CertificateRequired, "PEER_DID_NOT_RETURN_A_CERTIFICATE"),
@@ -81,7 +58,6 @@ _ALERTS = {
 }
 
 
-E = TypeVar("E", bound=errors.CertificateError)
 S = TypeVar("S", bound=ssl.SSLError)
 
 
@@ -114,12 +90,6 @@ def failure(detail: str = "") -> ssl.SSLEOFError:
     )
 
 
-def with_verify_code(error: E, code: VerifyCode) -> E:
-    """Give a verifier's refusal OpenSSL's number, which `refused` then tells; return it."""
-    error.verify_code = code  # type: ignore[attr-defined]
-    return error
-
-
 def refused(error: errors.CertificateError, server_name: str | None) -> ssl.SSLError:
     """Make the error for a certificate that was not believed."""
     code, message = _verify_code(error, server_name)
@@ -128,23 +98,24 @@ def refused(error: errors.CertificateError, server_name: str | None) -> ssl.SSLE
         f"certificate verify failed: {message}",
         kind=ssl.SSLCertVerificationError,
     )
-    made.verify_code, made.verify_message = code, message
+    made.verify_code, made.verify_message = int(code), message
     return made
 
 
-def _verify_code(error: errors.CertificateError, server_name: str | None) -> tuple[int, str]:
-    if isinstance(error, errors.NameMismatch):
-        if server_name is not None and _is_address(server_name):
-            return IP_ADDRESS_MISMATCH, (
-                f"IP address mismatch, certificate is not valid for '{server_name}'."
-            )
-        return HOSTNAME_MISMATCH, (
-            f"Hostname mismatch, certificate is not valid for '{server_name}'."
-        )
-    told = getattr(error, "verify_code", None)  # by a verifier that knows more
-    if told is not None:
-        return told, str(error.args[0])
-    return next((code, text) for kind, code, text in _VERIFY if isinstance(error, kind))
+def _verify_code(error: errors.CertificateError, server_name: str | None) -> tuple[VerifyCode, str]:
+    code = verify_code_of(error)
+    if code is None and isinstance(error, errors.NameMismatch):
+        is_address = server_name is not None and _is_address(server_name)
+        code = VerifyCode.IP_ADDRESS_MISMATCH if is_address else VerifyCode.HOSTNAME_MISMATCH
+    if code is None:
+        code = code_of(error)
+    named = _NAMED.get(code)
+    if named is None:
+        return code, message_of(code)
+    return code, f"{named} mismatch, certificate is not valid for '{server_name}'."
+
+
+_NAMED = {VerifyCode.HOSTNAME_MISMATCH: "Hostname", VerifyCode.IP_ADDRESS_MISMATCH: "IP address"}
 
 
 def _is_address(server_name: str) -> bool:

@@ -138,7 +138,7 @@ class Facts:
         """Return what names this connection to a protocol above it.
 
         Args:
-            kind: one of `CHANNEL_BINDING_TYPES`.
+            kind: one of `CHANNEL_BINDING_TYPES`; or tls-unique, in TLS 1.2.
 
         Returns:
             None before the handshake.
@@ -147,7 +147,7 @@ class Facts:
             ValueError: the kind is unknown, or this connection has none of it: tls-unique in
                 TLS 1.3 (RFC 9266 section 3), and what `Connection.channel_binding` says.
         """
-        if kind not in CHANNEL_BINDING_TYPES:
+        if kind not in (*CHANNEL_BINDING_TYPES, "tls-unique"):
             raise ValueError(f"{kind!r} channel binding type not implemented")
         if self._connection is None or self._established is None:
             return None

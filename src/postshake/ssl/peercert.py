@@ -16,7 +16,6 @@ from ..pki.der import (
     elements,
     encoded,
     object_identifier,
-    shown_text,
 )
 from ..pki.extensions import (
     AUTHORITY_INFORMATION_ACCESS,
@@ -31,6 +30,7 @@ from ..pki.extensions import (
 )
 from ..pki.parsed_certificate import SMALL
 from ..pki.strict_der import issuer_of, load_certificate, read_name, subject_of, version_of
+from .object_names import long_name, other_name
 
 __all__ = ["certificate_dict"]
 
@@ -106,7 +106,10 @@ def _shown(name_of: Callable[[x509.Certificate], x509.Name], certificate: x509.C
 
 def _name(name: x509.Name) -> tuple[tuple[tuple[str, str], ...], ...]:
     return tuple(
-        tuple((_LONG_NAMES.get(each.oid, each.oid.dotted_string), _text(each)) for each in part)
+        tuple(
+            (_LONG_NAMES.get(each.oid) or long_name(each.oid.dotted_string), _text(each))
+            for each in part
+        )
         for part in name.rdns
     )
 
@@ -154,28 +157,18 @@ def _directory_name(value: bytes) -> Any:
 
 
 def _registered_id(value: bytes) -> str:
-    return object_identifier(encoded(0x06, value))
+    return long_name(object_identifier(encoded(0x06, value)))
 
 
 def _other_name(value: bytes) -> str:
     kind, held = elements(value, 0, len(value))
-    label = _OTHER_NAMES.get(value[kind[1] : kind[3]])
-    if label is None:
-        return "<unsupported>"
-    [(tag, _, start, end)] = elements(value, held[2], held[3])
-    text = shown_text(tag, value[start:end])
-    return "<unsupported>" if text is None else f"{label}:{text}"
+    return other_name(object_identifier(value[kind[1] : kind[3]]), value[held[2] : held[3]])
 
 
 def _unsupported(value: bytes) -> str:
     return "<unsupported>"
 
 
-_OTHER_NAMES = {
-    b"\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03": "UPN",  # 1.3.6.1.4.1.311.20.2.3
-    b"\x06\x08\x2b\x06\x01\x05\x05\x07\x08\x09": "SmtpUTF8Mailbox",  # 1.3.6.1.5.5.7.8.9
-}
-"""Those that OpenSSL 3 has words for and certificates have."""
 _GENERAL_NAMES: dict[int, tuple[str, Callable[[bytes], Any]]] = {
     NameKind.dns_name: ("DNS", bytes.decode),
     NameKind.rfc822_name: ("email", bytes.decode),

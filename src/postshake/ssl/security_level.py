@@ -14,21 +14,25 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.utils import CryptographyDeprecationWarning
 
 from ..constants import CipherSuite, NamedGroup, SignatureScheme
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import WeakKey
-from ..pki.parsed_certificate import load_certificate
-from .errors import with_verify_code
+from ..pki.parsed_certificate import describe, load_certificate
+from .verify_codes import VerifyCode, message_of, with_verify_code
 
 __all__ = [
+    "FLOOR",
     "allows_tickets",
     "bits_of_level",
     "check_strength",
     "has_strong_key",
+    "key_bits",
+    "signature_bits",
     "strong_groups",
     "strong_schemes",
     "strong_suites",
@@ -59,8 +63,9 @@ _BY_NAME = tuple(
         ("secp256r1", 128),
     )
 )
-_RSA = ((15360, 256), (7680, 192), (3072, 128))
-_EE_KEY, _CA_KEY, _CA_DIGEST = 66, 67, 68
+_RSA = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
+_CURVES = ((512, 256), (384, 192), (256, 128), (224, 112), (160, 80))
+_BROKEN = {"md5": 39, "sha1": 63, "sha224": 112}
 
 
 def bits_of_level(level: int) -> int:
@@ -99,7 +104,10 @@ def _named_bits(name: str) -> int:
 
 def has_strong_key(certificate: x509.Certificate, bits: int) -> bool:
     """Whether the key of a certificate has so many bits of security."""
-    return _key_bits(certificate) >= bits
+    try:
+        return key_bits(certificate.public_key()) >= bits
+    except (ValueError, UnsupportedAlgorithm):
+        return False
 
 
 def check_strength(chain: tuple[bytes, ...], bits: int) -> None:
@@ -112,33 +120,36 @@ def check_strength(chain: tuple[bytes, ...], bits: int) -> None:
         warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # of old roots
         path = [load_certificate(der) for der in chain]
         if not has_strong_key(path[0], bits):
-            raise with_verify_code(WeakKey("EE certificate key too weak"), _EE_KEY)
+            raise _weak(path[0], VerifyCode.EE_KEY_TOO_SMALL)
         for index, certificate in enumerate(path):
             if index and not has_strong_key(certificate, bits):
-                raise with_verify_code(WeakKey("CA certificate key too weak"), _CA_KEY)
-            if index + 1 < len(path) and _signature_bits(certificate) < bits:
-                raise with_verify_code(
-                    WeakKey("CA signature digest algorithm too weak"), _CA_DIGEST
-                )
+                raise _weak(certificate, VerifyCode.CA_KEY_TOO_SMALL)
+            if index + 1 < len(path) and signature_bits(certificate) < bits:
+                raise _weak(certificate, VerifyCode.CA_MD_TOO_WEAK)
 
 
-def _key_bits(certificate: x509.Certificate) -> int:
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return 0
-    if isinstance(key, rsa.RSAPublicKey):
-        return next((bits for size, bits in _RSA if key.key_size >= size), FLOOR)
+def _weak(certificate: x509.Certificate, code: VerifyCode) -> WeakKey:
+    return with_verify_code(
+        WeakKey(f"certificate {describe(certificate)}: {message_of(code)}"), code
+    )
+
+
+def key_bits(key: PublicKeyTypes) -> int:
+    """Return how many bits of security a key has, as EVP_PKEY_get_security_bits() says."""
+    if isinstance(key, (rsa.RSAPublicKey, dsa.DSAPublicKey)):
+        return next((bits for size, bits in _RSA if key.key_size >= size), 0)
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return _named_bits(key.curve.name)
+        size = key.curve.key_size
+        return next((bits for least, bits in _CURVES if size >= least), size // 2)
     return _named_bits(type(key).__name__.removesuffix("PublicKey").lower())
 
 
-def _signature_bits(certificate: x509.Certificate) -> int:
+def signature_bits(certificate: x509.Certificate) -> int:
+    """Return how many bits of security the hash has by which a certificate was signed."""
     try:
         algorithm = certificate.signature_hash_algorithm
     except (ValueError, UnsupportedAlgorithm):
         return 0
     if algorithm is None:  # it goes with the key, which is looked at where it stands
         return max(_BITS.values())
-    return _named_bits(algorithm.name)
+    return _BROKEN.get(algorithm.name, _named_bits(algorithm.name))

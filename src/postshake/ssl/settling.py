@@ -77,13 +77,16 @@ class Settling(Facts):
             if isinstance(subject, Sign):
                 self._own_scheme = subject.scheme
             found = find_answer_now(subject)
-        connection.answer(question.id, found)
-        if not isinstance(subject, Sign) or connection.failure is not None:
-            return
-        if isinstance(found, Exception):
-            log.error("a request was declined: the key could not sign", exc_info=found)
-            for context in connection.open_requests if not self.server_side else ():
-                connection.answer_auth(context, None)
+        try:
+            connection.answer(question.id, found)
+            if not isinstance(subject, Sign) or connection.failure is not None:
+                return
+            if isinstance(found, Exception):
+                log.error("a request was declined: the key could not sign", exc_info=found)
+                for context in connection.open_requests if not self.server_side else ():
+                    connection.answer_auth(context, None)
+        finally:
+            del found  # an exception's traceback has this frame
 
     def _choose_config(self, subject: ChooseConfig) -> Config | Exception | None:
         """Call the sni_callback, and go by the context that is set then."""

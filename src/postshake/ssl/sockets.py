@@ -205,8 +205,8 @@ class SSLSocket(_Reauthenticating, ssl.SSLSocket):
         """Return what names this connection to a protocol above; None before the handshake.
 
         Raises:
-            ValueError: for tls-unique in TLS 1.3, which has none (RFC 9266); for what is not in
-                `CHANNEL_BINDING_TYPES`; for tls-server-end-point, if there is no certificate of
+            ValueError: for tls-unique in TLS 1.3, which has none (RFC 9266); for what else is not
+                in `CHANNEL_BINDING_TYPES`; for tls-server-end-point, if there is no certificate of
                 the server's, or it is signed without a hash function.
         """
         return self._sslobj.get_channel_binding(cb_type) if self._sslobj is not None else None

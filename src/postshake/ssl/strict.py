@@ -18,11 +18,10 @@ from ..pki.extensions import (
 )
 from ..pki.parsed_certificate import Facts
 from ..pki.strict_der import version_of
-from .errors import with_verify_code
+from .verify_codes import VerifyCode, message_of, with_verify_code
 
-__all__ = ["check_strictly"]
+__all__ = ["check_strictly", "check_strictly_at"]
 
-_INVALID_CA = 79
 _EMPTY = b"\x30\x00"
 
 
@@ -35,9 +34,21 @@ def check_strictly(path: Sequence[Facts]) -> None:
     for index, facts in enumerate(path):
         _check_kind(facts, is_leaf=index == 0)
         if len(path) > 1:  # RFC 6818 section 2: what signed itself is another thing
-            _check_uses(facts)
-            _check_names(facts)
-            _check_identifiers(facts, is_last=index + 1 == len(path))
+            check_strictly_at(path, index)
+
+
+def check_strictly_at(path: Sequence[Facts], index: int) -> None:
+    """Check one certificate of a path of several, but for whether it says that it is a CA's.
+
+    Raises:
+        CertificateError: as `check_strictly`.
+    """
+    facts = path[index]
+    _check_uses(facts)
+    _check_names(facts)
+    if facts.fields.algorithm != facts.fields.signature:  # section 4.1.1.2
+        raise _odd(facts, VerifyCode.SIGNATURE_ALGORITHM_INCONSISTENCY)
+    _check_identifiers(facts, is_last=index + 1 == len(path))
 
 
 def _check_kind(facts: Facts, *, is_leaf: bool) -> None:
@@ -49,7 +60,7 @@ def _check_kind(facts: Facts, *, is_leaf: bool) -> None:
         old_root = version_of(facts.der) == 1 and facts.is_self_issued
         says_so = is_leaf and not old_root and not _may(facts, KeyUsage.key_cert_sign)
     if not says_so:
-        raise with_verify_code(UnknownCA("invalid CA certificate"), _INVALID_CA)
+        raise with_verify_code(UnknownCA("invalid CA certificate"), VerifyCode.INVALID_CA)
 
 
 def _check_uses(facts: Facts) -> None:
@@ -60,15 +71,15 @@ def _check_uses(facts: Facts) -> None:
     signs = _may(facts, KeyUsage.key_cert_sign)
     if constraints is not None and constraints.path_length is not None:
         if not signs:
-            raise _odd("Path length given without key usage keyCertSign", 81)
+            raise _odd(facts, VerifyCode.PATHLEN_WITHOUT_KU_KEY_CERT_SIGN)
         if not is_ca:
-            raise _odd("Path length invalid for non-CA cert", 80)
+            raise _odd(facts, VerifyCode.PATHLEN_INVALID_FOR_NON_CA)
     if is_ca and BASIC_CONSTRAINTS not in content.critical:
-        raise _odd("Basic Constraints of CA cert not marked critical", 89)
+        raise _odd(facts, VerifyCode.CA_BCONS_NOT_CRITICAL)
     if is_ca and content.key_usage is None:
-        raise _odd("CA cert does not include key usage extension", 92)
+        raise _odd(facts, VerifyCode.CA_CERT_MISSING_KEY_USAGE)
     if not is_ca and signs:
-        raise _odd("Key usage keyCertSign invalid for non-CA cert", 82)
+        raise _odd(facts, VerifyCode.KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA)
 
 
 def _check_names(facts: Facts) -> None:
@@ -79,13 +90,13 @@ def _check_names(facts: Facts) -> None:
     signs = (constraints is not None and constraints.ca) or _may(facts, KeyUsage.crl_sign)
     nameless = facts.fields.subject == _EMPTY
     if facts.fields.issuer == _EMPTY:
-        raise _odd("Issuer name empty", 83)
+        raise _odd(facts, VerifyCode.ISSUER_NAME_EMPTY)
     if nameless and (signs or alternative is None):
-        raise _odd("Subject name empty", 84)
+        raise _odd(facts, VerifyCode.SUBJECT_NAME_EMPTY)
     if nameless and alternative is not None and SUBJECT_ALTERNATIVE_NAME not in content.critical:
-        raise _odd("Subject empty and Subject Alt Name extension not critical", 88)
+        raise _odd(facts, VerifyCode.EMPTY_SUBJECT_SAN_NOT_CRITICAL)
     if alternative == _EMPTY:
-        raise _odd("Empty Subject Alternative Name extension", 87)
+        raise _odd(facts, VerifyCode.EMPTY_SUBJECT_ALT_NAME)
 
 
 def _check_identifiers(facts: Facts, *, is_last: bool) -> None:
@@ -93,19 +104,19 @@ def _check_identifiers(facts: Facts, *, is_last: bool) -> None:
     content = facts.content
     constraints = content.basic_constraints
     if content.critical & {AUTHORITY_KEY_IDENTIFIER, SUBJECT_KEY_IDENTIFIER}:
-        raise _odd("unhandled critical extension", 34)
+        raise _odd(facts, VerifyCode.UNHANDLED_CRITICAL_EXTENSION)
     if version_of(facts.der) != 3:
         if content.extensions:
-            raise _odd("Using cert extension requires at least X509v3", 93)
+            raise _odd(facts, VerifyCode.EXTENSIONS_REQUIRE_VERSION_3)
         return
     if not is_last and facts.hint(AUTHORITY_KEY_IDENTIFIER) is None:
-        raise _odd("Missing Authority Key Identifier", 85)
+        raise _odd(facts, VerifyCode.MISSING_AUTHORITY_KEY_IDENTIFIER)
     if (
         constraints is not None
         and constraints.ca
         and SUBJECT_KEY_IDENTIFIER not in content.extensions
     ):
-        raise _odd("Missing Subject Key Identifier", 86)
+        raise _odd(facts, VerifyCode.MISSING_SUBJECT_KEY_IDENTIFIER)
 
 
 def _may(facts: Facts, bit: int) -> bool:
@@ -114,5 +125,5 @@ def _may(facts: Facts, bit: int) -> bool:
     return usage is not None and bool(usage & bit)
 
 
-def _odd(text: str, code: int) -> CertificateUnknown:
-    return with_verify_code(CertificateUnknown(text), code)
+def _odd(facts: Facts, code: VerifyCode) -> CertificateUnknown:
+    return with_verify_code(CertificateUnknown(f"certificate {facts}: {message_of(code)}"), code)

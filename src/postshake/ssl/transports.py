@@ -147,7 +147,9 @@ class SocketTransport:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = weakref.ref(sock)
         # gevent's are no sockets of the system's, and wait in methods of their own
-        kind = _socket.socket if isinstance(sock, _socket.socket) else socket.socket
+        systems = isinstance(sock, _socket.socket)
+        replaced = not issubclass(socket.socket, _socket.socket)
+        kind = _socket.socket if systems and replaced else socket.socket
         self._receive, self._send = kind.recv, kind.send
         self._partial = bytearray()
         self._broken_by: tuple[type[ConnectionError], tuple[Any, ...]] | None = None

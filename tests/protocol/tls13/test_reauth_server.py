@@ -15,7 +15,7 @@ from postshake.constants import AlertDescription, Role, SignatureScheme
 from postshake.errors import (
     AccessDenied,
     AlertReceived,
-    BadCertificate,
+    BadCertificateSignature,
     CertificateError,
     CertificateExpired,
     CertificateRequired,
@@ -264,7 +264,7 @@ CREDENTIALS: dict[str, tuple[Callable[[], Issued], type[CertificateError]]] = {
     ),
     "forged": (
         lambda: the_ca().issue("forged", signed_by=CA("Elsewhere").private_key),
-        BadCertificate,
+        BadCertificateSignature,
     ),
 }
 

@@ -121,10 +121,13 @@ class AsyncEventHandler:
         except Exception as error:
             found = error
         questions.popleft()  # not before: a cancelled answer is sought again
-        await step(connection.answer, question.id, found)
-        if isinstance(found, Exception) and connection.failure is None:  # no harm was done
-            await self._decline(connection.open_requests, step)
-            raise declined_error(found)
+        try:
+            await step(connection.answer, question.id, found)
+            if isinstance(found, Exception) and connection.failure is None:  # no harm was done
+                await self._decline(connection.open_requests, step)
+                raise declined_error(found)
+        finally:
+            del found  # an exception's traceback has this frame
 
     async def _answer_request(self, requests: deque[ReauthRequested], step: Step) -> None:
         connection = self._connection

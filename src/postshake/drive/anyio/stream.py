@@ -209,15 +209,15 @@ class TLSStream(ByteStream):
             UsageError: we said that we send no more.
         """
         await self.handshake()
-        view = memoryview(item).cast("B")
         connection = self.connection
-        while view:
-            async with self._pump.writing:
-                self._check()
-                await self._pump.send_rest()
-                connection.send_data(view[:PIECE])
-                view = view[PIECE:]
-                await self._pump.send_rest()
+        with memoryview(item) as given, given.cast("B") as view:  # both free when this ends
+            for start in range(0, len(view), PIECE):
+                async with self._pump.writing:
+                    self._check()
+                    await self._pump.send_rest()
+                    with view[start : start + PIECE] as piece:
+                        connection.send_data(piece)
+                    await self._pump.send_rest()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Receive at most so many bytes; waits for at least one.

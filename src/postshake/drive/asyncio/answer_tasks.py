@@ -69,10 +69,13 @@ class AnswerTasks:
             found: Any = find_answer(question.subject)
         except Exception as error:
             found = error
-        if isinstance(found, Awaitable):
-            self._start(self._answer_later(question.id, found))
-        else:
-            self._give(question.id, found)
+        try:
+            if isinstance(found, Awaitable):
+                self._start(self._answer_later(question.id, found))
+            else:
+                self._give(question.id, found)
+        finally:
+            del found  # an exception's traceback has this frame
 
     def request(self, request: ReauthRequested) -> None:
         """Answer a request for authentication; what goes wrong declines it."""
@@ -94,10 +97,11 @@ class AnswerTasks:
         self._stopped = True
 
     def cancel(self) -> None:
-        """Stop, and cancel the tasks: the connection is gone."""
+        """Stop, cancel the tasks, and call nobody any more: the connection is gone."""
         self._stopped = True
         for task in self._tasks or ():
             task.cancel()
+        self._done = self._failed = self._declined = _ignore  # no circle with who was called
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None:
@@ -111,9 +115,12 @@ class AnswerTasks:
             found = await answer
         except Exception as error:
             found = error
-        if not self._stopped:
-            self._give(number, found)
-            self._done()
+        try:
+            if not self._stopped:
+                self._give(number, found)
+                self._done()
+        finally:
+            del found  # an exception's traceback has this frame
 
     def _give(self, number: int, found: object) -> None:
         connection = self._connection
@@ -158,3 +165,7 @@ class AnswerTasks:
             else:  # the credential is none
                 self._declined(error)
                 connection.answer_auth(context, None)
+
+
+def _ignore(*arguments: object) -> None:
+    """Do nothing."""

@@ -99,8 +99,8 @@ class TLSProtocol(asyncio.Protocol):
         self.connection = connection
         self.app_protocol = app_protocol
         """The protocol above."""
-        self.app_transport = TLSTransport(self)
-        """What the protocol above is given."""
+        self.app_transport: TLSTransport | None = TLSTransport(self)
+        """What the protocol above is given; None when the connection is lost."""
         self.transport: asyncio.Transport | None = None
         """The one below, once there is one."""
         self.handshake_done: asyncio.Future[None] = self._loop.create_future()
@@ -178,8 +178,6 @@ class TLSProtocol(asyncio.Protocol):
         self._lost = self.closing = True
         if self._closer is not None:
             self._closer.cancel()
-        if self._reauths is not None:
-            self._reauths.stop()
         self._answers.cancel()
         reason = self._failure or self._crashed or exc
         if not self.handshake_done.done():
@@ -189,6 +187,10 @@ class TLSProtocol(asyncio.Protocol):
             self.handshake_done.exception()  # whoever waits sees it; nobody may be there
         gone = ReauthUnavailable("the connection was closed before the answer came")
         self._fail_reauths(reason or gone)
+        if self._reauths is not None:
+            self._reauths.stop()
+        # without these circles all is gone as soon as nobody holds it any more
+        self._reauths = self.app_transport = None
         if self._app_connected and heard:  # who waits for data sees it before it hears of the end
             self._loop.call_soon(self._tell_lost, reason)
         elif self._app_connected:
@@ -308,7 +310,7 @@ class TLSProtocol(asyncio.Protocol):
         if not self.handshake_done.done():
             self.handshake_done.set_result(None)
         try:
-            self.app_protocol.connection_made(self.app_transport)
+            self.app_protocol.connection_made(present(self.app_transport, "transport"))
         except Exception as error:
             self._crash(error, "connection_made")
 
@@ -468,6 +470,8 @@ class TLSProtocol(asyncio.Protocol):
             except OSError:  # the peer is gone
                 transport.abort()
                 return
+        if self._closer is not None:
+            self._closer.cancel()
         latest = self._loop.time() + self._shutdown_time
         self._closer = self._loop.call_later(LINGER, self._check_shutdown_timeout, latest)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ...config import ClientConfig, ServerConfig
 from ...connection import Connection
-from ...errors import UsageError
+from ...errors import UsageError, present
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
 from ..limits import HANDSHAKE_TIME, MAX_UNREAD
@@ -79,10 +79,11 @@ async def create_connection(
         shutdown_time=shutdown_time,
         over_socket=True,
     )
+    transport = present(tls.app_transport, "transport")  # which it forgets when it is lost
     loop = asyncio.get_running_loop()
     await loop.create_connection(lambda: tls, host, port, **options)
     await _wait_for_handshake(tls, handshake_time)
-    return tls.app_transport, tls.app_protocol
+    return transport, tls.app_protocol
 
 
 async def _wait_for_handshake(tls: TLSProtocol, seconds: float) -> None:
@@ -187,9 +188,10 @@ async def start_tls(
     if transport.is_closing():
         raise UsageError("the transport is closing")
     tls = TLSProtocol(protocol, Connection(config, server_name), answer=answer)
+    app_transport = present(tls.app_transport, "transport")  # which it forgets when it is lost
     transport.set_protocol(tls)
     tls.connection_made(transport)
     if not transport.is_reading():
         transport.resume_reading()
     await _wait_for_handshake(tls, handshake_time)
-    return tls.app_transport
+    return app_transport

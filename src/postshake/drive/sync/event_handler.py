@@ -8,6 +8,7 @@ from ...connection import Connection
 from ...constants import Role
 from ...events import Event, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
+from ...questions import Question
 from ..answers import choose_for, declined_error, find_answer_now
 
 __all__ = ["Answerer", "EventHandler"]
@@ -56,10 +57,7 @@ class EventHandler:
         errors: list[Exception] = []
         while True:
             if (question := connection.next_question()) is not None:
-                found = find_answer_now(question.subject)
-                connection.answer(question.id, found)
-                if isinstance(found, Exception):  # and it was for a request: no harm done
-                    errors.append(declined_error(found))
+                self._answer_question(question, errors)
             elif (event := connection.next_event()) is not None:
                 try:
                     self._take(event)
@@ -72,7 +70,19 @@ class EventHandler:
                 for context in connection.open_requests:  # those that failed
                     connection.answer_auth(context, None)
                 self.handle()
-            raise errors[0]
+            try:
+                raise errors[0]
+            finally:
+                errors.clear()  # their tracebacks have this frame
+
+    def _answer_question(self, question: Question, errors: list[Exception]) -> None:
+        found = find_answer_now(question.subject)
+        try:
+            self._connection.answer(question.id, found)
+            if isinstance(found, Exception):  # and it was for a request: no harm done
+                errors.append(declined_error(found))
+        finally:
+            del found  # an exception's traceback leads to this frame
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ReauthCompleted):

@@ -73,7 +73,8 @@ class SocketPump:
         sock.setblocking(False)
         self._waiting_for = selectors.EVENT_READ
         self._selector = _Selector()
-        self._selector.register(sock, self._waiting_for)
+        # by its number: a selector refers to itself, and would keep a socket open
+        self._selector.register(sock.fileno(), self._waiting_for)
 
     @property
     def unsent(self) -> bool:
@@ -214,7 +215,7 @@ class SocketPump:
         )
         if wanted != self._waiting_for:
             self._waiting_for = wanted
-            self._selector.modify(self._sock, wanted)
+            self._selector.modify(self._sock.fileno(), wanted)
         if self._waits:
             raise UsageError("another thread waits in this stream, which is for one at a time")
         self._waits = True

@@ -268,5 +268,5 @@ def apply_request_policy(
             check_policies_held(verdict.policies, policy.policies)
         check_oid_filters(signed.leaf, wanted.oid_filters)
     except CertificateError as error:
-        return Refused(error)
+        return Refused(error.without_traceback())
     return verdict
