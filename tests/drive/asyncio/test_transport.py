@@ -808,6 +808,11 @@ async def test_start_tls():
     server.close()
 
 
+def held_by(reader: Any) -> bytearray:
+    """What a StreamReader has that nobody has read yet."""
+    return reader._buffer
+
+
 @on_both
 async def test_what_was_injected_before_start_tls_is_not_read_as_if_protected():
     """A line in clear behind the answer to STARTTLS is nobody's (CVE-2011-0411 and its kin)."""
@@ -826,11 +831,11 @@ async def test_what_was_injected_before_start_tls_is_not_read_as_if_protected():
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"STARTTLS\n")
     assert await reader.readline() == b"go\n"
-    await await_until(lambda: b"injected" in reader._buffer)
+    await await_until(lambda: b"injected" in held_by(reader))
     protocol = writer.transport.get_protocol()
     with pytest.raises(TLSError):
         await start_tls(writer.transport, protocol, with_alice(), server_name=NAME)
-    assert not reader._buffer
+    assert not held_by(reader)
     await done.wait()
     server.close()
 
@@ -841,7 +846,7 @@ async def test_a_hello_that_came_before_start_tls_is_not_lost():
 
     async def handle(reader, writer):
         assert await reader.readline() == b"PROXY\n"
-        await await_until(lambda: len(reader._buffer) >= len(hello))
+        await await_until(lambda: len(held_by(reader)) >= len(hello))
         protocol = Noting()
         await start_tls(writer.transport, protocol, timed())
         protocol.transport.close()
