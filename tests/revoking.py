@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from postshake.pki.der import sequence, tlv
+from tests import forging as f
 from tests.certs import CA, DAY, NOW, Issued
 
-__all__ = ["SINCE", "make_list", "make_response"]
+__all__ = ["SINCE", "join_responses", "make_list", "make_response"]
 
 SINCE = NOW - DAY
 """When whoever is revoked was revoked."""
@@ -81,6 +83,20 @@ def make_response(
         builder = builder.certificates([responder.certificate])
     key = signer.private_key
     return builder.sign(key, _hash(key)).public_bytes(Encoding.DER)
+
+
+def join_responses(ca: CA, *responses: bytes) -> bytes:
+    """One OCSP response of the authority's that says what several do, in this order."""
+    loaded = [ocsp.load_der_ocsp_response(each).tbs_response_bytes for each in responses]
+    cut = [[each[at:end] for _, at, _, end in sequence(each)] for each in loaded]
+    responder, produced = cut[0][:2]
+    singles = [each[2][tlv(each[2], 0)[1] :] for each in cut]
+    signed = f.seq(responder, produced, f.seq(*singles))
+    signature = ca.private_key.sign(signed, ec.ECDSA(hashes.SHA256()))
+    ecdsa_with_sha256 = f.seq(f.oid("1.2.840.10045.4.3.2"))
+    basic = f.seq(signed, ecdsa_with_sha256, f.tlv(0x03, b"\0" + signature))
+    kind = f.oid("1.3.6.1.5.5.7.48.1.1")
+    return f.seq(f.tlv(0x0A, b"\0"), f.tlv(0xA0, f.seq(kind, f.tlv(0x04, basic))))
 
 
 def _hash(key: Any) -> hashes.HashAlgorithm | None:

@@ -163,7 +163,7 @@ def test_no_bit_may_be_flipped(scheme: SignatureScheme, data: st.DataObject) -> 
 
 
 @every_scheme
-@pytest.mark.parametrize("change", ["empty", "short", "long", "huge", "zeros"])
+@pytest.mark.parametrize("change", ["empty", "short", "long", "huge", "zeros", "r and s are zero"])
 def test_signatures_of_a_wrong_form(scheme: SignatureScheme, change: str) -> None:
     public, signature = signed(scheme)
     spoiled = {
@@ -172,6 +172,7 @@ def test_signatures_of_a_wrong_form(scheme: SignatureScheme, change: str) -> Non
         "long": signature + b"\x00",
         "huge": signature * 100,
         "zeros": bytes(len(signature)),
+        "r and s are zero": bytes.fromhex("3006020100020100"),  # CVE-2022-21449
     }[change]
     with pytest.raises(DecryptError):
         verify(scheme, public, spoiled, DATA)

@@ -25,7 +25,7 @@ from postshake.pki.ocsp import Finding, Standing, read_response
 from postshake.pki.revocation import Require, Revocation, UnusableList
 from postshake.pki.trust import ChainVerifier, PeerChain, TrustStore
 from tests.certs import CA, DAY, NOW, Issued, key_usage, new_key, peer
-from tests.revoking import SINCE, make_list, make_response
+from tests.revoking import SINCE, join_responses, make_list, make_response
 
 ROOT = CA("Root")
 BELOW = ROOT.intermediate("Below")
@@ -311,6 +311,29 @@ def test_a_stapled_response_is_believed() -> None:
     check(ALICE, stapled=response("good"), require=Require.LEAF)
     with pytest.raises(CertificateRevoked, match=r"was revoked on .*cACompromise"):
         check(ALICE, stapled=response("revoked", reason=x509.ReasonFlags.ca_compromise))
+
+
+@pytest.mark.parametrize(
+    ("parts", "revoked"),
+    [
+        ([(BOB, "good"), (ALICE, "revoked")], True),
+        ([(BOB, "revoked"), (ALICE, "good")], False),
+        ([(ALICE, "good"), (ALICE, "revoked")], True),
+        ([(ALICE, "unknown"), (ALICE, "revoked")], True),
+        ([(ALICE, "unknown"), (ALICE, "good")], False),
+        ([(ALICE, "revoked"), (ALICE, "good")], True),
+    ],
+)
+def test_no_part_of_a_response_hides_another(
+    parts: list[tuple[Issued, str]], revoked: bool
+) -> None:
+    """One response may be about many, and about one of them twice (RFC 6960 section 4.2.1)."""
+    stapled = join_responses(BELOW, *[make_response(BELOW, who, status) for who, status in parts])
+    if revoked:
+        with pytest.raises(CertificateRevoked):
+            check(ALICE, stapled=stapled)
+    else:
+        check(ALICE, stapled=stapled, require=Require.LEAF)
 
 
 @pytest.mark.parametrize("require", Require)

@@ -100,3 +100,24 @@ def test_nobody_makes_one_without_the_keys() -> None:
         assert not resumed(today, replace(ticket, ticket=bytes(changed)))
     today.server = replace(today.server, ticket_keys=TicketKeys())
     assert not resumed(today, ticket), "nor opens one of other keys"
+
+
+def test_a_server_that_was_given_no_key_does_not_seal_with_zeros() -> None:
+    """Until its first rotation GnuTLS did (CVE-2020-13777): anybody could open and make tickets."""
+    today = Today("alice", server=REQUIRE)
+    _, ticket = today.session()
+    now = today.clock.now
+    zeros = TicketKeys([bytes(32)])
+    assert zeros.open(ticket.ticket, now) is None
+    state = today.server.ticket_keys.open(ticket.ticket, now)
+    assert state is not None
+    forged = zeros.seal(state, now, today.server.random)
+    assert not resumed(today, replace(ticket, ticket=forged))
+    assert not resumed(Today("alice", server=REQUIRE), replace(ticket, ticket=forged))
+
+
+def test_what_hides_a_ticket_s_age_is_drawn_for_each() -> None:
+    """Go sent zeros, and who watched could tell a client's connections (CVE-2022-30629)."""
+    today = Today("alice", server={"tickets": 8})
+    pair, _ = today.session()
+    assert len({ticket.age_add for ticket in tickets_of(pair)}) == 8

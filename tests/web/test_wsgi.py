@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.server
+import io
 import socket
 import sys
 import threading
@@ -151,6 +152,35 @@ def test_variables():
     assert found["SSL_CLIENT_VERIFY"] == "SUCCESS"
     assert client_variables(identity, "it ended")["SSL_CLIENT_VERIFY"] == "FAILED:it ended"
     assert client_variables(None) == {"SSL_CLIENT_VERIFY": "NONE"}
+
+
+def test_a_name_stays_one_name_in_variables():
+    """A value that is written like two is escaped (CVE-2021-44532 and its kin)."""
+    from postshake import Identity
+
+    issued = CA("Test CA").issue(
+        "alice,O=Admin+OU=x\nCN=root\x00", dns=("a.example, DNS:b.example",)
+    )
+    found = client_variables(Identity(issued.chain, issued.chain, proven_at=0.0))
+    assert found["SSL_CLIENT_S_DN"] == r"CN=alice\,O=Admin\+OU=x\0ACN=root\00"
+    assert found["SSL_CLIENT_S_DN_CN"] == r"alice,O=Admin+OU=x\0ACN=root\00"
+    assert found["SSL_CLIENT_SAN_DNS_0"] == "a.example, DNS:b.example"
+    assert "SSL_CLIENT_SAN_DNS_1" not in found
+
+
+def test_variables_of_somebody_else_are_taken_away():
+    seen = {}
+
+    def application(environ, start_response):
+        seen.update(environ)
+        start_response("200 OK", [])
+        return [b""]
+
+    claimed = {"SSL_CLIENT_VERIFY": "SUCCESS", "SSL_CLIENT_S_DN": "CN=root", "SSL_CLIENT_X": "y"}
+    environ = {"PATH_INFO": "/", "wsgi.input": io.BytesIO(), **claimed}
+    list(StepUp(application)(environ, lambda status, headers: None))
+    told = {name: value for name, value in seen.items() if name.startswith("SSL_CLIENT_")}
+    assert told == {"SSL_CLIENT_VERIFY": "NONE"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

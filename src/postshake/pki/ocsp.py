@@ -84,8 +84,8 @@ def read_response(
             may be spelled otherwise.
 
     Returns:
-        What it says of the certificate; None if it says nothing that can be used. A peer
-        could have left it out as well.
+        What it says of the certificate: revoked, if any part of it says so. None if it says
+        nothing that can be used. A peer could have left it out as well.
     """
     try:
         response = ocsp.load_der_ocsp_response(data)
@@ -93,12 +93,16 @@ def read_response(
             return None
         if not _is_authorized(response, issuer, now):
             return None
+        good = None
         for each in islice(response.responses, SINGLES):
             if _is_about(each, certificate, issuer, names) and _is_current(each, now):
-                return _finding(each)
+                found = _finding(each)
+                if found is not None and found.standing is Standing.REVOKED:
+                    return found  # whatever stands before it, or after
+                good = good or found
     except Exception:  # whatever a stranger's bytes make cryptography raise
         return None
-    return None
+    return good
 
 
 def _is_about(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
@@ -197,9 +199,10 @@ class SSLSocket(_Reauthenticating, ssl.SSLSocket):
     """
 
     @classmethod
-    def _create(cls, *args: Any, **kwargs: Any) -> Self:
+    def _create(cls, sock: socket.socket, *args: Any, **kwargs: Any) -> Self:
         check_not_patched_since()
-        return super()._create(*args, **kwargs)  # type: ignore[misc, no-any-return]
+        _refuse_data_of_who_is_gone(sock)
+        return super()._create(sock, *args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def get_channel_binding(self, cb_type: str = "tls-unique") -> bytes | None:
         """Return what names this connection to a protocol above; None before the handshake.
@@ -210,6 +213,34 @@ class SSLSocket(_Reauthenticating, ssl.SSLSocket):
                 the server's, or it is signed without a hash function.
         """
         return self._sslobj.get_channel_binding(cb_type) if self._sslobj is not None else None
+
+
+def _refuse_data_of_who_is_gone(sock: socket.socket) -> None:
+    """Refuse a socket that is not connected any more and holds data, which no TLS protected.
+
+    The standard class does so since Python 3.11.5; before, it gave the data to who called
+    `recv` (CVE-2023-40217).
+    """
+    try:
+        sock.getpeername()
+        return
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:
+            raise
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        data = sock.recv(1)
+    except OSError:  # nothing to be read: it was never connected, or has nothing left
+        data = b""
+    sock.settimeout(timeout)
+    if data:
+        sock.close()
+        text = "Closed before TLS handshake with data in recv buffer."
+        refused = ssl.SSLError(errno.ENOTCONN, text)
+        refused.reason = text
+        refused.library = None  # type: ignore[assignment]
+        raise refused
 
 
 class SSLObject(_Reauthenticating, ssl.SSLObject):

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from postshake import ChainVerifier, ClientConfig, Credential, ServerConfig, TrustStore
 from postshake.config import AuthRequest, ClientAuth
-from postshake.connection import Connection
+from postshake.connection import Connection, State
+from postshake.drive.answers import find_answer_now
 from postshake.drive.asyncio.protocol import TLSProtocol, TLSTransport
 from postshake.drive.asyncio.streams import (
     create_connection,
@@ -806,6 +807,66 @@ async def test_start_tls():
     transport.close()
     await protocol.lost
     await done.wait()
+    server.close()
+
+
+def held_by(reader: Any) -> bytearray:
+    """What a StreamReader has that nobody has read yet."""
+    return reader._buffer
+
+
+@on_both
+async def test_what_was_injected_before_start_tls_is_not_read_as_if_protected():
+    """A line in clear behind the answer to STARTTLS is nobody's (CVE-2011-0411 and its kin)."""
+
+    async def handle(reader, writer):
+        assert await reader.readline() == b"STARTTLS\n"
+        writer.write(b"go\ninjected\n")  # the second line is from somebody between
+        await writer.drain()
+        with contextlib.suppress(TLSError, TruncationError, ConnectionError):
+            await start_tls(writer.transport, Noting(), timed())
+        done.set()
+
+    done = asyncio.Event()
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"STARTTLS\n")
+    assert await reader.readline() == b"go\n"
+    await await_until(lambda: b"injected" in held_by(reader))
+    protocol = writer.transport.get_protocol()
+    with pytest.raises(TLSError):
+        await start_tls(writer.transport, protocol, with_alice(), server_name=NAME)
+    assert not held_by(reader)
+    await done.wait()
+    server.close()
+
+
+@on_both
+async def test_a_hello_that_came_before_start_tls_is_not_lost():
+    """A client, or a proxy before it, may send its hello at once."""
+
+    async def handle(reader, writer):
+        assert await reader.readline() == b"PROXY\n"
+        await await_until(lambda: len(held_by(reader)) >= len(hello))
+        protocol = Noting()
+        await start_tls(writer.transport, protocol, timed())
+        protocol.transport.close()
+
+    client = Connection(with_alice(), NAME)
+    client.start()
+    hello = client.data_to_send()
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"PROXY\n" + hello)
+    while client.state is State.HANDSHAKING:
+        client.receive_data(await reader.read(65536))
+        while (question := client.next_question()) is not None:
+            client.answer(question.id, find_answer_now(question.subject))
+        writer.write(client.data_to_send())
+    assert client.state is State.OPEN
+    writer.close()
     server.close()
 
 

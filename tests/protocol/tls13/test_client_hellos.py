@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from postshake.constants import CipherSuite, ContentType, HandshakeType, NamedGroup, Role
+from postshake.constants import (
+    CipherSuite,
+    ContentType,
+    HandshakeType,
+    NamedGroup,
+    ProtocolVersion,
+    Role,
+)
 from postshake.errors import (
     DecodeError,
     IllegalParameter,
@@ -385,6 +392,25 @@ RETRIES = [
         lambda: instead(ServerHello, lambda m: replace(m, legacy_session_id_echo=b"x"), nth=1),
         IllegalParameter,
         "legacy_session_id_echo",
+        server={"require_cookie": True},
+    ),
+    Case(
+        "TLS 1.2 afterwards, which we speak (CVE-2019-17023)",
+        lambda: instead(
+            ServerHello,
+            lambda m: without(m, SupportedVersionsServerHello, KeyShareServerHello),
+            nth=1,
+        ),
+        UnsupportedVersion,
+        "expected TLS 1.3, got TLS",
+        client={"versions": (ProtocolVersion.TLS13, ProtocolVersion.TLS12)},
+        server={"require_cookie": True},
+    ),
+    Case(
+        "no key share afterwards (CVE-2026-3230)",
+        lambda: instead(ServerHello, lambda m: without(m, KeyShareServerHello), nth=1),
+        MissingExtension,
+        "key_share",
         server={"require_cookie": True},
     ),
 ]

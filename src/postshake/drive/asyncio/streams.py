@@ -178,7 +178,9 @@ async def start_tls(
 ) -> TLSTransport:
     """Go over to TLS on a connection that began without; as `loop.start_tls`.
 
-    The protocol's `connection_made` is called again, with the TLS transport.
+    The protocol's `connection_made` is called again, with the TLS transport. What the peer
+    sent without TLS and a `StreamReader` still holds is taken for the beginning of TLS: a
+    hello that came early counts, and anything else ends the connection.
 
     Raises:
         TimeoutError, TLSError, TruncationError: the handshake failed.
@@ -187,9 +189,26 @@ async def start_tls(
     if transport.is_closing():
         raise UsageError("the transport is closing")
     tls = TLSProtocol(protocol, Connection(config, server_name), answer=answer)
+    early = _taken_from_reader(transport.get_protocol())
     transport.set_protocol(tls)
     tls.connection_made(transport)
-    if not transport.is_reading():
+    if early:
+        tls.data_received(early)
+    if not transport.is_closing() and not transport.is_reading():
         transport.resume_reading()
     await _wait_for_handshake(tls, handshake_time)
     return tls.app_transport
+
+
+def _taken_from_reader(protocol: asyncio.BaseProtocol) -> bytes:
+    """Take what a StreamReader holds, which would else be read as if TLS had protected it.
+
+    There is no public way to it; newer Pythons' `loop.start_tls` goes the same way.
+    """
+    reader = getattr(protocol, "_stream_reader", None)
+    if not isinstance(reader, asyncio.StreamReader):
+        return b""
+    buffer: bytearray = reader._buffer  # type: ignore[attr-defined]
+    early = bytes(buffer)
+    buffer.clear()
+    return early
