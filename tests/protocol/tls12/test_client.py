@@ -571,8 +571,10 @@ def test_the_change_of_ciphers_is_in_its_place(
     pair.client.connection.start()
     pair.move()
     victim = pair.client if direction == "to client" else pair.server
-    assert isinstance(victim.error, error)
-    assert not isinstance(victim.error, AlertReceived)
+    if change or victim.error is not None:
+        assert isinstance(victim.error, error)
+        assert not isinstance(victim.error, AlertReceived)
+    # else, once in thousands, the seal looks like the head of a Finished, whose rest does not come
     assert victim.connection.established is None
 
 
