@@ -100,6 +100,42 @@ class TLSObject:
         TypeError: the context is none of ours, or the session is none.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_began",
+        "_callbacks",
+        "_config",
+        "_configured",
+        "_connection",
+        "_cut",
+        "_foreign",
+        "_handshake_until",
+        "_open",
+        "_options",
+        "_own",
+        "_own_scheme",
+        "_owner",
+        "_piece",
+        "_reader",
+        "_reading",
+        "_reauths",
+        "_room",
+        "_session",
+        "_settings",
+        "_shown",
+        "_state",
+        "_taken",
+        "_transport",
+        "_unsent",
+        "_verify_mode",
+        "_wrapped",
+        "_writing",
+        "recording",
+        "server_hostname",
+        "server_side",
+    )
+
     def __init__(
         self,
         context: ssl.SSLContext,
@@ -137,7 +173,7 @@ class TLSObject:
         self._began = False
         self._cut = False  # whether the stream ended, and OP_IGNORE_UNEXPECTED_EOF lets it
         self._foreign = b""  # what began the stream, if it was no TLS: no later call goes on
-        self._shake_until: float | None = None  # on `monotonic`
+        self._handshake_until: float | None = None  # on `monotonic`
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
         self._own_scheme: SignatureScheme | None = None  # by which we signed last
@@ -213,23 +249,23 @@ class TLSObject:
     def do_handshake(self) -> None:
         """Shake hands; again, nothing."""
         try:
-            self._shake(self._transport.limit())
+            self._handshake(self._transport.limit())
         except TimeoutError as error:
             raise TimeoutError("The handshake operation timed out") from error
         self._check()  # it may have failed since
 
-    def _shake(self, limit: float | None) -> Connection:
+    def _handshake(self, limit: float | None) -> Connection:
         if self._open is not None:
             return self._open
         connection = self._connection
         if connection is None:
             connection = self._connect()
-        limit, strict = self._until_shaken(limit)
+        limit, strict = self._handshake_deadline(limit)
         self._check()
         self._step(connection.start)
         while connection.established is None:
             self._flush_or_hear(limit, strict=strict)
-            self._take_turn(self._has_shaken, limit, strict=strict)
+            self._take_turn(self._handshake_is_over, limit, strict=strict)
             self._check()  # it takes nothing more once it has failed, and says nothing
         if not self.server_side or connection.established.version != ProtocolVersion.TLS13:
             self._flush_or_hear(limit)
@@ -241,20 +277,20 @@ class TLSObject:
             self._settings.count(self.server_side, good=True, resumed=self.session_reused)
         return connection
 
-    def _has_shaken(self) -> bool:
+    def _handshake_is_over(self) -> bool:
         connection = self._connected()
         return connection.established is not None or connection.failure is not None
 
-    def _until_shaken(self, limit: float | None) -> tuple[float | None, bool]:
+    def _handshake_deadline(self, limit: float | None) -> tuple[float | None, bool]:
         """When a handshake must be over at the latest; and whether that is our own deadline."""
         seconds = self._settings.handshake_timeout
         if not self.server_side or seconds is None:
             return limit, False
-        if self._shake_until is None:
-            self._shake_until = monotonic() + seconds
-        if limit is not None and limit < self._shake_until:
+        if self._handshake_until is None:
+            self._handshake_until = monotonic() + seconds
+        if limit is not None and limit < self._handshake_until:
             return limit, False
-        return self._shake_until, True
+        return self._handshake_until, True
 
     def _connect(self) -> Connection:
         self._settings.count(self.server_side)
@@ -297,7 +333,7 @@ class TLSObject:
                     return self._read_now(size)
         self._reader = threading.get_ident()
         limit = self._transport.limit()
-        connection = self._open or self._shake(limit)
+        connection = self._open or self._handshake(limit)
         while True:
             # in this order: another thread may bring both at once
             over = self._peer_is_done() or connection.failure is not None
@@ -346,7 +382,7 @@ class TLSObject:
     def _write(self, data: bytes | memoryview) -> int:
         size = len(data)
         limit = self._transport.limit()
-        connection = self._open or self._shake(limit)
+        connection = self._open or self._handshake(limit)
         self._acquire_writing(limit)
         try:
             if connection.failure is not None:
