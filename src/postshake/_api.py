@@ -1,4 +1,4 @@
-"""The public names of the package, which `postshake` itself loads at their first use."""
+"""The public names of `postshake`, which it loads at their first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy: what a connection may do. Frozen, and shared by many connections.
+"""The configuration of connections: immutable, and shared by many.
 
 Everything that would make a run differ from the last comes in here: randomness,
 the two clocks, and the observers.

@@ -1,4 +1,4 @@
-"""The engine's only door: bytes in, bytes out, events and questions.
+"""A TLS connection without its transport: bytes in, bytes out, events and questions.
 
 A Connection does no I/O, reads no clock but the configuration's, and calls no
 code of its owner's except the configuration's observers. Its owner moves bytes

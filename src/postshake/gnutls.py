@@ -20,7 +20,16 @@ import os
 from typing import Any
 
 from . import session as _session
-from .session.c_functions import HANDLES, Holder, call, files, fill, or_none, receive, setting
+from .session.c_functions import (
+    HANDLES,
+    CredentialsHandle,
+    call,
+    files,
+    fill,
+    or_none,
+    receive,
+    setting,
+)
 from .session.c_functions import gnutls_session_t as gnutls_session_t
 
 # Written down for type checkers, and for who searches; a test holds them against `session`.
@@ -460,9 +469,9 @@ __all__ = [
 TICKET_KEY_LENGTH = 64
 
 
-gnutls_certificate_credentials_t = Holder
-gnutls_psk_client_credentials_t = gnutls_psk_server_credentials_t = Holder
-gnutls_anti_replay_t = Holder
+gnutls_certificate_credentials_t = CredentialsHandle
+gnutls_psk_client_credentials_t = gnutls_psk_server_credentials_t = CredentialsHandle
+gnutls_anti_replay_t = CredentialsHandle
 
 # --- sessions
 
@@ -624,13 +633,13 @@ def gnutls_transport_set_int(session: gnutls_session_t, descriptor: int) -> None
 # --- credentials
 
 
-def gnutls_certificate_allocate_credentials(credentials: Holder) -> int:
+def gnutls_certificate_allocate_credentials(credentials: CredentialsHandle) -> int:
     """Make certificate credentials."""
     credentials.it = CertificateCredentials()
     return 0
 
 
-def gnutls_psk_allocate_client_credentials(credentials: Holder) -> int:
+def gnutls_psk_allocate_client_credentials(credentials: CredentialsHandle) -> int:
     """Make PSK credentials."""
     credentials.it = PskCredentials()
     return 0
@@ -639,7 +648,7 @@ def gnutls_psk_allocate_client_credentials(credentials: Holder) -> int:
 gnutls_psk_allocate_server_credentials = gnutls_psk_allocate_client_credentials
 
 
-def gnutls_certificate_free_credentials(credentials: Holder) -> None:
+def gnutls_certificate_free_credentials(credentials: CredentialsHandle) -> None:
     """Forget the credentials."""
     credentials.it = None
 
@@ -648,7 +657,9 @@ gnutls_psk_free_client_credentials = gnutls_certificate_free_credentials
 gnutls_psk_free_server_credentials = gnutls_certificate_free_credentials
 
 
-def gnutls_credentials_set(session: gnutls_session_t, kind: int, credentials: Holder) -> int:
+def gnutls_credentials_set(
+    session: gnutls_session_t, kind: int, credentials: CredentialsHandle
+) -> int:
     """Let the session use these credentials."""
     return int(call(Session.credentials_set)(session, credentials.it))
 
@@ -674,7 +685,7 @@ gnutls_psk_set_server_credentials_function = setting(_Psk.set_server_function)
 # --- replay of early data
 
 
-def gnutls_anti_replay_init(anti_replay: Holder) -> int:
+def gnutls_anti_replay_init(anti_replay: CredentialsHandle) -> int:
     """Make what keeps early data from being accepted twice."""
     anti_replay.it = AntiReplay()
     return 0
@@ -685,7 +696,7 @@ gnutls_anti_replay_set_window = call(AntiReplay.set_window)
 gnutls_anti_replay_set_add_function = call(AntiReplay.set_add_function)
 
 
-def gnutls_anti_replay_enable(session: gnutls_session_t, anti_replay: Holder) -> None:
+def gnutls_anti_replay_enable(session: gnutls_session_t, anti_replay: CredentialsHandle) -> None:
     """Let the session use it."""
     call(Session.anti_replay_enable)(session, anti_replay.it)
 

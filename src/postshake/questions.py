@@ -1,4 +1,4 @@
-"""What a Connection asks its owner, since only the owner may run other code.
+"""What a Connection asks its owner: signatures, choices and verdicts.
 
 A conversation that needs a signature, a verdict or a choice stops and asks. The
 owner fetches the question with `Connection.next_question()`, finds the answer at

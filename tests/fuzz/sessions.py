@@ -14,7 +14,7 @@ from postshake.recording import Recording
 from postshake.recording.html import html_page
 from postshake.resumption import Session12, Ticket, TicketKeys, TicketState
 from postshake.session import SessionError
-from postshake.session.session_data import read_session_data, session_data
+from postshake.session.session_data import read_session_data, write_session_data
 from tests.fuzz.target import Script, Target, decoder, mutated
 from tests.pair import ConnectionPair, client_config, server_config
 from tests.resuming import Today
@@ -47,7 +47,7 @@ def sessions() -> Iterator[Target]:
     yield Target(
         "session data",
         decoder(lambda data: read_session_data(data, "server.example"), SessionError),
-        lambda: [session_data(session()), session_data(session12())],
+        lambda: [write_session_data(session()), write_session_data(session12())],
         group="sessions",
     )
     yield Target(

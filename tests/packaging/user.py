@@ -48,17 +48,7 @@ from postshake.pki.revocation import Require, Revocation, load_lists
 from postshake.pki.trust import Verifier
 from postshake.questions import Question
 from postshake.recording import Recording
-from postshake.session import (
-    CERT_REQUIRE,
-    E_REAUTH_REQUEST,
-    POST_HANDSHAKE_AUTH,
-    SERVER,
-    CertificateCredentials,
-    GotApplicationData,
-    Session,
-    SessionError,
-    strerror,
-)
+from postshake.session import *
 from postshake.web import (
     CertificateNeeded,
     Policy,

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from postshake.config import Config
 from postshake.constants import Role, SignatureScheme
 from postshake.pki import authority_names, choose, der
 from postshake.pki.authority_names import COMPARED, AuthorityNames, issuers_of, spellings
 from postshake.pki.choose import Wanted, choose_credential, choose_server_credential
-from postshake.session import CertificateCredentials
-from postshake.session.certificate_choice import choose as choose_as_gnutls_does
+from postshake.session import CLIENT, CertificateCredentials
+from postshake.session.certificate_choice import CertificateChooser
+from postshake.session.settings import SessionSettings
 from tests import forging as f
 from tests.certs import CA
 
@@ -72,21 +74,15 @@ def test_a_long_list_is_gone_through_once(
 ) -> None:
     """However many certificates we have, of which none fits."""
     wanted = Wanted(names, SCHEMES)
-    credentials = CertificateCredentials()
+    settings = SessionSettings(CLIENT, Config())
+    settings.certificates = CertificateCredentials()
     for each in LEAVES:
-        credentials.set_x509_key(each)
+        settings.certificates.set_x509_key(each)
+    chooser = CertificateChooser(settings, handle=lambda: None)
     for choosing in (
         lambda: choose_credential(LEAVES, wanted),
         lambda: choose_server_credential(LEAVES, None, wanted),
-        lambda: choose_as_gnutls_does(
-            None,
-            credentials,
-            Role.client,
-            wanted,
-            None,
-            post_handshake=True,
-            force=False,
-        ),
+        lambda: chooser.choose(Role.client, wanted, None, post_handshake=True),
     ):
         comparisons.clear()
         found = choosing()

@@ -18,9 +18,13 @@ import pytest
 
 import postshake.gnutls as ours
 from postshake.config import Config
+from postshake.errors import present
 from postshake.events import Direction, TraceEntry
 from postshake.protocol.link import Flight, Link
+from postshake.session import Session
 from postshake.session import constants as c
+from postshake.session.record_driver import RecordDriver
+from postshake.session.settings import SessionSettings
 from tests.certs import CA, Issued
 from tests.session.bridge import Gnutls, needs_libgnutls
 
@@ -33,11 +37,13 @@ __all__ = [
     "Setup",
     "authority",
     "certificate",
+    "driver_of",
     "extension_block",
     "flip",
     "hello_extensions",
     "pairings",
     "records",
+    "settings_of",
     "tamper",
 ]
 
@@ -72,6 +78,16 @@ def certificate(name: str, purpose: str = "client", ca: str = "Test CA", **optio
     """A certificate, the same for each asking."""
     with _ONE_AT_A_TIME:  # two threads get the same one
         return _certificate(name, purpose, ca, **options)
+
+
+def driver_of(session: Session) -> RecordDriver:
+    """What joins a session's engine to its transport, which no public method shows."""
+    return present(session._running, "driver: the session has not begun its handshake").driver
+
+
+def settings_of(session: Session) -> SessionSettings:
+    """What was said to a session, with what no public method shows again."""
+    return session._settings
 
 
 class Pipe:
@@ -154,7 +170,7 @@ class End:
         self.session: Any = self.api.gnutls_session_t()
         assert self.api.gnutls_init(self.session, role | setup.flags) == 0
         if which == OURS:
-            self.it._base = Config(trace=self._note)
+            settings_of(self.it).base = Config(trace=self._note)
         else:
             self.api.set_hook(self.session, self._hook)
         self.api.gnutls_priority_set_direct(self.session, setup.priority)
@@ -463,7 +479,7 @@ def tamper(
     monkeypatch: pytest.MonkeyPatch, end: End, name: str, change: Callable[[bytes], bytes]
 ) -> None:
     """Change messages of this name that an end of ours sends; ``b""`` leaves them out."""
-    link = end.it._machine.connection._engine.link
+    link = driver_of(end.it).connection._engine.link
     send = Link.send
 
     def tampered(self: Link, flight: Flight) -> None:

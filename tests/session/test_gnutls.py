@@ -13,8 +13,9 @@ import pytest
 import postshake.gnutls as ours
 import postshake.session as session_module
 from postshake.session import CertificateCredentials
+from postshake.session.verification import PeerVerification
 from tests.session.bridge import Gnutls, needs_libgnutls
-from tests.session.ends import authority, certificate
+from tests.session.ends import authority, certificate, settings_of
 from tests.waiting import PATIENCE
 
 LIBRARIES = [
@@ -196,14 +197,15 @@ def test_a_descriptor_is_a_transport_too():
 
 def test_callbacks_get_the_handle():
     session = made(ours, ours.GNUTLS_SERVER, certificate("server.example", "server"))
+    verification = PeerVerification(settings_of(session.it), handle=lambda: session.it)
     seen = []
     ours.gnutls_session_set_verify_function(session, lambda handle: seen.append(handle) or 0)
-    session.it._ask_verify_function()
+    verification.client_declined()
     assert seen == [session]
     ours.gnutls_session_set_verify_function(session, None)
-    session.it._ask_verify_function()
+    verification.client_declined()
     assert len(seen) == 1
-    assert isinstance(session.it._certificates, CertificateCredentials)
+    assert isinstance(settings_of(session.it).certificates, CertificateCredentials)
 
 
 def test_minus_one_and_an_errno():

@@ -8,7 +8,7 @@ from postshake.constants import Role
 from postshake.pki.trust import PeerChain, VerifiedChain
 from postshake.session import CertificateCredentials
 from postshake.session import constants as c
-from postshake.session.verify import status_for, verify
+from postshake.session.verification import status_for, verify
 from tests.certs import NOW
 from tests.sslmodule.test_policies import CHAINS, ROOT, server_of
 

@@ -10,7 +10,7 @@ from postshake.session import SessionError, codes
 from postshake.session.priority import LEVELS, OPTIONS, parse_priorities
 from tests.interop.versions import libgnutls_takes_srp
 from tests.session.bridge import Gnutls, needs_libgnutls
-from tests.session.ends import Pair, Setup
+from tests.session.ends import Pair, Setup, driver_of
 
 AES128 = CipherSuite.TLS_AES_128_GCM_SHA256
 AES256 = CipherSuite.TLS_AES_256_GCM_SHA384
@@ -139,7 +139,7 @@ def test_libgnutls_takes_the_same_strings(text):
 def test_a_session_negotiates_by_its_string():
     string = "NORMAL:-CIPHER-ALL:+CHACHA20-POLY1305:-GROUP-ALL:+GROUP-SECP384R1"
     pair = Pair("ours-ours", Setup(), Setup(priority=string)).handshake()
-    established = pair.server.it._machine.connection.established
+    established = driver_of(pair.server.it).connection.established
     assert established.suite.code == CHACHA
     assert established.group == NamedGroup.secp384r1
 

@@ -12,6 +12,7 @@ from tests.session.ends import (
     Pair,
     Setup,
     certificate,
+    driver_of,
     flip,
     pairings,
     records,
@@ -289,7 +290,7 @@ def test_061_one_bit_of_the_answers_ciphertext_flipped(kind):
 @pairings("ours-ours")
 def test_061a_an_empty_record_before_the_answer(kind):
     pair = asked(kind)
-    connection = pair.client.it._machine.connection
+    connection = driver_of(pair.client.it).connection
     connection.send_data(b"")
     assert pair.client.reauth() == 0
     assert pair.server.reauth() == 0

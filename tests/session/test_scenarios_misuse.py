@@ -12,9 +12,11 @@ from tests.session.ends import (
     Pair,
     Setup,
     certificate,
+    driver_of,
     hello_extensions,
     pairings,
     records,
+    settings_of,
 )
 
 
@@ -63,7 +65,10 @@ def test_031_a_client_without_certificate_credentials_offers_nothing(kind):
 def test_032_a_server_without_credentials_is_told_so_and_unharmed(kind):
     pair = Pair(kind, with_alice()).handshake()
     pair.server.request(c.CERT_REQUIRE)
-    credentials, pair.server.it._certificates = pair.server.it._certificates, None
+    credentials, settings_of(pair.server.it).certificates = (
+        settings_of(pair.server.it).certificates,
+        None,
+    )
     for _ in range(2):
         assert pair.server.reauth() == codes.E_INSUFFICIENT_CREDENTIALS
     assert pair.data_flows()
@@ -165,11 +170,11 @@ def test_040_after_a_hello_retry_request(kind):
 def test_041_every_request_has_a_context_of_its_own(kind):
     pair = Pair(kind, with_alice()).handshake()
     pair.server.request(c.CERT_REQUIRE)
-    contexts = []
+    contexts: list[bytes] = []
     for _ in range(2):
         pair.ask()
         if pair.client.is_ours:
-            contexts += pair.client.it._machine.open
+            contexts += driver_of(pair.client.it).unanswered
         else:
             body = pair.client.bodies[-1][2]
             contexts.append(body[1 : 1 + body[0]])

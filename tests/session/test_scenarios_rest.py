@@ -19,6 +19,7 @@ from tests.session.ends import (
     Setup,
     authority,
     certificate,
+    driver_of,
     extension_block,
     flip,
     hello_extensions,
@@ -252,7 +253,7 @@ def test_110_an_ocsp_response_comes_with_the_certificate(kind):
 def request_extensions(pair):
     """The extensions of the last request that the client saw."""
     if pair.client.is_ours:
-        (event,) = pair.client.it._machine.open.values()
+        (event,) = driver_of(pair.client.it).unanswered.values()
         return {each.extension_type for each in event.request.extensions}
     body = [body for came, number, body in pair.client.bodies if came and number == 13][-1]
     return set(extension_block(body[1 + body[0] :]))
@@ -303,12 +304,12 @@ def test_117_key_updates_in_all_ways(kind):
 @pairings(*OUR_SERVER)
 def test_118_a_flood_of_key_updates(kind):
     pair = Pair(kind, with_alice()).handshake()
-    limit = pair.server.it._machine.connection.config.limits.key_updates
+    limit = driver_of(pair.server.it).connection.config.limits.key_updates
     if pair.client.is_ours:
-        link = pair.client.it._machine.connection
+        link = driver_of(pair.client.it).connection
         for _ in range(limit + 1):
             link.key_update()
-        pair.client.it._machine.flush()
+        driver_of(pair.client.it).flush()
     else:
         for _ in range(limit + 1):
             assert pair.client.key_update() == 0
@@ -320,7 +321,7 @@ def test_118_a_flood_of_key_updates(kind):
 @pairings(*OUR_CLIENT)
 def test_119_keys_are_changed_before_they_are_worn(kind):
     pair = Pair(kind, with_alice()).handshake()
-    outbound = pair.client.it._machine.connection._engine.layer.outbound
+    outbound = driver_of(pair.client.it).connection._engine.layer.outbound
     # as if the suite's keys wore out after a few records
     outbound.update_due = outbound.sequence + 2
     assert pair.client.send(b"one") == 3

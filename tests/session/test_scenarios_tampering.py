@@ -17,6 +17,7 @@ from tests.session.ends import (
     Pair,
     Setup,
     certificate,
+    driver_of,
     flip,
     pairings,
     tamper,
@@ -266,10 +267,10 @@ def forced(pair):
 @pairings("ours-ours", "gnutls-ours")
 def test_075_a_request_to_a_client_that_did_not_offer_it(kind):
     pair = Pair(kind, with_alice(flags=0)).handshake()
-    layer = pair.server.it._machine.connection._engine.layer
+    layer = driver_of(pair.server.it).connection._engine.layer
     layer.send(ContentType.handshake, forced(pair))
     assert pair.server.send(b"") == 0
-    pair.server.it._machine.flush()
+    driver_of(pair.server.it).flush()
     code = pair.client.recv_until()
     assert code == codes.E_UNEXPECTED_PACKET
     assert pair.client.alert_send_appropriate(code) == 0
@@ -280,9 +281,9 @@ def test_075_a_request_to_a_client_that_did_not_offer_it(kind):
 @pairings(*OUR_CLIENT)
 def test_076_a_request_from_a_client(kind):
     pair = Pair(kind, with_alice()).handshake()
-    layer = pair.client.it._machine.connection._engine.layer
+    layer = driver_of(pair.client.it).connection._engine.layer
     layer.send(ContentType.handshake, forced(pair))
-    pair.client.it._machine.flush()
+    driver_of(pair.client.it).flush()
     assert pair.server.recv() == codes.E_UNEXPECTED_PACKET
 
 

@@ -14,6 +14,7 @@ from tests.session.ends import (
     Setup,
     authority,
     certificate,
+    driver_of,
     flip,
     pairings,
     tamper,
@@ -133,7 +134,7 @@ def test_084_nobody_verifies(kind):
     assert pair.reauth() == (0, 0)
     assert pair.server.leaf() == stranger.der
     if pair.server.is_ours:
-        assert not pair.server.it._machine.connection.peer_identity.verified
+        assert not driver_of(pair.server.it).connection.peer_identity.verified
     assert pair.server.verify_peers() == c.CERT_INVALID | c.CERT_SIGNER_NOT_FOUND
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from postshake.config import AuthRequest, Config
 from postshake.constants import AlertDescription
+from postshake.errors import require
 from postshake.pki.credential import Credential
 from postshake.protocol import client_hello
+from postshake.questions import JudgePeer
 from postshake.record.limits import Limits
 from postshake.session import (
     CLIENT,
@@ -31,7 +33,17 @@ from postshake.session import constants as c
 from postshake.session.transport import Transport
 from postshake.wire.extensions import UnknownExtension
 from tests.pair import Clock
-from tests.session.ends import PRIORITY, Pair, Pipe, Setup, authority, certificate, pairings
+from tests.session.ends import (
+    PRIORITY,
+    Pair,
+    Pipe,
+    Setup,
+    authority,
+    certificate,
+    driver_of,
+    pairings,
+    settings_of,
+)
 from tests.waiting import PATIENCE
 
 TIMEOUT = PATIENCE
@@ -70,13 +82,13 @@ def joined(client, server):
 
 def shaken(client, server):
     joined(client, server)
+    left = [client, server]
     for _ in range(4):
-        for session in (client, server):
-            if not session._is_complete:
-                with contextlib.suppress(Again):
-                    session.handshake()
-    assert client._is_complete
-    assert server._is_complete
+        for session in tuple(left):
+            with contextlib.suppress(Again):
+                session.handshake()
+                left.remove(session)
+    assert not left
     return client, server
 
 
@@ -266,7 +278,7 @@ def again(size):
 def test_the_time_limit_holds_for_functions_and_calls_that_do_not_block():
     clock = Clock()
     server = Session(c.SERVER, config=Config(clock=clock))
-    server.credentials_set(server_session()._certificates)
+    server.credentials_set(settings_of(server_session()).certificates)
     server.transport_set_functions(len, again)
     server.handshake_set_timeout(c.DEFAULT_HANDSHAKE_TIMEOUT)
     failed(codes.E_AGAIN, server.handshake)
@@ -435,7 +447,7 @@ def test_the_configuration_gives_clocks_limits_and_randomness():
     config = Config(random=lambda size: b"r" * size, keylog=lines.append, limits=Limits(tickets=1))
     client = client_session(config=config)
     shaken(client, server_session())
-    assert client._machine.connection.established.client_random == b"r" * 32
+    assert driver_of(client).connection.established.client_random == b"r" * 32
     assert len(lines) == 5
 
 
@@ -456,7 +468,7 @@ def test_facts():
     assert client.prf_rfc5705("EXPORTER-x", b"", 20) == server.prf_rfc5705(b"EXPORTER-x", b"", 20)
     assert client.get_verify_cert_status() == 0
     assert client.certificate_get_peers() == certificate("server.example", "server").chain
-    assert client._machine.connection.peer_identity.verified
+    assert driver_of(client).connection.peer_identity.verified
     assert server.certificate_get_ours() == certificate("server.example", "server").der
     assert client.certificate_get_ours() is None
     assert not client.certificate_client_get_request_status()
@@ -554,8 +566,8 @@ def test_close_notify_in_the_handshake():
         client.handshake()
     with pytest.raises(Again):
         server.handshake()
-    server._machine.connection._engine.send_alert(AlertDescription.close_notify)
-    server._machine.flush()
+    driver_of(server).connection._engine.send_alert(AlertDescription.close_notify)
+    driver_of(server).flush()
     client.transport_set_functions(lambda data: len(data), client.transport._pull)
     client.handshake()  # ours is complete before we see it
     assert client.record_recv() == b""
@@ -603,8 +615,8 @@ def test_a_refusal_in_the_handshake():
 
 def test_a_refused_certificate_tells_the_peer_why():
     client, server = joined(client_session(), server_session())
-    client._certificates._trusted.clear()
-    client._certificates.set_x509_trust([authority("Another CA").certificate])
+    settings_of(client).certificates._trusted.clear()
+    settings_of(client).certificates.set_x509_trust([authority("Another CA").certificate])
     with pytest.raises(Again):
         client.handshake()
     with pytest.raises(Again):
@@ -646,7 +658,7 @@ def test_a_retrieve_function_chooses_and_may_take_its_time():
         requests.append(request)
         return answers.pop(0)
 
-    client._certificates.set_retrieve_function(retrieve)
+    settings_of(client).certificates.set_retrieve_function(retrieve)
     server.certificate_server_set_request(c.CERT_REQUIRE)
     with pytest.raises(Again):
         server.reauth()
@@ -665,7 +677,7 @@ def test_a_retrieve_function_chooses_and_may_take_its_time():
 @pytest.mark.parametrize("answer", [-1, "alice", codes.E_INTERNAL_ERROR])
 def test_a_retrieve_function_that_fails(answer):
     client, server = shaken(client_session(), server_session())
-    client._certificates.set_retrieve_function(lambda session, request: answer)
+    settings_of(client).certificates.set_retrieve_function(lambda session, request: answer)
     server.certificate_server_set_request(c.CERT_REQUIRE)
     with pytest.raises(Again):
         server.reauth()
@@ -710,7 +722,7 @@ class Token:
 
 def asked_with(token):
     client, server = shaken(client_session(), server_session())
-    client._certificates.set_x509_key(Credential(certificate("alice").chain, token))
+    settings_of(client).certificates.set_x509_key(Credential(certificate("alice").chain, token))
     server.certificate_server_set_request(c.CERT_REQUIRE)
     with pytest.raises(Again):
         server.reauth()
@@ -758,12 +770,12 @@ def test_a_token_that_gives_no_signature_ends_the_session():
 
 def test_every_request_is_reported_and_answered_in_its_turn():
     pair = Pair("ours-ours", Setup(certificates=[certificate("alice")])).handshake()
-    machine = pair.server.it._machine
+    driver = driver_of(pair.server.it)
     verifier = authority().verifier()
     first, second = (
-        machine.connection.request_auth(AuthRequest(verifier=verifier)) for _ in range(2)
+        driver.connection.request_auth(AuthRequest(verifier=verifier)) for _ in range(2)
     )
-    machine.flush()
+    driver.flush()
     client = pair.client.it
     for _ in range(2):
         with pytest.raises(ReauthRequest):
@@ -772,12 +784,13 @@ def test_every_request_is_reported_and_answered_in_its_turn():
     client.reauth()
     failed(codes.E_INVALID_REQUEST, client.reauth)
     for context in (first, second):
-        while not machine.questions:
+        while not driver.questions:
             with pytest.raises(Again):
                 pair.server.it.record_recv()
-        question = machine.questions[0]
-        assert question.subject.context == context
-        machine.answer(question, pair.server.it._judge(question.subject))
+        question = driver.questions[0]
+        subject = require(JudgePeer, question.subject)
+        assert subject.context == context
+        driver.answer(question, verifier.verify(subject.peer))
 
 
 def test_help_reads_like_the_manual_page():
@@ -835,7 +848,7 @@ def test_a_clients_certificate_may_have_to_be_for_a_name():
 def test_a_certificate_without_key_usage_will_do():
     plain = certificate("plain", usage=None)
     client, server = shaken(client_session(), server_session())
-    client._certificates.set_x509_key(plain.credential())
+    settings_of(client).certificates.set_x509_key(plain.credential())
     server.set_verify_cert()
     asked(client, server)
     client.reauth()
@@ -849,7 +862,7 @@ def test_an_asynchronous_verifier_is_no_use():
             raise AssertionError("nobody waits for it")
 
     client, server = shaken(client_session("alice"), server_session())
-    server._certificates.set_verifier(Later())
+    settings_of(server).certificates.set_verifier(Later())
     server.set_verify_cert()
     asked(client, server)
     client.reauth()
@@ -871,7 +884,7 @@ def test_a_client_without_credentials_declines_in_the_handshake():
 def test_a_client_that_lost_its_credentials_is_told_so_and_unharmed():
     client, server = shaken(client_session("alice"), server_session())
     asked(client, server)
-    lost, client._certificates = client._certificates, None
+    lost, settings_of(client).certificates = settings_of(client).certificates, None
     failed(codes.E_INSUFFICIENT_CREDENTIALS, client.reauth)
     client.credentials_set(lost)
     client.reauth()

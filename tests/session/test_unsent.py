@@ -6,7 +6,7 @@ from typing import Any
 
 from postshake.session import codes
 from postshake.session import constants as c
-from postshake.session.resumption import session_ticket_key_generate
+from postshake.session.ticket_keys import session_ticket_key_generate
 from tests.session.ends import AGAIN, End, Pair, Setup, certificate, pairings
 from tests.session.test_scenarios_tls12 import pair_of
 

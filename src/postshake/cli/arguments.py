@@ -1,4 +1,4 @@
-"""What serve and connect share."""
+"""Argument types and options that several commands share."""
 
 from __future__ import annotations
 

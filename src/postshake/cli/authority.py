@@ -1,4 +1,4 @@
-"""Certificates made on the fly, for trying things out: an authority and its children."""
+"""A certificate authority for trying things out, and the certificates that it issues."""
 
 from __future__ import annotations
 

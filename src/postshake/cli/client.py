@@ -1,4 +1,4 @@
-"""``postshake connect``: standard input goes to a server, what it says to standard output.
+"""``postshake connect``: copy standard input to a server and its answers to standard output.
 
 One loop waits for both, so a request for authentication is answered when it comes,
 whether or not anything is typed.

@@ -1,4 +1,4 @@
-"""What the server says to one client: pages over HTTP/1.1, or an echo of each line.
+"""What `serve` does with one client: HTTP/1.1 pages, or an echo of each line.
 
 Both are as small as they can be and still ask for a certificate at the right
 moment: when everything that belongs to the request has been read, and nothing of

@@ -1,4 +1,4 @@
-"""What `connect` tells on standard error: sentences for people, or JSON lines for programs.
+"""What `connect` reports on standard error: sentences, or JSON lines.
 
 Each JSON line has an ``event``: ``connected``, ``server``, ``asked``, ``answered``, ``declined``,
 ``closed``, ``trouble``, and ``error`` as the last one, with the ``exit_code``.

@@ -1,4 +1,4 @@
-"""``postshake demo``: a client steps up before your eyes, over a real connection.
+"""``postshake demo``: a client authenticates on request, over a real connection.
 
 Server and client are two threads, joined by loopback TCP. The client asks for one
 page after the other; `STEPS` is the plot. What is shown is the server's trace, since

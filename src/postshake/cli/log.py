@@ -1,4 +1,4 @@
-"""What a server says of itself, on standard output."""
+"""The lines that `serve` logs on standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments and exit codes."""
+"""The command line: its arguments, and its exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``postshake serve``: a server that asks who you are when it matters.
+"""``postshake serve``: a server that asks for certificates where a path or line needs one.
 
 One thread per connection, a fixed number of them. Stopping is closing one end of a
 socket pair whose other end everybody who waits looks at.

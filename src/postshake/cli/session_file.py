@@ -12,7 +12,7 @@ from ..errors import PostshakeError, UsageError
 from ..resumption.session12 import Session12
 from ..resumption.ticket import Ticket
 from ..session.errors import SessionError
-from ..session.session_data import NO_DATA, read_session_data, session_data
+from ..session.session_data import NO_DATA, read_session_data, write_session_data
 from .authority import private_file
 
 __all__ = ["SessionFile", "SessionRefused"]
@@ -85,7 +85,7 @@ class SessionFile:
         self.session = stream.connection.session  # each ticket is used once (C.4)
         if self._path is None:
             return
-        data = session_data(self.session)
+        data = write_session_data(self.session)
         if data == NO_DATA:
             return
         try:

@@ -1,4 +1,4 @@
-"""From plain text to TLS, in the words of mail, directories and chat.
+"""STARTTLS for SMTP, IMAP, POP3, LDAP and XMPP.
 
 What is said in the clear is as little as each protocol allows. Whoever sits in between can
 change it all, so nothing of it is believed; and bytes that come behind the server's consent,

@@ -1,4 +1,4 @@
-"""A folder of files, as a web site."""
+"""A folder of files, served over HTTP."""
 
 from __future__ import annotations
 

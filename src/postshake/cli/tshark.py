@@ -1,4 +1,4 @@
-"""A capture as a recording: tshark reads it, decrypts it with a key log, and tells us.
+"""A recording made of a capture: tshark reads it and decrypts it with a key log.
 
 What a capture cannot tell is left open: whether a server believed a certificate is never
 on the wire, so no identity comes from here.

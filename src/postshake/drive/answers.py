@@ -1,7 +1,7 @@
-"""Answers to a connection's questions, found the usual way.
+"""The usual answers to a connection's questions.
 
-An owner that wants nothing special gives each question to `find_answer` and the
-result back to the connection. What it runs is the owner's: signers, verifiers.
+A driver that wants nothing special gives each question to `find_answer` and the result back
+to the connection. What this calls is the application's: signers, verifiers.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from ..questions import (
 
 __all__ = [
     "choose_for",
-    "conclude",
-    "declining",
+    "declined_error",
     "find_answer",
     "find_answer_now",
     "judge_identity",
+    "reauth_result",
 ]
 
 
@@ -55,7 +55,7 @@ def find_answer(subject: Subject[Any]) -> object | Awaitable[object]:
     """Return the answer, or what to await for it.
 
     A verifier's CertificateError becomes `Refused`, which is an answer too. Other
-    exceptions are the owner's to give to `Connection.answer`.
+    exceptions are the caller's to give to `Connection.answer`.
     """
     answer = _ask(subject)
     if isinstance(subject, JudgePeer) and isawaitable(answer):
@@ -125,7 +125,7 @@ def choose_for(request: ReauthRequested, credentials: tuple[Credential, ...]) ->
     return choose_credential(credentials, wanted)
 
 
-def declining(error: Exception) -> UsageError:
+def declined_error(error: Exception) -> UsageError:
     """Make the error for a request that was declined because answering it failed."""
     failure = UsageError(
         f"a request for authentication was declined, because answering it failed: "
@@ -135,7 +135,7 @@ def declining(error: Exception) -> UsageError:
     return failure
 
 
-def conclude(completed: ReauthCompleted, request: AuthRequest) -> Identity | None:
+def reauth_result(completed: ReauthCompleted, request: AuthRequest) -> Identity | None:
     """Return who a client proved to be; None if it declined, and was free to.
 
     Raises:

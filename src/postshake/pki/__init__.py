@@ -1,1 +1,1 @@
-"""Who the peer is, who we are: credentials, trust, names and the choice among them."""
+"""Credentials, trust, names, and the choice among certificates."""

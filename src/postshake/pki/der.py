@@ -1,4 +1,4 @@
-"""The little DER that ``cryptography`` does not read for us.
+"""DER that ``cryptography`` does not read for us, read by offsets.
 
 Certificates are parsed by ``cryptography``; what is here cuts fields out of bytes
 that it has parsed already (names as they stand, the two copies of the signature

@@ -1,4 +1,4 @@
-"""Trust anchors: whom we believe without proof."""
+"""Trust anchors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a peer's certificate is to be believed.
+"""`ChainVerifier`: whether a peer's certificate is to be believed.
 
 A Verifier is asked once per authentication, before Finished is accepted as proof.
 ChainVerifier is the default: a path to a trust anchor, good for the peer's role and,

@@ -1,1 +1,1 @@
-"""The conversations: what is said in which order, and what each word proves."""
+"""The protocol: which messages are sent and expected, in which order, and what each proves."""

@@ -1,4 +1,4 @@
-"""Alerts, as they are sent and taken (§6): what they mean for a connection is the engine's."""
+"""Alerts, sent and received (§6)."""
 
 from __future__ import annotations
 

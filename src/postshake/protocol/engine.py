@@ -1,4 +1,4 @@
-"""The machinery behind a Connection: routes what arrives, and fails once.
+"""The engine behind a Connection: routes what is received, and fails once.
 
 Records become data, messages or alerts; messages go to the conversation that reads,
 or, when none does, by their type to key updates, tickets or reauth. Whatever goes

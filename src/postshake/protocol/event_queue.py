@@ -1,4 +1,4 @@
-"""What a connection's conversations leave for its owner: events and questions."""
+"""Events and unanswered questions, queued for the connection's owner."""
 
 from __future__ import annotations
 

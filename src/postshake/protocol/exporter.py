@@ -1,4 +1,4 @@
-"""Keys for others (§7.5, RFC 5705)."""
+"""Exporters: keying material for applications (§7.5, RFC 5705)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations as straight-line code.
+"""Handshakes and other exchanges of messages as generators: what they expect and ask.
 
 Theory of operation
 ===================

@@ -1,4 +1,4 @@
-"""What a conversation may do to its connection: send messages, change keys."""
+"""What a flow may do to its connection: send messages, change keys, log secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What two ends agree on: pure choices from what each has (§4.1.1).
+"""What two ends agree on: choices from what each offers (§4.1.1).
 
 The server chooses, by its own order of preference unless it is told to go by the client's.
 None means that nothing is in common; what that costs is the caller's to say.

@@ -1,4 +1,4 @@
-"""Application data as it was received, and from whom (route a).
+"""Application data that was received and not yet read, and from whom it is.
 
 Bytes go in at one end and out at the other. What makes this more than a queue of
 bytes is that whom the peer has proven to be may change in between: no read

@@ -1,4 +1,4 @@
-"""What may come after the handshake, and whom it concerns (§4.6)."""
+"""Dispatch of post-handshake messages by type (§4.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the exchange of hellos hands over where it comes to TLS 1.2 (RFC 5246 section 7.4.1)."""
+"""What the exchange of hellos returns where TLS 1.2 was chosen (RFC 5246 section 7.4.1)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Records: the byte stream cut up, protected, and put together as messages (§5)."""
+"""Records: deframing, protection, and reassembly of messages (§5)."""

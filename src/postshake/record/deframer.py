@@ -1,4 +1,4 @@
-"""A byte stream cut into records, by a moving offset (§5.1).
+"""A byte stream cut into records (§5.1).
 
 What `feed` is given is read in place: a record that lies in one piece is never
 copied. Pieces that together hold less than a record are kept, small ones in one

@@ -1,4 +1,4 @@
-"""Both directions of a connection, and the bytes between (§5).
+"""The record layer: both directions of a connection (§5).
 
 `RecordLayer` takes bytes from the transport and gives opened records; it takes
 content and gives bytes. What is allowed as a record is judged here, what a
@@ -24,7 +24,7 @@ from ..errors import (
 )
 from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, Deframer
 from .limits import Budget, Limits
-from .protection import Epoch, Inbound, Outbound, Pile, no_content
+from .protection import DataSink, Epoch, Inbound, Outbound, no_content
 from .tls12 import Inbound12, Outbound12
 
 __all__ = ["PaddingPolicy", "RecordLayer"]
@@ -127,7 +127,7 @@ class RecordLayer:
         self._deframer.close()
         self.inbound.ahead = None
 
-    def receive_data(self, data: bytes, into: Pile) -> bool:
+    def receive_data(self, data: bytes, into: DataSink) -> bool:
         """Take bytes from the transport, and open the application data in front.
 
         This is `feed` and what `next_record` would give, for a connection of TLS 1.3

@@ -1,4 +1,4 @@
-"""What a peer may make us hold or do in vain.
+"""Limits on what a peer may make us hold, or do in vain.
 
 A limit is never negotiated; it only bounds what a hostile peer can cost. The
 defaults leave an honest peer plenty of room. Nothing here reads a clock: the

@@ -56,10 +56,10 @@ from cryptography.exceptions import InvalidTag
 from ..constants import ContentType
 from ..crypto.schedule import next_traffic_secret, traffic_keys
 from ..crypto.suites import TAG_LENGTH, Aead, Suite
-from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
+from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage, present
 from .deframer import HEADER_LENGTH, MAX_PLAINTEXT, SMALL
 
-__all__ = ["MAX_GENERATION", "Epoch", "Inbound", "Outbound", "Pile", "no_content"]
+__all__ = ["MAX_GENERATION", "DataSink", "Epoch", "Inbound", "Outbound", "no_content"]
 
 MAX_GENERATION = 2**48 - 1
 """The most KeyUpdates that we send in a connection (RFC 9846, Key and IV Update)."""
@@ -75,7 +75,7 @@ _Seal = Callable[[bytes, bytes | memoryview, bytes], bytes]
 _Open = Callable[[bytes, bytes | memoryview, bytes], bytes]
 
 
-class Pile(Protocol):
+class DataSink(Protocol):
     """Where opened application data goes."""
 
     chunks: list[bytes]
@@ -94,7 +94,7 @@ class Epoch(IntEnum):
 
 
 class _Protection:
-    """What both directions are made of."""
+    """The secret of one direction, and the number of its next record."""
 
     __slots__ = ("_iv", "epoch", "generation", "protected", "sequence", "suite", "traffic_secret")
 
@@ -116,36 +116,31 @@ class _Protection:
             f"sequence {self.sequence})"
         )
 
-    def install(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
-        """Protect from now on with a new secret of the handshake (§7.3)."""
-        self._use(suite, traffic_secret)
+    def _begin_epoch(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> Aead:
+        """Take a new secret of the handshake; return the cipher with its key."""
+        aead = self._begin(suite, traffic_secret)
         self.epoch = epoch
         self.generation = 0
+        return aead
 
-    def update(self) -> None:
-        """Go on with the next traffic secret (§7.2).
-
-        Raises:
-            InternalError: nothing was installed, or an outbound direction was
-                updated 2**48 - 1 times already.
-        """
+    def _begin_generation(self) -> Aead:
+        """Take the next traffic secret; return the cipher with its key."""
         if self.suite is None or self.traffic_secret is None:
             raise InternalError("key update: expected a protected direction, got a plain one")
         secret = next_traffic_secret(self.suite.hash_name, self.traffic_secret)
-        self._use(self.suite, secret)
+        aead = self._begin(self.suite, secret)
         self.generation += 1
+        return aead
 
-    def _use(self, suite: Suite, traffic_secret: bytes) -> None:
+    def _begin(self, suite: Suite, traffic_secret: bytes) -> Aead:
         key, iv = traffic_keys(suite, traffic_secret)
-        self._set_aead(suite.aead(key))
+        aead = suite.aead(key)
         self._iv = int.from_bytes(iv, "big")
         self.suite = suite
         self.traffic_secret = traffic_secret
         self.sequence = 0
         self.protected = True
-
-    def _set_aead(self, aead: Aead) -> None:
-        raise NotImplementedError
+        return aead
 
 
 class Outbound(_Protection):
@@ -166,11 +161,21 @@ class Outbound(_Protection):
         """Whether this key has sealed enough, and a KeyUpdate is due (§5.5)."""
         return self.sequence >= self.update_due
 
+    def install(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
+        """Protect from now on with a new secret of the handshake (§7.3)."""
+        self._seal = self._begin_epoch(suite, traffic_secret, epoch).encrypt
+        self.update_due = suite.records_per_key
+
     def update(self) -> None:
-        """Go on with the next traffic secret (§7.2)."""
+        """Go on with the next traffic secret (§7.2).
+
+        Raises:
+            InternalError: nothing was installed, or there were 2**48 - 1 updates already.
+        """
         if self.generation >= MAX_GENERATION:
             raise InternalError("key update: all 2**48 - 1 generations of keys are used up")
-        super().update()
+        self._seal = self._begin_generation().encrypt
+        self.update_due = present(self.suite, "cipher suite").records_per_key
 
     def seal(self, content_type: int, data: bytes | memoryview, padding: int = 0) -> bytes:
         """Make one whole record, header included (§5.2).
@@ -270,13 +275,6 @@ class Outbound(_Protection):
         self.sequence += 1
         return b"".join((header.to_bytes(5), data))
 
-    def _use(self, suite: Suite, traffic_secret: bytes) -> None:
-        super()._use(suite, traffic_secret)
-        self.update_due = suite.records_per_key
-
-    def _set_aead(self, aead: Aead) -> None:
-        self._seal = aead.encrypt
-
 
 class Inbound(_Protection):
     """The direction from the peer to us."""
@@ -290,6 +288,18 @@ class Inbound(_Protection):
         self.ahead: bytes | None = None
         """What `open_many` opened and did not want: the next record's content and type."""
         self._open: _Open = _no_key
+
+    def install(self, suite: Suite, traffic_secret: bytes, epoch: Epoch) -> None:
+        """Expect from now on what a new secret of the handshake protects (§7.3)."""
+        self._open = self._begin_epoch(suite, traffic_secret, epoch).decrypt
+
+    def update(self) -> None:
+        """Go on with the next traffic secret (§7.2).
+
+        Raises:
+            InternalError: nothing was installed.
+        """
+        self._open = self._begin_generation().decrypt
 
     def open(self, header: bytes, body: bytes | memoryview) -> tuple[int, bytes]:
         """Open one protected record: its inner content type and content (§5.2).
@@ -314,7 +324,7 @@ class Inbound(_Protection):
         self.sequence = sequence + 1
         return self._judge(inner)
 
-    def open_many(self, data: bytes, into: Pile) -> int:
+    def open_many(self, data: bytes, into: DataSink) -> int:
         """Open the records of application data that these bytes begin with (§5.2).
 
         This is `open` for all that a stream mostly consists of, in one loop without a
@@ -377,9 +387,6 @@ class Inbound(_Protection):
                 "record: expected a content type, got nothing but padding", section="5.4"
             )
         return inner[-1], inner[:-1]
-
-    def _set_aead(self, aead: Aead) -> None:
-        self._open = aead.decrypt
 
 
 def _no_key(nonce: bytes, data: bytes | memoryview, header: bytes) -> bytes:

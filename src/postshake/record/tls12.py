@@ -42,7 +42,7 @@ class Outbound12(Outbound):
 
     def install12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Protect from now on with these keys; a ChangeCipherSpec went before."""
-        self._set_aead(suite.aead(key))
+        self._seal = suite.aead(key).encrypt
         self._explicit = suite.explicit_nonce_length
         self._salt = iv
         self._iv = int.from_bytes(iv, "big")
@@ -103,7 +103,7 @@ class Inbound12(Inbound):
 
     def install12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Expect these keys from now on; a ChangeCipherSpec came before."""
-        self._set_aead(suite.aead(key))
+        self._open = suite.aead(key).decrypt
         self._explicit = suite.explicit_nonce_length
         self._salt = iv
         self._iv = int.from_bytes(iv, "big")

@@ -1,4 +1,4 @@
-"""What happened on a connection, written down: for people, and to be drawn.
+"""What happened on a connection, as JSON lines without secrets.
 
     recording = Recording(Role.server)
     config = ServerConfig(..., trace=recording.trace)

@@ -1,4 +1,4 @@
-"""Pre-shared keys: what both ends were given, and guards against replay (§2.2, §2.3).
+"""External pre-shared keys, and their import (§2.2, RFC 9258).
 
 An *external* PSK comes from outside of TLS: both ends were configured with it. A
 *resumption* PSK comes from an earlier connection and travels as a ticket; tickets

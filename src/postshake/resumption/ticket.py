@@ -1,4 +1,4 @@
-"""Sessions that can be resumed: what a ticket stands for, and how it is sealed (§4.6.1).
+"""Tickets of TLS 1.3: what a client keeps, and what a server seals (§4.6.1).
 
 After a handshake a server gives its client *tickets*. Each stands for a session
 state: a key that only these two ends have, and what they knew of each other when

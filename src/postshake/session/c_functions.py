@@ -14,7 +14,7 @@ from .errors import translate
 
 __all__ = [
     "HANDLES",
-    "Holder",
+    "CredentialsHandle",
     "call",
     "files",
     "fill",
@@ -71,7 +71,7 @@ HANDLES: weakref.WeakKeyDictionary[Session, gnutls_session_t] = weakref.WeakKeyD
 """The handle of each session."""
 
 
-class Holder:
+class CredentialsHandle:
     """Credentials, once they are allocated."""
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ def files(method: Callable[..., int]) -> Callable[..., int]:
     """Make a function of a method that reads files or PEM; it finds out the format itself."""
     function_of_all = call(method)
 
-    def function(credentials: Holder, *arguments: Any) -> int:
+    def function(credentials: CredentialsHandle, *arguments: Any) -> int:
         *wanted, _format = arguments
         return function_of_all(credentials, *wanted)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ..constants import Role
 from ..pki.authority_names import issuers_of, spellings
@@ -10,41 +10,54 @@ from ..pki.choose import Wanted, choose_scheme, choose_server_credential
 from ..pki.credential import Credential
 from ..pki.extensions import KeyUsage
 from . import codes
-from .credentials import CertificateCredentials, RetrieveRequest
+from . import constants as c
+from .credentials import RetrieveRequest
 from .errors import SessionError, error_for
+from .settings import SessionSettings
 
-if TYPE_CHECKING:
-    from .session import Session
-
-__all__ = ["choose"]
+__all__ = ["CertificateChooser"]
 
 
-def choose(
-    session: Session,
-    credentials: CertificateCredentials,
-    role: Role,
-    wanted: Wanted,
-    server_name: str | None,
-    *,
-    post_handshake: bool,
-    force: bool,
-) -> Credential | None:
-    """Choose what to show; None declines.
+class CertificateChooser:
+    """Chooses what a session shows.
 
-    Raises:
-        Again: the retrieve function has not decided yet.
-        SessionError: E_USER_ERROR, when the retrieve function failed, and
-            E_INSUFFICIENT_CREDENTIALS, when the one certificate there is may not sign.
+    Args:
+        settings: whose credentials are chosen from.
+        handle: returns the session, which a retrieve function gets.
     """
-    function = credentials.retrieve_function
-    if function is not None:
-        request = RetrieveRequest(
-            wanted.authorities, wanted.signature_algorithms, server_name, post_handshake
-        )
-        return _retrieved(function(session, request))
-    if role is Role.server:
-        return choose_server_credential(credentials.chains, server_name, wanted)
-    return _choose_client(credentials.chains, wanted, force)
+
+    __slots__ = ("_handle", "_settings")
+
+    def __init__(self, settings: SessionSettings, handle: Callable[[], object]) -> None:
+        self._settings = settings
+        self._handle = handle
+
+    def choose(
+        self, role: Role, wanted: Wanted, server_name: str | None, *, post_handshake: bool
+    ) -> Credential | None:
+        """Choose what to show; None declines.
+
+        Raises:
+            Again: the retrieve function has not decided yet.
+            SessionError: E_USER_ERROR, when the retrieve function failed, and
+                E_INSUFFICIENT_CREDENTIALS, when the one certificate there is may not sign,
+                or a server has none.
+        """
+        credentials = self._settings.certificates
+        if credentials is None:
+            if role is Role.server:
+                raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS)
+            return None
+        function = credentials.retrieve_function
+        if function is not None:
+            request = RetrieveRequest(
+                wanted.authorities, wanted.signature_algorithms, server_name, post_handshake
+            )
+            return _retrieved(function(self._handle(), request))
+        if role is Role.server:
+            return choose_server_credential(credentials.chains, server_name, wanted)
+        force = bool(self._settings.flags & c.FORCE_CLIENT_CERT)
+        return _choose_client(credentials.chains, wanted, force)
 
 
 def _retrieved(answer: object) -> Credential | None:

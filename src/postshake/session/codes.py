@@ -1,4 +1,4 @@
-"""Every error code of GnuTLS: its number, whether it is fatal, and the alert for it.
+"""GnuTLS's error codes: number, whether fatal, and alert.
 
 The numbers and names are GnuTLS's, without its prefix. One thing differs, as its manual
 page says and its library does not: E_GOT_APPLICATION_DATA is not fatal.

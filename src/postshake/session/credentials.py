@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -21,9 +21,6 @@ from ..pki.trust import ChainVerifier, TrustStore, Verifier
 from . import codes
 from .errors import SessionError, translate
 
-if TYPE_CHECKING:
-    from .session import Session
-
 __all__ = [
     "CertificateCredentials",
     "RetrieveFunction",
@@ -33,8 +30,9 @@ __all__ = [
 
 Path: TypeAlias = str | os.PathLike[str]
 
-VerifyFunction: TypeAlias = Callable[["Session"], int | None]
-"""Judges the peer's certificate, which `Session.certificate_get_peers` shows it.
+VerifyFunction: TypeAlias = Callable[[Any], int | None]
+"""Judges the peer's certificate: called with the Session, whose `certificate_get_peers`
+shows it.
 
 It returns 0 or None to accept, or a negative code to refuse. E_AGAIN (or raising
 `Again`) means that it is not decided yet: the call returns that, and made again, it
@@ -56,8 +54,9 @@ class RetrieveRequest:
 
 
 Retrieved: TypeAlias = Credential | None
-RetrieveFunction: TypeAlias = Callable[["Session", RetrieveRequest], Retrieved]
-"""Chooses what we show; None declines. May raise `Again`, and is then asked again."""
+RetrieveFunction: TypeAlias = Callable[[Any, RetrieveRequest], Retrieved]
+"""Chooses what we show: called with the Session and what is asked for; None declines. May
+raise `Again`, and is then asked again."""
 
 
 class CertificateCredentials:

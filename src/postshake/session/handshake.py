@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import weakref
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..constants import ProtocolVersion, Role
-from ..errors import BadCertificate, CertificateError, PostshakeError, present
+from ..errors import BadCertificate, CertificateError, PostshakeError
 from ..events import Established
 from ..questions import (
     ChooseCredential,
@@ -19,79 +19,125 @@ from ..questions import (
     Refused,
     Subject,
 )
-from . import codes
 from . import constants as c
-from .certificate_choice import choose
+from .certificate_choice import CertificateChooser
 from .errors import NonFatal, SessionError
 from .reauth import sign
-from .record_driver import Machine
+from .record_driver import RecordDriver
+from .settings import SessionSettings
+from .verification import PeerVerification
 
-if TYPE_CHECKING:
-    from .session import Session
-
-__all__ = ["Handshake"]
+__all__ = ["MainHandshake"]
 
 
-class Handshake:
-    """The handshake that a session begins with."""
+class MainHandshake:
+    """The handshake that a session begins with.
 
-    def __init__(self, session: Session, machine: Machine) -> None:
-        self._of = weakref.ref(session)
-        self._machine = machine
+    Args:
+        settings: what was said to the session.
+        verification: who judges the peer.
+        chooser: who chooses what we show.
+        driver: engine and transport.
+        handle: returns the session, which a PSK function gets.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_chooser",
+        "_driver",
+        "_handle",
+        "_settings",
+        "_verification",
+        "complete",
+        "early_data",
+        "psk_hint",
+    )
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        verification: PeerVerification,
+        chooser: CertificateChooser,
+        driver: RecordDriver,
+        handle: Callable[[], object],
+    ) -> None:
+        self._settings = settings
+        self._verification = verification
+        self._chooser = chooser
+        self._driver = driver
+        self._handle = handle
+        self._begun = False
         self.complete = False
         """Whether it has been seen through."""
-        machine.connection.start()
-        machine.sort()
-
-    @property
-    def _session(self) -> Session:
-        return present(self._of(), "session")
+        self.early_data: bytearray | None = None
+        """Server: early data that nobody has taken yet."""
+        self.psk_hint = b""
+        """Client, TLS 1.2: the server's hint as to which PSK it means."""
 
     def run(self) -> None:
-        """Go on until the handshake is complete."""
-        machine = self._machine
-        connection = machine.connection
+        """Go on until the handshake is complete.
+
+        Raises:
+            Again, Interrupted: run it again.
+            SessionError: it failed.
+        """
+        if not self._begun:
+            self._begin()
+        driver = self._driver
+        connection = driver.connection
         while True:
-            while machine.questions:
-                self._answer(machine.questions[0])
+            while driver.questions:
+                self._answer(driver.questions[0])
             established = connection.established
             if established is not None and self._only_tickets_are_left(established):
-                machine.flush_answers()
+                driver.flush_answers()
             else:
-                machine.flush()
+                driver.flush()
             if established is not None:
                 break
-            machine.take_record()
+            driver.take_record()
             self._keep_early_data()
-        machine.shown = established.our_credential
-        self._judge_nobody()
+        driver.shown = established.our_credential
+        self._report_decline()
         self.complete = True
 
+    def _begin(self) -> None:
+        """Start the engine; what goes out with the first message is there before."""
+        driver, early_data = self._driver, self._settings.early_data
+        with driver.fatal():
+            if early_data:
+                driver.connection.send_early_data(early_data)
+            self._begun = True
+            try:
+                driver.connection.start()
+            finally:
+                driver.collect_events()
+
     def _only_tickets_are_left(self, established: Established) -> bool:
-        is_server = self._session.role is Role.server
+        is_server = self._settings.role is Role.server
         return is_server and established.version is ProtocolVersion.TLS13
 
     def _keep_early_data(self) -> None:
         """Keep early data apart from what comes after it; the engine bounds it."""
-        connection = self._machine.connection
+        connection = self._driver.connection
         while connection.readable and connection.read_is_early:
-            if self._session._early_received is None:
-                self._session._early_received = bytearray()
-            self._session._early_received += connection.read()
+            if self.early_data is None:
+                self.early_data = bytearray()
+            self.early_data += connection.read()
 
-    def _judge_nobody(self) -> None:
+    def _report_decline(self) -> None:
         """Tell the verify function of a client that was asked and declined."""
-        session, machine = self._session, self._machine
-        established = machine.connection.established
-        asked = session.role is Role.server and session._request != c.CERT_IGNORE
+        settings, driver = self._settings, self._driver
+        established = driver.connection.established
+        asked = settings.role is Role.server and settings.request_mode != c.CERT_IGNORE
         if established is None or established.psk is not None or established.resumed:
             return  # nobody was asked (§4.3.2)
-        if asked and machine.connection.peer_identity is None:
-            with machine.fatal():
-                session._judge_nobody()
+        if asked and driver.connection.peer_identity is None:
+            with driver.fatal():
+                self._verification.client_declined()
 
     def _answer(self, question: Question) -> None:
-        machine = self._machine
+        driver = self._driver
         subject: Subject[Any] = question.subject
         match subject:
             case JudgePeer():
@@ -99,24 +145,24 @@ class Handshake:
             case ChooseCredential():
                 self._choose(question, subject)
             case ChoosePsk(psks, hint):
-                session = self._session
-                session._psk_hint = hint
-                with machine.fatal():
-                    again = session._psk.offers(session) if hint and session._psk else psks
-                machine.answer(question, again[0] if again else None)
+                self.psk_hint = hint
+                own = self._settings.psk
+                with driver.fatal():
+                    again = own.offers(self._handle()) if hint and own else psks
+                driver.answer(question, again[0] if again else None)
             case FindPsk(lookup, identity):
-                with machine.fatal():
+                with driver.fatal():
                     psk = lookup.find(identity)
-                machine.answer(question, psk)
+                driver.answer(question, psk)
             case ClaimEarlyData(guard, claim):
-                machine.answer(question, guard.claim(claim))
+                driver.answer(question, guard.claim(claim))
             case _:
-                with machine.fatal():
-                    sign(machine, question)
+                with driver.fatal():
+                    sign(driver, question)
 
     def _judge(self, question: Question, subject: JudgePeer) -> None:
         try:
-            verdict = self._session._judge(subject)
+            verdict = self._verification.judge(subject)
         except NonFatal:
             raise
         except SessionError as error:
@@ -125,30 +171,19 @@ class Handshake:
                 reason = BadCertificate(str(error))
             reason = reason.without_traceback()
             if subject.proven_at is not None:  # then the peer has to prove itself anew
-                self._machine.answer(question, Refused(reason))
+                self._driver.answer(question, Refused(reason))
                 return
             with suppress(PostshakeError):  # the verify function's reason is what is told
-                self._machine.answer(question, Refused(reason))
-            self._machine.invalid = True
+                self._driver.answer(question, Refused(reason))
+            self._driver.invalid = True
             raise
-        self._machine.answer(question, verdict)
+        self._driver.answer(question, verdict)
 
     def _choose(self, question: Question, subject: ChooseCredential) -> None:
-        session, machine = self._session, self._machine
-        machine.was_asked = machine.was_asked or subject.role is Role.client
-        with machine.fatal():
-            if session._certificates is None:
-                if subject.role is Role.server:
-                    raise SessionError(codes.E_INSUFFICIENT_CREDENTIALS)
-                credential = None
-            else:
-                credential = choose(
-                    session,
-                    session._certificates,
-                    subject.role,
-                    subject.wanted,
-                    subject.server_name,
-                    post_handshake=False,
-                    force=bool(session.flags & c.FORCE_CLIENT_CERT),
-                )
-        machine.answer(question, credential)
+        driver = self._driver
+        driver.was_asked = driver.was_asked or subject.role is Role.client
+        with driver.fatal():
+            credential = self._chooser.choose(
+                subject.role, subject.wanted, subject.server_name, post_handshake=False
+            )
+        driver.answer(question, credential)

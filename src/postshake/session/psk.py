@@ -6,7 +6,7 @@ import binascii
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 from ..errors import UsageError
 from ..resumption.external_psk import ExternalPsk, PskLookup
@@ -14,18 +14,15 @@ from . import codes
 from . import constants as c
 from .errors import SessionError, translate
 
-if TYPE_CHECKING:
-    from .session import Session
-
 __all__ = ["PskClientFunction", "PskCredentials", "PskServerFunction"]
 
 MAX_FILE = 16 * 1024 * 1024
 
-PskClientFunction: TypeAlias = Callable[["Session"], tuple[bytes, bytes]]
-"""Returns the identity and the key."""
-PskServerFunction: TypeAlias = Callable[["Session", bytes], bytes | None]
-"""Returns the key of an identity; None for an unknown one. May raise `Again`, and is then
-asked again."""
+PskClientFunction: TypeAlias = Callable[[Any], tuple[bytes, bytes]]
+"""Called with the Session; returns the identity and the key."""
+PskServerFunction: TypeAlias = Callable[[Any, bytes], bytes | None]
+"""Called with the Session and an identity; returns its key, None for an unknown one. May
+raise `Again`, and is then asked again."""
 
 
 class PskCredentials:
@@ -133,9 +130,9 @@ class PskCredentials:
     def __repr__(self) -> str:
         return f"PskCredentials(identity={self.identity!r})"
 
-    # --- for the session
+    # --- for a session, which the functions get
 
-    def offers(self, session: Session) -> tuple[ExternalPsk, ...]:
+    def offers(self, session: object) -> tuple[ExternalPsk, ...]:
         """Return what a client offers."""
         psk = self.client_function(session) if self.client_function is not None else self._psk
         return (self._external(*psk),) if psk is not None else ()
@@ -145,11 +142,11 @@ class PskCredentials:
         """Whether a server can know any identity."""
         return bool(self._psk or self._from_file or self.server_function)
 
-    def lookup_for(self, session: Session) -> PskLookup:
-        """Return where a server's engine finds keys."""
-        return _Lookup(self, session)
+    def lookup_for(self, handle: Callable[[], object]) -> PskLookup:
+        """Return where a server's engine finds keys; `handle` returns the session."""
+        return _Lookup(self, handle)
 
-    def find(self, session: Session, identity: bytes) -> ExternalPsk | None:
+    def find(self, session: object, identity: bytes) -> ExternalPsk | None:
         """Find the key of an identity."""
         key = self._from_file.get(identity)
         if key is None and self._psk is not None and self._psk[0] == identity:
@@ -168,9 +165,11 @@ class PskCredentials:
 class _Lookup:
     """The keys of one session."""
 
-    def __init__(self, credentials: PskCredentials, session: Session) -> None:
+    __slots__ = ("_credentials", "_handle")
+
+    def __init__(self, credentials: PskCredentials, handle: Callable[[], object]) -> None:
         self._credentials = credentials
-        self._session = session
+        self._handle = handle
 
     def find(self, identity: bytes) -> ExternalPsk | None:
-        return self._credentials.find(self._session, identity)
+        return self._credentials.find(self._handle(), identity)

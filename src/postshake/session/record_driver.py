@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import TracebackType
+from typing import NoReturn
 
 from ..connection import Connection
 from ..constants import AlertDescription
@@ -24,7 +25,7 @@ from . import codes
 from .errors import SessionError, translate
 from .transport import Transport
 
-__all__ = ["Machine"]
+__all__ = ["RecordDriver"]
 
 
 _GONE = frozenset({codes.E_PUSH_ERROR, codes.E_PREMATURE_TERMINATION})
@@ -33,12 +34,12 @@ _HARMLESS = frozenset({codes.E_TIMEDOUT, codes.E_INVALID_REQUEST})
 
 
 class _Fatal:
-    """The block of `Machine.fatal`. A class: a generator's frame would keep what it raises."""
+    """The block of `fatal`. A class: a generator's frame would keep what it raises."""
 
-    __slots__ = ("_machine",)
+    __slots__ = ("_driver",)
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, driver: RecordDriver) -> None:
+        self._driver = driver
 
     def __enter__(self) -> None:
         pass
@@ -51,13 +52,32 @@ class _Fatal:
     ) -> None:
         try:
             if isinstance(error, PostshakeError):
-                self._machine.fail(error)
+                self._driver.fail(error)
         finally:
             del error, traceback
 
 
-class Machine:
-    """One session's engine, and what it has to tell."""
+class RecordDriver:
+    """One session's engine, and what it has to tell.
+
+    Args:
+        transport: the way to the peer.
+        connection: the engine.
+    """
+
+    __slots__ = (
+        "asked_for_ocsp",
+        "connection",
+        "invalid",
+        "outcomes",
+        "questions",
+        "received_alert",
+        "requests",
+        "shown",
+        "transport",
+        "unanswered",
+        "was_asked",
+    )
 
     def __init__(self, transport: Transport, connection: Connection) -> None:
         self.transport = transport
@@ -70,9 +90,9 @@ class Machine:
         """What waits for an answer, oldest first."""
         self.requests: deque[ReauthRequested] = deque()
         """Client: requests that the application was not told of."""
-        self.open: dict[bytes, ReauthRequested] = {}
+        self.unanswered: dict[bytes, ReauthRequested] = {}
         """Client: requests that wait for their answer, oldest first."""
-        self.completed: dict[bytes, ReauthCompleted] = {}
+        self.outcomes: dict[bytes, ReauthCompleted] = {}
         """Server: outcomes that nobody has looked at."""
         self.shown: Credential | None = None
         """What we authenticated with last."""
@@ -86,22 +106,23 @@ class Machine:
         """How many bytes of data can be read."""
         return self.connection.readable
 
-    def fatal(self) -> _Fatal:
-        """Turn what goes wrong inside into a code; a fatal one ends the session."""
-        return _Fatal(self)
-
-    def fail(self, error: PostshakeError) -> None:
-        """Note an error, and raise it with its code, unless it has one."""
+    def fail(self, error: PostshakeError) -> NoReturn:
+        """Raise what went wrong as an error with a code; a fatal one ends the session."""
         if isinstance(error, AlertReceived):
             self.received_alert = error.received
         translated = translate(error)
         if translated.fatal and translated.code not in _HARMLESS:
             self.invalid = True
         try:
-            if translated is not error:
-                raise translated from error
+            if translated is error:
+                raise error
+            raise translated from error
         finally:
             del error, translated  # whose tracebacks have this frame, which has the session
+
+    def fatal(self) -> _Fatal:
+        """Raise what goes wrong in a block with a code, as `fail` does."""
+        return _Fatal(self)
 
     def take_record(self, *, closing: bool = False) -> None:
         """Pull one record and let the engine have it; sort what it brings.
@@ -112,25 +133,30 @@ class Machine:
         Raises:
             SessionError: the transport would block, or the record ends the session.
         """
-        connection = self.connection
-        with self.fatal():
-            record = self.transport.read_record()
-            try:
-                if record:
-                    connection.receive_data(record)
-                else:
-                    connection.receive_eof()
-            except AlertReceived as error:
-                if error.received != AlertDescription.close_notify:
-                    raise
-                raise SessionError(codes.E_SESSION_EOF, "during the handshake") from error
-            except TruncationError:
-                if not closing:
-                    raise
-            finally:
-                self.sort()
+        try:  # for each record: `fatal` costs more than a small one
+            self._take(self.transport.read_record(), closing)
+        except PostshakeError as error:
+            self.fail(error)
 
-    def sort(self) -> None:
+    def _take(self, record: bytes, closing: bool) -> None:
+        connection = self.connection
+        try:
+            if record:
+                connection.receive_data(record)
+            else:
+                connection.receive_eof()
+        except AlertReceived as error:
+            if error.received != AlertDescription.close_notify:
+                raise
+            raise SessionError(codes.E_SESSION_EOF, "during the handshake") from error
+        except TruncationError:
+            if not closing:
+                raise
+        finally:
+            if connection.has_news:
+                self.collect_events()
+
+    def collect_events(self) -> None:
         """Collect the engine's events and questions."""
         connection = self.connection
         while (question := connection.next_question()) is not None:
@@ -142,29 +168,30 @@ class Machine:
                     if event.request.extensions.get(StatusRequestEmpty) is not None:
                         self.asked_for_ocsp = True
                     self.requests.append(event)
-                    self.open[event.context] = event
+                    self.unanswered[event.context] = event
                 case ReauthAnswered():
                     self.shown = event.credential
                 case ReauthCompleted():
-                    self.completed[event.context] = event
+                    self.outcomes[event.context] = event
 
     def answer(self, question: Question, value: object) -> None:
         """Answer the oldest question, which is this one."""
         if self.questions[0] is not question:
             raise InternalError("questions are answered in their order")
         self.questions.popleft()
-        with self.fatal():
-            try:
-                self.connection.answer(question.id, value)
-            finally:
-                self.sort()
+        try:
+            self.connection.answer(question.id, value)
+        except PostshakeError as error:
+            self.fail(error)
+        finally:
+            self.collect_events()
 
     def flush(self) -> None:
         """Push what the engine has to send."""
-        if self.connection.has_data_to_send:
-            self.transport.queue(self.connection.data_to_send())
-        with self.fatal():
-            self.transport.flush()
+        try:
+            self._push()
+        except PostshakeError as error:
+            self.fail(error)
 
     def flush_answers(self) -> None:
         """Push what nobody asked for: tickets, answers to what was received.
@@ -176,9 +203,15 @@ class Machine:
             Again, Interrupted: call again.
         """
         try:
-            if self.connection.has_data_to_send:
-                self.transport.queue(self.connection.data_to_send())
-            self.transport.flush()
+            self._push()
         except SessionError as error:
             if error.code not in _GONE:
                 raise
+
+    def _push(self) -> None:
+        connection, transport = self.connection, self.transport
+        if connection.has_data_to_send:
+            transport.queue(connection.data_to_send())
+        elif not transport.pending:
+            return
+        transport.flush()

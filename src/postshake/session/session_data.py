@@ -8,12 +8,18 @@ from ..errors import UsageError
 from ..resumption.session12 import Session12
 from ..resumption.ticket import Ticket
 from . import codes
-from .errors import SessionError
+from .errors import Again, SessionError
+from .record_driver import RecordDriver
 
-__all__ = ["NO_DATA", "read_session_data", "session_data"]
+__all__ = ["NO_DATA", "await_ticket", "read_session_data", "write_session_data"]
 
 NO_DATA = b"\x00"
 """There is nothing to come back to; GnuTLS has the same."""
+TICKET_WAIT = 0.25
+"""Seconds that `get_data` gives a ticket to come, on a socket."""
+TICKET_RECORDS = 32
+"""Records that it looks at for one."""
+
 _TLS13, _TLS12 = b"\x0d", b"\x0c"
 _READERS: dict[bytes, Callable[[bytes], Ticket | Session12]] = {
     _TLS13: Ticket.from_bytes,
@@ -21,7 +27,7 @@ _READERS: dict[bytes, Callable[[bytes], Ticket | Session12]] = {
 }
 
 
-def session_data(session: Ticket | Session12 | None) -> bytes:
+def write_session_data(session: Ticket | Session12 | None) -> bytes:
     """Write what resumes a session; `NO_DATA` if it cannot be resumed.
 
     Secrets are in it: keep it as you keep a private key.
@@ -34,7 +40,7 @@ def session_data(session: Ticket | Session12 | None) -> bytes:
 
 
 def read_session_data(data: bytes, server_name: str | None) -> Ticket | Session12 | None:
-    """Read what `session_data` wrote; what is for another server is left aside.
+    """Read what `write_session_data` wrote; what is for another server is left aside.
 
     Raises:
         SessionError: E_DB_ERROR: it is something else.
@@ -49,3 +55,26 @@ def read_session_data(data: bytes, server_name: str | None) -> Ticket | Session1
     except UsageError as error:
         raise SessionError(codes.E_DB_ERROR, str(error)) from error
     return session if session.server_name == server_name else None
+
+
+def await_ticket(driver: RecordDriver) -> None:
+    """Take records until a ticket comes, or something that must be told of first.
+
+    Raises:
+        Interrupted: the transport was interrupted.
+        SessionError: what came ends the session.
+    """
+    connection, transport = driver.connection, driver.transport
+    for _ in range(TICKET_RECORDS):
+        over = driver.invalid or connection.peer_closed or transport.ended
+        if connection.tickets or driver.requests or over:
+            return
+        try:
+            with transport.time_limit(TICKET_WAIT):
+                driver.take_record()
+        except Again:
+            return
+        except SessionError as error:
+            if error.code == codes.E_TIMEDOUT:
+                return
+            raise

@@ -1,32 +1,30 @@
-"""What is said to a session before it shakes hands."""
+"""SessionSettings: what the calls that set something wrote, and what follows from it."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 
 from ..config import Config
 from ..constants import CertificateCompressionAlgorithm, Role
-from ..errors import UsageError
 from ..pki.compression import can_compress
-from ..pki.names import normalize_server_name
-from ..resumption.replay import ReplayGuard
-from ..resumption.ticket import MAX_LIFETIME
+from ..resumption.replay import EarlyDataClaim, ReplayGuard
 from ..resumption.ticket_keys import TicketKeys
 from . import codes
 from . import constants as c
 from .credentials import CertificateCredentials, VerifyFunction
 from .errors import SessionError
-from .priority import Priorities, parse_priorities
+from .priority import Priorities
 from .psk import PskCredentials
-from .transport import Pull, Push, Transport
+from .ticket_keys import AntiReplay
 
-__all__ = ["Settings"]
+__all__ = ["SessionSettings", "compression_algorithms"]
 
 DEFAULT_LIFETIME = 6 * 3600
 """Seconds for which a session may be resumed, as in GnuTLS."""
 DEFAULT_EARLY_DATA = 16384
 """Bytes of early data that a server takes, as in GnuTLS."""
+DEFAULT_WINDOW = 10.0
+"""Seconds by which a ticket's age may be off where no AntiReplay says otherwise."""
 
 _COMPRESSION = {
     c.COMP_ZLIB: CertificateCompressionAlgorithm.zlib,
@@ -35,16 +33,48 @@ _COMPRESSION = {
 }
 
 
-class Settings:
-    """The first half of a session: what is set, and by which names.
+class SessionSettings:
+    """What a session was told; all that runs reads it, and it reads nobody.
+
+    Some of it holds from the next handshake message on, some is read anew by each reauth;
+    `Session` says which.
 
     Args:
         flags: CLIENT or SERVER, and what else is wanted, such as POST_HANDSHAKE_AUTH.
-        config: where limits, clocks, randomness, key log and trace come from; its
-            other fields are not looked at.
+        base: where limits, clocks, randomness, key log and trace come from; its other
+            fields are not looked at.
+
+    Raises:
+        SessionError: the flags make no sense.
     """
 
-    def __init__(self, flags: int, *, config: Config | None = None) -> None:
+    __slots__ = (
+        "_handshake_timeout",
+        "_handshake_until",
+        "anti_replay",
+        "base",
+        "certificates",
+        "compression",
+        "early_data",
+        "flags",
+        "max_early_data",
+        "name_authorities",
+        "priorities",
+        "protocols",
+        "psk",
+        "record_timeout",
+        "request_mode",
+        "role",
+        "server_name",
+        "session_data",
+        "ticket_keys",
+        "ticket_lifetime",
+        "verifies_certificate",
+        "verify_function",
+        "verify_hostname",
+    )
+
+    def __init__(self, flags: int, base: Config) -> None:
         if bool(flags & c.SERVER) == bool(flags & c.CLIENT):
             raise SessionError(codes.E_INVALID_REQUEST, "either CLIENT or SERVER, not both")
         if flags & c.DATAGRAM:
@@ -53,151 +83,94 @@ class Settings:
             raise SessionError(codes.E_UNIMPLEMENTED_FEATURE, "there are no raw public keys")
         self.flags = flags
         self.role = Role.server if flags & c.SERVER else Role.client
-        self.transport = Transport()
-        self._base = config or Config()
-        self._priorities: Priorities | None = None
-        self._certificates: CertificateCredentials | None = None
-        self._psk: PskCredentials | None = None
-        self._psk_hint = b""
-        self._server_name: str | None = None
-        self._protocols: tuple[bytes, ...] = ()
-        self._alpn_is_a_must = False
-        self._request = c.CERT_IGNORE
-        self._name_authorities = True
-        self._verify_function: VerifyFunction | None = None
+        self.base = base
+        self.priorities: Priorities | None = None
+        self.certificates: CertificateCredentials | None = None
+        self.psk: PskCredentials | None = None
+        self.server_name: str | None = None
+        """Client: whom it means to reach."""
+        self.protocols: tuple[bytes, ...] = ()
+        """Application protocols (ALPN), favourites first."""
+        self.compression = base.certificate_compression
+        self.request_mode = c.CERT_IGNORE
+        """Server: whether a client's certificate is ignored, requested or required."""
+        self.name_authorities = True
+        """Server: whether a CertificateRequest lists the trusted authorities."""
+        self.verify_function: VerifyFunction | None = None
+        """Judges the peer, before the function of the credentials."""
+        self.verifies_certificate = False
+        """Whether the session verifies the peer's chain itself, in the place of a function."""
+        self.verify_hostname: str | None = None
+        """For whom the certificate has to be then; None for anybody."""
+        self.record_timeout: float | None = None
+        """Seconds that `record_recv` waits at most; None for the transport's own limit."""
         self._handshake_timeout: float | None = None
         self._handshake_until: float | None = None  # on the configuration's clock
-        self._record_timeout: float | None = None
-        self._ticket_keys: TicketKeys | None = None
-        self._ticket_lifetime = DEFAULT_LIFETIME
-        self._session_data = b""
-        self._max_early_data = DEFAULT_EARLY_DATA
-        self._replay_guard: ReplayGuard | None = None
-        self._early_data_window = 10.0
-        self._compression: tuple[CertificateCompressionAlgorithm, ...] = (
-            self._base.certificate_compression
-        )
+        self.ticket_keys: TicketKeys | None = None
+        """Server: what seals tickets; None for no tickets."""
+        self.ticket_lifetime = DEFAULT_LIFETIME
+        self.session_data = b""
+        """Client: what it resumes with."""
+        self.early_data = b""
+        """Client: what to send ahead of the handshake."""
+        self.max_early_data = DEFAULT_EARLY_DATA
+        """Server: how many bytes of early data a ticket allows."""
+        self.anti_replay: AntiReplay | None = None
 
-    def credentials_set(self, credentials: CertificateCredentials | PskCredentials) -> None:
-        """Use these credentials; those of the other kind stay as they are.
+    # --- what follows from it
 
-        A server may set them at any time before it asks for a reauth. A client that
-        has no CertificateCredentials when it shakes hands does not offer reauth.
-        """
-        if isinstance(credentials, CertificateCredentials):
-            self._certificates = credentials
-        else:
-            self._psk = credentials
+    @property
+    def offers_reauth(self) -> bool:
+        """Client: whether the server may ask for a certificate later."""
+        return bool(self.flags & c.POST_HANDSHAKE_AUTH) and self.certificates is not None
 
-    def priority_set_direct(self, text: str) -> None:
-        """Say what may be negotiated, in a priority string; see `postshake.session.priority`.
+    @property
+    def without_tickets(self) -> bool:
+        """Whether no session is to be resumed."""
+        return bool(self.flags & c.NO_TICKETS) or self._has_option("NO_TICKETS")
 
-        Raises:
-            SessionError: E_INVALID_REQUEST; it names the word that is wrong.
-        """
-        self._priorities = parse_priorities(text)
+    @property
+    def without_tickets12(self) -> bool:
+        """Whether none of TLS 1.2 is to be resumed."""
+        return bool(self.flags & c.NO_TICKETS_TLS12) or self._has_option("NO_TICKETS_TLS12")
 
-    def server_name_set(self, name: str) -> None:
-        """Client: name the server that we mean to reach.
+    @property
+    def without_ocsp(self) -> bool:
+        """Client: whether no OCSP response is asked for."""
+        return bool(self.flags & c.NO_STATUS_REQUEST) or self._has_option("NO_STATUS_REQUEST")
 
-        Its certificate is not held against the name by that; see `set_verify_cert`.
-        """
-        try:
-            normalize_server_name(name)
-        except UsageError as error:
-            raise SessionError(codes.E_RECEIVED_DISALLOWED_NAME, str(error)) from error
-        self._server_name = name
+    @property
+    def authorities(self) -> tuple[bytes, ...]:
+        """Server: names of the authorities that a CertificateRequest lists."""
+        if self.certificates is None or not self.name_authorities:
+            return ()
+        return self.certificates.trust.names()
 
-    def alpn_set_protocols(self, protocols: Iterable[bytes | str]) -> None:
-        """Name the application protocols that we speak, favourites first (RFC 7301)."""
-        self._protocols = tuple(
-            each.encode() if isinstance(each, str) else each for each in protocols
-        )
+    @property
+    def allowed_early_data(self) -> int:
+        """How much a server takes: none unless it was asked to, and replay is looked after."""
+        guarded = self.replay_guard is not None
+        return self.max_early_data if self.flags & c.ENABLE_EARLY_DATA and guarded else 0
 
-    def compress_certificate_set_methods(self, methods: Iterable[int]) -> None:
-        """Let certificates be compressed on their way, in both directions (RFC 8879).
+    @property
+    def replay_guard(self) -> ReplayGuard | None:
+        """Who keeps early data from being accepted twice; None if nobody was named."""
+        if self.anti_replay is None and self.flags & c.NO_REPLAY_PROTECTION:
+            return _Unguarded()
+        return self.anti_replay
 
-        Args:
-            methods: COMP_ZLIB, COMP_BROTLI, COMP_ZSTD, favourites first; none of them
-                for no compression, as it is without this call.
+    @property
+    def early_data_window(self) -> float:
+        """Seconds by which the age of a ticket that comes with early data may be off."""
+        return self.anti_replay.window if self.anti_replay is not None else DEFAULT_WINDOW
 
-        Raises:
-            SessionError: E_INVALID_REQUEST for what is no method,
-                E_UNIMPLEMENTED_FEATURE for one that cannot be had here.
-        """
-        algorithms = []
-        for method in methods:
-            algorithm = _COMPRESSION.get(method)
-            if algorithm is None:
-                raise SessionError(
-                    codes.E_INVALID_REQUEST, f"no way to compress has the number {method}"
-                )
-            if not can_compress(algorithm):
-                raise SessionError(
-                    codes.E_UNIMPLEMENTED_FEATURE,
-                    f"{algorithm.name} is not installed: see postshake[compression]",
-                )
-            algorithms.append(algorithm)
-        self._compression = tuple(algorithms)
+    def _has_option(self, name: str) -> bool:
+        return self.priorities is not None and name in self.priorities.options
 
-    def certificate_server_set_request(self, mode: int) -> None:
-        """Server: CERT_IGNORE, CERT_REQUEST or CERT_REQUIRE a client's certificate.
+    # --- the handshake's time
 
-        It holds for the main handshake and for reauth, may be changed at any time,
-        and counts as it is when the client's answer arrives.
-        """
-        if mode not in (c.CERT_IGNORE, c.CERT_REQUEST, c.CERT_REQUIRE):
-            raise SessionError(codes.E_INVALID_REQUEST, f"no request mode has the number {mode}")
-        self._request = mode
-
-    def certificate_send_x509_rdn_sequence(self, suppress: bool) -> None:
-        """Server: whether to leave unsaid which authorities are trusted."""
-        self._name_authorities = not suppress
-
-    def set_verify_function(self, function: VerifyFunction | None) -> None:
-        """Let a function judge the peer; it comes before that of the credentials."""
-        self._verify_function = function
-
-    def transport_set(self, sock: socket.socket) -> None:
-        """Use a connected socket, blocking or not."""
-        self.transport.set_socket(sock)
-
-    def transport_set_functions(self, push: Push, pull: Pull) -> None:
-        """Use two functions.
-
-        ``push(data)`` returns how many bytes it took; ``pull(size)`` returns at most so
-        many, and ``b""`` when no more will come. BlockingIOError means E_AGAIN,
-        InterruptedError E_INTERRUPTED, TimeoutError E_TIMEDOUT, and any other OSError
-        that the transport is broken.
-        """
-        self.transport.set_functions(push, pull)
-
-    def transport_get(self) -> socket.socket | None:
-        """Return the socket; None when there are functions instead."""
-        return self.transport.socket
-
-    def db_set_cache_expiration(self, seconds: int) -> None:
-        """Server: say for how long a session may be resumed; six hours otherwise.
-
-        A week is the most that TLS allows (§4.6.1). It ends earlier with the client's
-        certificate.
-        """
-        if not 0 <= seconds <= MAX_LIFETIME:
-            raise SessionError(
-                codes.E_INVALID_REQUEST, f"expected 0 to {MAX_LIFETIME} seconds, got {seconds}"
-            )
-        self._ticket_lifetime = seconds
-
-    def handshake_set_timeout(self, milliseconds: int) -> None:
-        """Limit the time of the whole handshake, from the first call on.
-
-        However many calls it takes, E_TIMEDOUT ends what comes later. A function that was
-        set to pull with must not block itself for longer.
-
-        Args:
-            milliseconds: 0 or INDEFINITE_TIMEOUT for none, DEFAULT_HANDSHAKE_TIMEOUT for 40
-                seconds.
-        """
+    def limit_handshake(self, milliseconds: int) -> None:
+        """Limit the time of the whole handshake, from the next call on."""
         milliseconds &= 0xFFFF_FFFF  # in C, -1 is DEFAULT_HANDSHAKE_TIMEOUT
         if milliseconds == c.DEFAULT_HANDSHAKE_TIMEOUT:
             milliseconds = 40_000
@@ -206,49 +179,41 @@ class Settings:
         self._handshake_timeout = milliseconds / 1000 or None
         self._handshake_until = None
 
-    def _handshake_left(self) -> float | None:
+    def handshake_left(self) -> float | None:
         """Return for how many seconds the handshake may go on; None for any time."""
         if self._handshake_timeout is None:
             return None
-        now = self._base.clock()
+        now = self.base.clock()
         if self._handshake_until is None:
             self._handshake_until = now + self._handshake_timeout
         return self._handshake_until - now
 
-    def record_set_timeout(self, milliseconds: int) -> None:
-        """Limit how long `record_recv` waits on a socket; 0 for the socket's own limit."""
-        self._record_timeout = milliseconds / 1000 or None
 
-    # --- for the engine
+class _Unguarded:
+    """For NO_REPLAY_PROTECTION: somebody else sees to it that nothing comes twice."""
 
-    @property
-    def _offers_reauth(self) -> bool:
-        return bool(self.flags & c.POST_HANDSHAKE_AUTH) and self._certificates is not None
+    def claim(self, claim: EarlyDataClaim) -> bool:
+        return True
 
-    @property
-    def _without_tickets(self) -> bool:
-        return bool(self.flags & c.NO_TICKETS) or self._has_option("NO_TICKETS")
 
-    @property
-    def _without_tickets12(self) -> bool:
-        return bool(self.flags & c.NO_TICKETS_TLS12) or self._has_option("NO_TICKETS_TLS12")
+def compression_algorithms(methods: Iterable[int]) -> tuple[CertificateCompressionAlgorithm, ...]:
+    """Return TLS's algorithms for GnuTLS's numbers (RFC 8879).
 
-    @property
-    def _without_ocsp(self) -> bool:
-        return bool(self.flags & c.NO_STATUS_REQUEST) or self._has_option("NO_STATUS_REQUEST")
-
-    def _has_option(self, name: str) -> bool:
-        return self._priorities is not None and name in self._priorities.options
-
-    @property
-    def _allowed_early_data(self) -> int:
-        """How much a server takes: none unless it was asked to, and replay is looked after."""
-        guarded = self._replay_guard is not None or self.flags & c.NO_REPLAY_PROTECTION
-        return self._max_early_data if self.flags & c.ENABLE_EARLY_DATA and guarded else 0
-
-    @property
-    def _authorities(self) -> tuple[bytes, ...]:
-        """Names of the authorities that a CertificateRequest lists."""
-        if self._certificates is None or not self._name_authorities:
-            return ()
-        return self._certificates.trust.names()
+    Raises:
+        SessionError: E_INVALID_REQUEST for what is no method, E_UNIMPLEMENTED_FEATURE for
+            one that cannot be had here.
+    """
+    algorithms = []
+    for method in methods:
+        algorithm = _COMPRESSION.get(method)
+        if algorithm is None:
+            raise SessionError(
+                codes.E_INVALID_REQUEST, f"no way to compress has the number {method}"
+            )
+        if not can_compress(algorithm):
+            raise SessionError(
+                codes.E_UNIMPLEMENTED_FEATURE,
+                f"{algorithm.name} is not installed: see postshake[compression]",
+            )
+        algorithms.append(algorithm)
+    return tuple(algorithms)

@@ -1,4 +1,4 @@
-"""What each error code says to a person."""
+"""The text of each error code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from . import codes
 
 __all__ = ["strerror"]
 
-_TEXTS: dict[int, str] = {
+_MESSAGES: dict[int, str] = {
     codes.E_SUCCESS: "done",
     codes.E_UNKNOWN_COMPRESSION_ALGORITHM: "no record compression in common",
     codes.E_UNKNOWN_CIPHER_TYPE: "no cipher has this number",
@@ -209,7 +209,7 @@ _TEXTS: dict[int, str] = {
 
 def strerror(code: int) -> str:
     """Return what an error code means, in a few words."""
-    text = _TEXTS.get(code)
+    text = _MESSAGES.get(code)
     if text is not None:
         return text
     if codes.E_APPLICATION_ERROR_MIN <= code <= codes.E_APPLICATION_ERROR_MAX:

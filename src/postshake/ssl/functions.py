@@ -1,4 +1,4 @@
-"""The functions of the standard library's `ssl` that make contexts, making ours."""
+"""The module's functions that make contexts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the constants that the running Python's `ssl` has, and that of Python 3.11 has not.
+"""Constants of `ssl` that the running Python has and Python 3.11 has not.
 
 `postshake.ssl` gives them on.
 """

@@ -1,4 +1,4 @@
-"""Hosts that are neither DNS names nor IP addresses, as programs ask for them.
+"""Host names that are neither DNS names nor addresses.
 
 ``localhost:443``, ``a b`` and ``host.1`` are no names of hosts (RFC 1123, RFC 6066), and the
 engine knows none of them. The standard module goes on with whatever it is given, and finds that

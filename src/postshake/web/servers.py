@@ -1,4 +1,4 @@
-"""How ASGI servers are given our TLS, each in its own way."""
+"""Server contexts without a request in the handshake, and with reauth, for each web server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes to messages and back: no state, no policy, no I/O.
+"""Messages encoded and decoded: no state, no policy, no I/O.
 
 A *message* decodes from its whole body and is done with it: ``decode(body)``
 raises when bytes are left over. A *part* of a message, such as an extension,

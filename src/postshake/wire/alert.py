@@ -1,4 +1,4 @@
-"""Alerts: the last word, or a goodbye (§6)."""
+"""The Alert message: level and description (§6)."""
 
 from __future__ import annotations
 

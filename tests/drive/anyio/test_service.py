@@ -334,7 +334,34 @@ async def test_a_stream_that_is_closed_meanwhile() -> None:
         group.start_soon(receive)
         await anyio.wait_all_tasks_blocked()
         await server.transport.aclose()
-        server._closed = True
+        server._pump.closed = True
+
+
+@on_both
+async def test_closing_a_stream_while_another_task_receives() -> None:
+    """The one that receives reads the peer's last words for both; no two tasks read at once."""
+    ends: list[Exception] = []
+    ours, theirs = tcp_pair()
+    client = TLSStream(AsyncSocket(ours), client_config(), NAME)
+    server = TLSStream(AsyncSocket(theirs), server_config())
+
+    async def receive(stream: TLSStream) -> None:
+        try:
+            await stream.receive()
+        except (anyio.ClosedResourceError, anyio.EndOfStream) as error:
+            ends.append(error)
+
+    async with client, server:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.handshake)
+            await client.handshake()
+        async with anyio.create_task_group() as group:
+            group.start_soon(receive, server)
+            group.start_soon(receive, client)
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(server.aclose)
+            group.start_soon(client.aclose)
+    assert len(ends) == 2
 
 
 # --- time

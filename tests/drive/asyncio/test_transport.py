@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from postshake import ChainVerifier, ClientConfig, Credential, ServerConfig, TrustStore
 from postshake.config import AuthRequest, ClientAuth
+from postshake.connection import Connection
+from postshake.drive.asyncio.protocol import TLSProtocol, TLSTransport
 from postshake.drive.asyncio.streams import (
     create_connection,
     create_server,
@@ -25,7 +27,6 @@ from postshake.drive.asyncio.streams import (
     start_server,
     start_tls,
 )
-from postshake.drive.asyncio.transport import Below, TLSTransport
 from postshake.errors import (
     CertificateRequired,
     DataWaiting,
@@ -62,7 +63,7 @@ def on_both(function):
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr("postshake.drive.asyncio.protocol.LINGER", 0.05)
-    monkeypatch.setattr("postshake.drive.asyncio.protocol.STALL", 0.1)
+    monkeypatch.setattr("postshake.drive.asyncio.pending_reauths.STALL", 0.1)
 
 
 def timed(**fields):
@@ -190,9 +191,11 @@ async def test_early_data_is_told_from_the_rest():
     first.close()
     await protocol.lost
     protocol = Noting()
-    again = TLSTransport(protocol, first.connection.config, NAME, session=ticket)
-    again.connection.send_early_data(b"early")
-    await asyncio.get_running_loop().create_connection(lambda: Below(again), "127.0.0.1", port)
+    connection = Connection(first.connection.config, NAME, session=ticket)
+    connection.send_early_data(b"early")
+    tls = TLSProtocol(protocol, connection)
+    await asyncio.get_running_loop().create_connection(lambda: tls, "127.0.0.1", port)
+    again = tls.app_transport
     while not protocol.data:
         await asyncio.sleep(0.01)
     again.write(b"late")
@@ -711,7 +714,7 @@ async def test_reauth_when_it_is_too_late_or_too_much_waits():
     async def handle(reader, writer):
         transport = writer.transport
         transport.pause_reading()
-        with pytest.raises(DataWaiting, match="are for them, and reading is paused"):
+        with pytest.raises(DataWaiting, match="are for them: reading is paused"):
             await transport.reauth()
         assert not transport.connection.open_requests
         assert transport.connection.readable < 3_000_000

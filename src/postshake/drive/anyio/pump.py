@@ -1,4 +1,4 @@
-"""What moves an asynchronous stream's bytes: one task at a time, for all of them."""
+"""Bytes between a Connection and an asynchronous transport: one task at a time moves them."""
 
 from __future__ import annotations
 
@@ -10,56 +10,70 @@ import anyio
 
 from ...connection import Connection
 from ...errors import PostshakeError
-from ...events import Event
-from .event_handler import AsyncAnswerer, Errands
+from .event_handler import AsyncEventHandler
 from .transports import Transport
 
-__all__ = ["Carrier"]
+__all__ = ["StreamPump"]
 
 
-class Carrier(Errands):
-    """The part of a stream that sends what waits, and waits for the peer.
+class StreamPump:
+    """Sends what waits, and waits for the peer, for all tasks of one stream.
 
     Args:
         transport: what carries the bytes.
         connection: the engine.
-        answer: client: chooses the credential for each request.
-        on_event: called with every event, in order.
+        handler: takes the events and questions that come.
     """
+
+    __slots__ = (
+        "_connection",
+        "_handler",
+        "_reading",
+        "_transport",
+        "_unsent",
+        "closed",
+        "send_error",
+        "writing",
+    )
 
     def __init__(
         self,
         transport: Transport,
         connection: Connection,
-        answer: AsyncAnswerer | None,
-        on_event: Callable[[Event], None] | None,
+        handler: AsyncEventHandler,
     ) -> None:
-        super().__init__(connection, answer, on_event)
-        self.transport = transport
-        self._reading, self._writing = anyio.Lock(), anyio.Lock()
+        self._transport = transport
+        self._connection = connection
+        self._handler = handler
+        self._reading = anyio.Lock()
+        self.writing = anyio.Lock()
+        """Held by who seals data or sends what waits, for as long as that takes."""
         self._unsent = memoryview(b"")
-        self._send_error: Exception | None = None  # after which nothing is sent any more
-        self._closed = False
+        self.send_error: Exception | None = None
+        """Why nothing is sent any more."""
+        self.closed = False
+        """Whether our side closed the transport, or is about to."""
 
-    async def _move(self, done: Callable[[], bool]) -> None:
+    async def move(self, done: Callable[[], bool]) -> None:
         """Bring things forward: answer what is asked, or wait for bytes from the peer.
 
         Args:
             done: whether somebody else has done it meanwhile.
         """
-        if self._questions or self._requests:
-            await self._settle()
+        handler = self._handler
+        if handler.has_work():
+            await handler.settle(self.step)
             if done():
                 return
         async with self._reading:
-            if done() or self._questions or self._requests:
+            if done() or handler.has_work():
                 return
             await self._take()
-        if self._questions or self._requests:
-            await self._settle()
+        if handler.has_work():
+            await handler.settle(self.step)
 
     async def _take(self) -> None:
-        connection = self.connection
+        connection = self._connection
         due = connection.next_deadline()
         data: bytes | None = None
         ended = False
@@ -69,11 +83,11 @@ class Carrier(Errands):
             except anyio.EndOfStream:
                 ended = True
         if scope.cancelled_caught:
-            await self._advance(connection.check_deadlines)
+            await self.step(connection.check_deadlines)
         elif ended:
-            await self._advance(connection.receive_eof)
+            await self.step(connection.receive_eof)
         elif data is not None:
-            await self._advance(connection.receive_data, data)
+            await self.step(connection.receive_data, data)
 
     async def _receive(self) -> bytes:
         """Wait for bytes, and send what still waits at the same time.
@@ -88,12 +102,12 @@ class Carrier(Errands):
         """
         try:
             if not self._has_output:
-                return await self.transport.receive()
+                return await self._transport.receive()
             data, failure = b"", None
             async with anyio.create_task_group() as group:
-                group.start_soon(self._flush_quietly)
+                group.start_soon(self._flush_silently)
                 try:
-                    data = await self.transport.receive()
+                    data = await self._transport.receive()
                 except Exception as error:  # the group would make a group of it
                     failure = error
                 group.cancel_scope.cancel()
@@ -105,101 +119,109 @@ class Carrier(Errands):
             raise anyio.EndOfStream
         return data
 
-    async def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
-        """Let the engine take a step; send what it has to say, sort what it brought."""
+    async def step(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Let the engine take a step; send what it has to say, collect what it brought."""
+        connection = self._connection
         try:
-            step(*arguments)
+            call(*arguments)
         except PostshakeError:
-            self._sort()
-            await self._send_now()
+            self._handler.collect()
+            await self.send_now()
             raise
-        self._sort()
-        if self.connection.established is None and self._questions:
+        if connection.has_news:
+            self._handler.collect()
+        if connection.established is None and self._handler.has_questions():
             return  # the flight is not complete: it leaves whole, when the answer is there
         if self._has_output:
-            await self._send_now()
+            await self.send_now()
 
     @property
     def _has_output(self) -> bool:
         """Whether bytes wait that nobody is sending: a sender takes what others queue, too."""
-        waits = bool(self._unsent) or self.connection.has_data_to_send
-        return waits and not self._writing.locked()
+        waits = bool(self._unsent) or self._connection.has_data_to_send
+        return waits and not self.writing.locked()
 
-    async def _send_now(self) -> None:
+    async def send_now(self) -> None:
         """Send what can be sent without waiting; the rest leaves with whatever call comes.
 
-        If it cannot be sent, that is for those to tell who want to send: see `_check_sending`.
+        If it cannot be sent, that is for those to tell who want to send: see `check_sending`.
         """
-        if self._writing.locked():
+        if self.writing.locked():
             return
-        connection = self.connection
+        connection = self._connection
         while self._unsent or connection.has_data_to_send:
-            if self._send_error is not None:
+            if self.send_error is not None:
                 self._drop_output()
                 return
             if not self._unsent:
                 self._unsent = memoryview(connection.data_to_send())
             try:
-                sent = self.transport.send_now(self._unsent)
+                sent = self._transport.send_now(self._unsent)
             except Exception as error:
-                self._send_error = error
+                self.send_error = error
                 continue
             if sent is None:
-                await self._flush_quietly()
+                await self._flush_silently()
                 return
             if not sent:
                 return
             self._unsent = self._unsent[sent:]
 
-    async def _flush(self) -> None:
-        async with self._writing:
-            await self._send_rest()
+    async def flush(self) -> None:
+        """Send all that waits, as `send_rest` does, once nobody else is sending."""
+        async with self.writing:
+            await self.send_rest()
 
-    async def _flush_quietly(self) -> None:
+    async def _flush_silently(self) -> None:
         """Send all that waits; what fails is kept for who wants to know."""
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await self._flush()
+            await self.flush()
 
-    async def _send_rest(self) -> None:
+    async def send_rest(self) -> None:
         """Send all that waits; whoever calls this has the lock for writing.
 
         Raises:
             BrokenResourceError, ClosedResourceError: it cannot be sent.
         """
-        connection = self.connection
+        connection = self._connection
         while True:
-            self._check_sending()
+            self.check_sending()
             if not self._unsent:
                 if not connection.has_data_to_send:
                     return
                 self._unsent = memoryview(connection.data_to_send())
             try:
-                sent = await self.transport.send_some(self._unsent)
+                sent = await self._transport.send_some(self._unsent)
             except Exception as error:
-                self._send_error = error
+                self.send_error = error
             else:
                 self._unsent = self._unsent[sent:]
 
-    def _check_sending(self) -> None:
+    async def drain(self) -> None:
+        """Read and forget what the peer still sends, once no other task reads.
+
+        Raises:
+            EndOfStream: that was all.
+            OSError, BrokenResourceError, ClosedResourceError: the transport failed.
+        """
+        async with self._reading:
+            while True:
+                await self._transport.receive()
+
+    def check_sending(self) -> None:
         """Raise as anyio's streams do if nothing can be sent any more."""
-        if self._send_error is not None:
+        if self.send_error is not None:
             self._drop_output()
-            raise self._gone(self._send_error) from self._send_error
+            raise self._gone(self.send_error) from self.send_error
 
     def _drop_output(self) -> None:
         """Forget what waits to be sent: nobody listens."""
         self._unsent = memoryview(b"")
-        self.connection.data_to_send()
+        self._connection.data_to_send()
 
     def _gone(self, error: Exception) -> Exception:
         """Make anyio's error for a transport that fails."""
-        if self._closed:
+        if self.closed:
             return anyio.ClosedResourceError()
         reason = str(error) or str(error.__cause__ or "")
         return anyio.BrokenResourceError(f"{type(error).__name__}: {reason}".removesuffix(": "))
-
-    def _check(self) -> None:
-        if self.connection.failure is not None:
-            raise self.connection.failure
-        if self._closed:
-            raise anyio.ClosedResourceError

@@ -47,26 +47,23 @@ from anyio.streams.tls import TLSAttribute
 from ...config import AuthRequest, ClientConfig, ServerConfig
 from ...connection import Connection, State
 from ...constants import ProtocolVersion, Role
-from ...errors import DataWaiting, PostshakeError, ReauthUnavailable, UsageError
+from ...errors import PostshakeError, ReauthUnavailable, UsageError
 from ...events import Established, Event, ReauthCompleted
 from ...pki.identity import Identity
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
-from ..answers import conclude
-from .event_handler import AsyncAnswerer
-from .pump import Carrier
+from ..answers import reauth_result
+from ..limits import HANDSHAKE_TIME, LINGER, MAX_UNREAD, STALL, data_waiting
+from .event_handler import AsyncAnswerer, AsyncEventHandler
+from .pump import StreamPump
 from .transports import AnyIOTransport, Transport
 
 __all__ = ["TLSStream"]
 
-MAX_UNREAD = 1024 * 1024
 PIECE = 64 * 1024  # of what is sent: sealed and sent in turn, so that answers need not wait
-HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
-STALL = 5.0  # seconds for which a reauth waits for another task to receive on
-LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
 
-class TLSStream(Carrier, ByteStream):
+class TLSStream(ByteStream):
     """TLS over a transport, for any number of tasks.
 
     `open_tls_stream` and `serve_tls` make one over TCP; `over` puts one on any stream of
@@ -100,17 +97,20 @@ class TLSStream(Carrier, ByteStream):
         session: Ticket | Session12 | None = None,
         handshake_time: float | None = HANDSHAKE_TIME,
     ) -> None:
-        connection = Connection(config, server_name, session=session)
-        super().__init__(transport, connection, answer, on_event)
+        self.transport = transport
+        self.connection = Connection(config, server_name, session=session)
+        """The engine, for what the stream does not show."""
+        self._handler = AsyncEventHandler(self.connection, answer, on_event)
+        self._pump = StreamPump(transport, self.connection, self._handler)
         self._max_unread = max_unread
-        self._shaken = False
+        self._handshake_done = False
         self._handshake_time = handshake_time
         self._handshake_until: float | None = None  # on anyio's clock
         self._receiver: int | None = None  # the task that waited last for data
         self._room: anyio.Event | None = None  # that somebody received, for who waits for it
 
     def __repr__(self) -> str:
-        return f"<TLSStream {self.connection!r}{' closed' if self._closed else ''}>"
+        return f"<TLSStream {self.connection!r}{' closed' if self._pump.closed else ''}>"
 
     @classmethod
     def over(
@@ -170,32 +170,32 @@ class TLSStream(Carrier, ByteStream):
             BrokenResourceError: the transport failed.
         """
         self._check()
-        if not self._shaken:
+        if not self._handshake_done:
             if self._handshake_time is None:
-                await self._shake()
+                await self._run_handshake()
             else:
                 now = anyio.current_time()
                 if self._handshake_until is None:
                     self._handshake_until = now + self._handshake_time
                 with anyio.fail_after(max(0.0, self._handshake_until - now)):
-                    await self._shake()
+                    await self._run_handshake()
         return _settled(self.connection)
 
-    async def _shake(self) -> None:
+    async def _run_handshake(self) -> None:
         connection = self.connection
-        await self._advance(connection.start)
+        await self._pump.step(connection.start)
         while connection.established is None:
             self._check()
-            last_words = None if self._send_error is None else LINGER
+            last_words = None if self._pump.send_error is None else LINGER
             with anyio.move_on_after(last_words) as waiting:
-                await self._move(lambda: connection.established is not None)
+                await self._pump.move(lambda: connection.established is not None)
             if waiting.cancelled_caught:
-                self._check_sending()
+                self._pump.check_sending()
         if connection.role is Role.client or _settled(connection).version is ProtocolVersion.TLS12:
-            await self._flush()  # our Finished
+            await self._pump.flush()  # our Finished
         else:  # tickets: a client that has sent its data and gone needs none
-            await self._send_now()
-        self._shaken = True
+            await self._pump.send_now()
+        self._handshake_done = True
 
     async def send(self, item: bytes | bytearray | memoryview) -> None:
         """Send application data, all of it.
@@ -212,12 +212,12 @@ class TLSStream(Carrier, ByteStream):
         connection = self.connection
         with memoryview(item) as given, given.cast("B") as view:  # both free when this ends
             for start in range(0, len(view), PIECE):
-                async with self._writing:
+                async with self._pump.writing:
                     self._check()
-                    await self._send_rest()
+                    await self._pump.send_rest()
                     with view[start : start + PIECE] as piece:
                         connection.send_data(piece)
-                    await self._send_rest()
+                    await self._pump.send_rest()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Receive at most so many bytes; waits for at least one.
@@ -249,7 +249,7 @@ class TLSStream(Carrier, ByteStream):
                 raise anyio.EndOfStream
             self._check()
             try:
-                await self._move(lambda: bool(connection.readable or connection.peer_closed))
+                await self._pump.move(lambda: bool(connection.readable or connection.peer_closed))
             except PostshakeError:
                 if connection.failure is None or not connection.readable:
                     raise
@@ -262,10 +262,10 @@ class TLSStream(Carrier, ByteStream):
     async def send_eof(self) -> None:
         """Say that we send no more; the peer may, and `receive` goes on (§6.1)."""
         await self.handshake()
-        async with self._writing:
-            await self._send_rest()
+        async with self._pump.writing:
+            await self._pump.send_rest()
             self.connection.close()
-            await self._send_rest()
+            await self._pump.send_rest()
 
     # --- reauth
 
@@ -293,29 +293,30 @@ class TLSStream(Carrier, ByteStream):
         await self.handshake()
         context = self.connection.request_auth(request)
         try:
-            await self._send_now()
-            self._check_sending()
-            return conclude(await self._wait_for(context), request or AuthRequest())
+            await self._pump.send_now()
+            self._pump.check_sending()
+            return reauth_result(await self._wait_for(context), request or AuthRequest())
         except BaseException:
             if self.connection.failure is None and context in self.connection.open_requests:
                 self.connection.cancel_auth(context)
-                self._sort()
+                self._handler.collect()
             raise
         finally:
-            self._completed.pop(context, None)
+            self._handler.outcomes.pop(context, None)
 
     async def _wait_for(self, context: bytes) -> ReauthCompleted:
         connection = self.connection
+        outcomes = self._handler.outcomes
         begun = connection.read_position
-        while context not in self._completed:
+        while context not in outcomes:
             self._check()
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
             if connection.unread_size > self._max_unread:
                 await self._wait_for_room(begun)
             else:
-                await self._move(lambda: context in self._completed)
-        return self._completed[context]
+                await self._pump.move(lambda: context in outcomes)
+        return outcomes[context]
 
     async def _wait_for_room(self, begun: int) -> None:
         """Wait until the task that receives has received, if there is one.
@@ -336,21 +337,17 @@ class TLSStream(Carrier, ByteStream):
         if not waiting.cancelled_caught:
             return
         if left < waits:
-            await self._advance(connection.check_deadlines)
+            await self._pump.step(connection.check_deadlines)
             return
         self._check()
-        raise DataWaiting(
-            f"{connection.readable} bytes of the client's data came before its answer, "
-            f"and at most {self._max_unread} bytes of memory are for them: "
-            "receive them meanwhile"
-        )
+        raise data_waiting(connection, self._max_unread, "receive them meanwhile")
 
     async def key_update(self, request_peer: bool = False) -> None:
         """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""
         self._check()
         self.connection.key_update(request_peer)
-        await self._send_now()
-        self._check_sending()
+        await self._pump.send_now()
+        self._pump.check_sending()
 
     # --- ending
 
@@ -362,21 +359,26 @@ class TLSStream(Carrier, ByteStream):
         short while: else the system would answer it with a reset, which could overtake our
         last words.
         """
-        if self._closed:
+        if self._pump.closed:
             return
-        self._closed = True
+        self._pump.closed = True
         try:
             with anyio.move_on_after(LINGER), contextlib.suppress(*_FAILURES):
                 if self.connection.state is not State.NEW:
-                    async with self._writing:
-                        await self._send_rest()
+                    async with self._pump.writing:
+                        await self._pump.send_rest()
                         self.connection.close()
-                        await self._send_rest()
+                        await self._pump.send_rest()
                     self.transport.shut_down()
-                    while True:
-                        await self.transport.receive()
+                    await self._pump.drain()
         finally:
             await self.transport.aclose()
+
+    def _check(self) -> None:
+        if self.connection.failure is not None:
+            raise self.connection.failure
+        if self._pump.closed:
+            raise anyio.ClosedResourceError
 
 
 _FAILURES = (

@@ -1,7 +1,7 @@
 """TLS for asyncio itself: transports and protocols, and its streams on them."""
 
+from .protocol import TLSTransport
 from .streams import create_connection, create_server, open_connection, start_server, start_tls
-from .transport import TLSTransport
 
 __all__ = [
     "TLSTransport",

@@ -18,15 +18,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ...config import ClientConfig, ServerConfig
+from ...connection import Connection
 from ...errors import UsageError
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
-from .protocol import MAX_UNREAD, SHUTDOWN_TIME, Answer
-from .transport import Below, TLSTransport
+from ..limits import HANDSHAKE_TIME, MAX_UNREAD
+from .answer_tasks import Answer
+from .protocol import SHUTDOWN_TIME, TLSProtocol, TLSTransport
 
 __all__ = ["create_connection", "create_server", "open_connection", "start_server", "start_tls"]
 
-HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
 STREAM_LIMIT = 2**16
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
@@ -58,37 +59,38 @@ async def create_connection(
         server_name: whom the certificate must be for; None for `host`.
         session: what an earlier connection left, see `Connection.session`.
         handshake_time: seconds that the handshake may take.
-        answer: chooses the credential for requests; see `TLSTransport`.
-        max_unread: see `TLSTransport`.
-        shutdown_time: see `TLSTransport`.
+        answer: chooses the credential for each request, and may be a coroutine; the default
+            takes the first of ``config.credentials`` that fits. If it fails, or the key
+            cannot sign, the request is declined, and the event loop's exception handler told.
+        max_unread: how many bytes of memory what comes may take while a reauth waits and
+            reading is paused; small records take more than their data.
+        shutdown_time: for how many seconds `close` tries to send what was written.
         options: what `loop.create_connection` takes besides, such as ``family``.
 
     Raises:
         OSError: nobody answers there.
         TimeoutError, TLSError, TruncationError: the handshake failed.
     """
-    above = TLSTransport(
+    tls = TLSProtocol(
         factory(),
-        config,
-        server_name or host,
-        session=session,
+        Connection(config, server_name or host, session=session),
         answer=answer,
         max_unread=max_unread,
         shutdown_time=shutdown_time,
+        over_socket=True,
     )
-    above._over_socket = True
     loop = asyncio.get_running_loop()
-    await loop.create_connection(lambda: Below(above), host, port, **options)
-    await _shake(above, handshake_time)
-    return above, above.get_protocol()
+    await loop.create_connection(lambda: tls, host, port, **options)
+    await _wait_for_handshake(tls, handshake_time)
+    return tls.app_transport, tls.app_protocol
 
 
-async def _shake(above: TLSTransport, seconds: float) -> None:
+async def _wait_for_handshake(tls: TLSProtocol, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.shield(above._shaken)
+            await asyncio.shield(tls.handshake_done)
     except BaseException:
-        above.abort()
+        tls.abort()
         raise
 
 
@@ -111,18 +113,23 @@ async def create_server(
         port: the port; 0 for a free one.
         config: the policy.
         handshake_time: seconds that a handshake may take.
-        max_unread: see `TLSTransport`.
-        shutdown_time: see `TLSTransport`.
+        max_unread: see `create_connection`.
+        shutdown_time: see `create_connection`.
         options: what `loop.create_server` takes besides, such as ``backlog``.
     """
     loop = asyncio.get_running_loop()
 
     def accept() -> asyncio.Protocol:
-        above = TLSTransport(factory(), config, max_unread=max_unread, shutdown_time=shutdown_time)
-        above._over_socket = True
-        too_slow = loop.call_later(handshake_time, above.abort)
-        above._shaken.add_done_callback(lambda _: too_slow.cancel())
-        return Below(above)
+        tls = TLSProtocol(
+            factory(),
+            Connection(config),
+            max_unread=max_unread,
+            shutdown_time=shutdown_time,
+            over_socket=True,
+        )
+        too_slow = loop.call_later(handshake_time, tls.abort)
+        tls.handshake_done.add_done_callback(lambda _: too_slow.cancel())
+        return tls
 
     return await loop.create_server(accept, host, port, **options)
 
@@ -179,11 +186,10 @@ async def start_tls(
     """
     if transport.is_closing():
         raise UsageError("the transport is closing")
-    above = TLSTransport(protocol, config, server_name, answer=answer)
-    below = Below(above)
-    transport.set_protocol(below)
-    below.connection_made(transport)
+    tls = TLSProtocol(protocol, Connection(config, server_name), answer=answer)
+    transport.set_protocol(tls)
+    tls.connection_made(transport)
     if not transport.is_reading():
         transport.resume_reading()
-    await _shake(above, handshake_time)
-    return above
+    await _wait_for_handshake(tls, handshake_time)
+    return tls.app_transport

@@ -1,28 +1,33 @@
-"""What a blocking owner does for its connection: answer questions, hand events out."""
+"""What a blocking driver does with its connection's questions and events."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from ...connection import Connection
 from ...constants import Role
-from ...errors import PostshakeError
 from ...events import Event, ReauthCompleted, ReauthRequested
 from ...pki.credential import Credential
 from ...questions import Question
-from ..answers import declining, find_answer_now
-from ..owner import Owner
+from ..answers import choose_for, declined_error, find_answer_now
 
-__all__ = ["Answerer", "Chores"]
+__all__ = ["Answerer", "EventHandler"]
 
 Answerer = Callable[[ReauthRequested], Credential | None]
 """Chooses what to answer a request with; None declines."""
 
 
-class Chores(Owner[Answerer]):
-    """The part of a stream that settles what comes of a step of the engine."""
+class EventHandler:
+    """Answers the engine's questions and requests, and hands its events out.
+
+    Args:
+        connection: the engine.
+        answer: client: chooses the credential for each request; None for the first of the
+            configuration's that fits.
+        on_event: called with every event, in order.
+    """
+
+    __slots__ = ("_answer", "_connection", "_on_event", "accepts_answers", "outcomes")
 
     def __init__(
         self,
@@ -30,31 +35,25 @@ class Chores(Owner[Answerer]):
         answer: Answerer | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
-        super().__init__(connection, answer, on_event)
-        self._ended = False  # we said that we send no more
+        self._connection = connection
+        self._answer = answer
+        self._on_event = on_event
+        self.outcomes: dict[bytes, ReauthCompleted] = {}
+        """Of requests that nobody has waited for yet, by their contexts."""
+        self.accepts_answers = True
+        """Whether a request can still be answered: we did not say that we send no more."""
 
-    def _send_some(self) -> None:
-        """Send what can be sent without waiting."""
-        raise NotImplementedError
+    def stop_answering(self) -> None:
+        """Answer no request from now on: we are about to say that we send no more."""
+        self.accepts_answers = False
 
-    def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
-        """Let the engine take a step, and settle what comes of it."""
-        try:
-            step(*arguments)
-            self._settle()
-        except Exception:
-            if self.connection.failure is not None:
-                self._settle()  # what led to it is worth knowing
-            with contextlib.suppress(OSError, PostshakeError):  # the reason matters more
-                self._send_some()
-            raise
-
-    def _settle(self) -> None:
+    def handle(self) -> None:
         """Answer all questions and requests, and hand the events out.
 
-        The owner's code may raise: the rest is settled first.
+        Code of the application's may raise: the rest is handled first, then the first of
+        its errors is raised. What a client could not answer is declined.
         """
-        connection = self.connection
+        connection = self._connection
         errors: list[Exception] = []
         while True:
             if (question := connection.next_question()) is not None:
@@ -67,10 +66,10 @@ class Chores(Owner[Answerer]):
             else:
                 break
         if errors:
-            if connection.role is Role.client and connection.failure is None and not self._ended:
+            if connection.role is Role.client and self._can_answer():
                 for context in connection.open_requests:  # those that failed
                     connection.answer_auth(context, None)
-                self._settle()
+                self.handle()
             try:
                 raise errors[0]
             finally:
@@ -79,22 +78,28 @@ class Chores(Owner[Answerer]):
     def _answer_question(self, question: Question, errors: list[Exception]) -> None:
         found = find_answer_now(question.subject)
         try:
-            self.connection.answer(question.id, found)
+            self._connection.answer(question.id, found)
             if isinstance(found, Exception):  # and it was for a request: no harm done
-                errors.append(declining(found))
+                errors.append(declined_error(found))
         finally:
             del found  # an exception's traceback leads to this frame
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ReauthCompleted):
-            self._completed[event.context] = event
+            self.outcomes[event.context] = event
         if self._on_event is not None:
             self._on_event(event)
-        if isinstance(event, ReauthRequested):
-            if self.connection.failure is not None or self._ended:
-                return
+        if isinstance(event, ReauthRequested) and self._can_answer():
             try:
-                credential = self._answer(event)
+                credential = self._choose(event)
             except Exception as error:
-                raise declining(error) from error
-            self.connection.answer_auth(event.context, credential)
+                raise declined_error(error) from error
+            self._connection.answer_auth(event.context, credential)
+
+    def _choose(self, request: ReauthRequested) -> Credential | None:
+        if self._answer is not None:
+            return self._answer(request)
+        return choose_for(request, self._connection.config.credentials)
+
+    def _can_answer(self) -> bool:
+        return self.accepts_answers and self._connection.failure is None

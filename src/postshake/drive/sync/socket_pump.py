@@ -1,8 +1,8 @@
 """Bytes between a Connection and a socket that does not block.
 
-`Pump.move` moves what can be moved, out and in, and waits only if nothing could. What
-comes is given to the connection through the stream's ``advance``, which settles
-whatever follows from it: so an answer to a request leaves from inside any call.
+`SocketPump.move` moves what can be moved, out and in, and waits only if nothing could. What
+comes is given to the connection by `SocketPump.step`, which has the questions and events that
+follow from it handled: so an answer to a request leaves from inside any call.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-import weakref
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from ...connection import Connection
-from ...errors import UsageError, present
+from ...errors import PostshakeError, UsageError
+from .event_handler import EventHandler
 
 __all__ = ["SocketPump"]
 
@@ -37,22 +37,34 @@ class SocketPump:
     Args:
         sock: the socket; it is made non-blocking.
         connection: the engine.
-        advance: a method, which is not kept alive, of who has the pump: calls its first
-            argument, a step of the engine's, with the others, and settles what comes of it.
+        handler: handles the events and questions that come.
         max_unread: how many bytes of memory what is not read may take while something is
             sent.
     """
+
+    __slots__ = (
+        "_connection",
+        "_handler",
+        "_max_unread",
+        "_selector",
+        "_send_error",
+        "_sock",
+        "_unsealed",
+        "_unsent",
+        "_waiting_for",
+        "_waits",
+    )
 
     def __init__(
         self,
         sock: socket.socket,
         connection: Connection,
-        advance: Callable[..., None],
+        handler: EventHandler,
         max_unread: int,
     ) -> None:
         self._sock = sock
         self._connection = connection
-        self._advancing = weakref.WeakMethod(advance)
+        self._handler = handler
         self._max_unread = max_unread
         self._unsealed: deque[memoryview] = deque()  # data to send after `_unsent`
         self._unsent = memoryview(b"")
@@ -68,6 +80,24 @@ class SocketPump:
     def unsent(self) -> bool:
         """Whether bytes wait for the socket."""
         return bool(self._unsent or self._unsealed or self._connection.has_data_to_send)
+
+    def step(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Let the engine take a step, and have what comes of it handled.
+
+        Raises:
+            Exception: what the step raised, or code of the application's; what can be sent
+                without waiting was sent, such as an alert.
+        """
+        try:
+            call(*arguments)
+            if self._connection.has_news:
+                self._handler.handle()
+        except Exception:
+            if self._connection.failure is not None:
+                self._handler.handle()  # what led to it is worth knowing
+            with contextlib.suppress(OSError, PostshakeError):  # the reason matters more
+                self.send_some()
+            raise
 
     def queue(self, data: bytes) -> None:
         """Take application data to send; much of it is sealed piece by piece."""
@@ -85,7 +115,7 @@ class SocketPump:
         connection = self._connection
         deadline = connection.next_deadline()
         if deadline is not None and connection.config.clock() >= deadline:
-            self._advance(connection.check_deadlines)
+            self.step(connection.check_deadlines)
             self.send_some()
             return
         sent = self.send_some()
@@ -134,9 +164,6 @@ class SocketPump:
         connection.data_to_send()
         return True
 
-    def _advance(self, step: Callable[..., object], *arguments: Any) -> None:
-        present(self._advancing(), "stream")(step, *arguments)
-
     def _seal_some(self) -> bool:
         """Seal the next piece of the data to send, if there is any."""
         unsealed = self._unsealed
@@ -157,9 +184,9 @@ class SocketPump:
         except (BlockingIOError, InterruptedError):
             return False
         if data:
-            self._advance(self._connection.receive_data, data)
+            self.step(self._connection.receive_data, data)
         else:
-            self._advance(self._connection.receive_eof)
+            self.step(self._connection.receive_eof)
         return True
 
     def _hear_last_words(self) -> None:
@@ -171,7 +198,7 @@ class SocketPump:
                 if not data:
                     return
                 left -= len(data)
-                self._advance(self._connection.receive_data, data)
+                self.step(self._connection.receive_data, data)
 
     def _wait(self, limit: float | None, *, reading: bool, writing: bool) -> None:
         """Wait until the socket is ready, a request's deadline is there, or the limit."""

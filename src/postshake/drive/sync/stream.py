@@ -11,7 +11,7 @@ whatever call is moving bytes. A server calls `reauth`.
 Theory of operation
 ===================
 
-The socket does not block; the stream does. Its `Pump` moves what can be moved, out
+The socket does not block; the stream does. Its `SocketPump` moves what can be moved, out
 and in, and waits only if nothing could. Each call pumps until what it is for has
 happened. So nothing depends on which call is running: an answer to a request, or
 to a key update, leaves from inside `receive` as well as from inside `send`.
@@ -49,17 +49,14 @@ from ...events import Established, Event, ReauthCompleted
 from ...pki.identity import Identity
 from ...resumption.session12 import Session12
 from ...resumption.ticket import Ticket
-from .event_handler import Answerer, Chores
+from ..limits import HANDSHAKE_TIME, LINGER, MAX_UNREAD, data_waiting
+from .event_handler import Answerer, EventHandler
 from .socket_pump import SocketPump
 
 __all__ = ["Answerer", "Stream"]
 
-MAX_UNREAD = 1024 * 1024
-HANDSHAKE_TIME = 60.0  # seconds; asyncio's own
-LINGER = 2.0  # seconds for which a closing stream reads what the peer still sends
 
-
-class Stream(Chores):
+class Stream:
     """TLS over a socket, for one thread at a time.
 
     A call that would wait while another thread waits in one raises UsageError; `close` may be
@@ -99,7 +96,8 @@ class Stream(Chores):
         session: Ticket | Session12 | None = None,
         handshake_time: float | None = HANDSHAKE_TIME,
     ) -> None:
-        super().__init__(Connection(config, server_name, session=session), answer, on_event)
+        self.connection = Connection(config, server_name, session=session)
+        """The engine, for what the stream does not show."""
         self.timeout = sock.gettimeout()
         self._sock = sock
         self._max_unread = max_unread
@@ -107,7 +105,8 @@ class Stream(Chores):
         self._closed = False
         self._handshake_time = handshake_time
         self._handshake_until: float | None = None  # on the configuration's clock
-        self._pump = SocketPump(sock, self.connection, self._advance, max_unread)
+        self._handler = EventHandler(self.connection, answer, on_event)
+        self._pump = SocketPump(sock, self.connection, self._handler, max_unread)
 
     def __enter__(self) -> Stream:
         return self
@@ -166,7 +165,7 @@ class Stream(Chores):
         """
         limit = self._limit()
         self._handshake(limit)
-        if self._ended:
+        if not self._handler.accepts_answers:
             raise UsageError("we said that we send no more")
         data = bytes(data)  # which copies no bytes
         self._pump.queue(data)
@@ -268,20 +267,17 @@ class Stream(Chores):
 
     def _wait_for(self, context: bytes, limit: float | None) -> ReauthCompleted:
         connection = self.connection
-        while context not in self._completed:
+        outcomes = self._handler.outcomes
+        while context not in outcomes:
             self._check()
             if context not in connection.open_requests:
                 raise UsageError("no request has this context")
             if connection.peer_closed:
                 raise ReauthUnavailable("the client said goodbye and did not answer")
             if connection.unread_size > self._max_unread:
-                raise DataWaiting(
-                    f"{connection.readable} bytes of the client's data came before its answer, "
-                    f"and at most {self._max_unread} bytes of memory are for them: "
-                    "receive them first"
-                )
+                raise data_waiting(connection, self._max_unread, "receive them first")
             self._pump.move(limit)
-        return self._completed.pop(context)
+        return outcomes.pop(context)
 
     def key_update(self, request_peer: bool = False) -> None:
         """Change the keys that we send with, and perhaps ask the peer to (§4.6.3)."""
@@ -300,7 +296,7 @@ class Stream(Chores):
         limit = self._limit()
         self._handshake(limit)
         self._pump.flush(limit)
-        self._ended = True
+        self._handler.stop_answering()
         self.connection.close()
         self._pump.flush(limit)
 
@@ -315,7 +311,8 @@ class Stream(Chores):
         """
         if self._closed:
             return
-        self._closed = self._ended = True
+        self._closed = True
+        self._handler.stop_answering()
         until = monotonic() + LINGER
         try:
             with contextlib.suppress(OSError, PostshakeError):
@@ -329,9 +326,6 @@ class Stream(Chores):
             self._pump.close()
 
     # --- inside
-
-    def _send_some(self) -> None:
-        self._pump.send_some()
 
     def _limit(self) -> float | None:
         """When a call that begins now has to end."""
@@ -349,8 +343,8 @@ class Stream(Chores):
         established = connection.established
         if established is not None:
             return established
-        limit = self._until_shaken(limit)
-        self._advance(connection.start)
+        limit = self._handshake_limit(limit)
+        self._pump.step(connection.start)
         while (established := connection.established) is None:
             self._check()
             self._pump.move(limit)
@@ -360,7 +354,7 @@ class Stream(Chores):
             self._pump.send_some()
         return established
 
-    def _until_shaken(self, limit: float | None) -> float | None:
+    def _handshake_limit(self, limit: float | None) -> float | None:
         """When a call that shakes hands has to end, at the latest."""
         if self._handshake_time is None:
             return limit

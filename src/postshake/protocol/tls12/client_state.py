@@ -1,4 +1,4 @@
-"""What the ways through a TLS 1.2 handshake have in common, as a client (RFC 5246 section 7.3)."""
+"""What the steps of a TLS 1.2 handshake share, on a client (RFC 5246 section 7.3)."""
 
 from __future__ import annotations
 

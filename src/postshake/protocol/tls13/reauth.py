@@ -1,4 +1,4 @@
-"""Post-handshake authentication (§4.6.2): the heart of postshake.
+"""Post-handshake authentication (§4.6.2): an answer, written and read.
 
 Theory of operation
 ===================

@@ -1,4 +1,4 @@
-"""The requests that a client receives, and the answers that it owes (§4.6.2).
+"""Requests for post-handshake authentication, as a client answers them (§4.6.2).
 
 How one answer is written stands in `reauth`; here is which requests are open.
 """

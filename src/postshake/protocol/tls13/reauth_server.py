@@ -1,4 +1,4 @@
-"""The requests that a server makes: sent, answered, expired, settled (§4.6.2).
+"""Requests for post-handshake authentication, as a server makes them (§4.6.2).
 
 How one answer is read stands in `reauth`; here is what becomes of it.
 """
