@@ -232,7 +232,7 @@ def _drop_in(attack: Attack, role: Role, *, judged: bool = True) -> tuple[float,
         with watch.running():
             victim.getpeercert()
             victim.getpeercert(True)
-            victim._channel().get_verified_chain()
+            victim.get_verified_chain()
     return watch.seconds, verdict
 
 

@@ -33,6 +33,7 @@ from postshake.errors import (
 )
 from postshake.events import Outcome
 from postshake.session import CertificateCredentials
+from postshake.ssl.engine_settings import engine_settings
 from tests.certs import CA, DAY, NOW, peer
 from tests.interleaving import interleave
 from tests.pair import ConnectionPair, client_config, issued, server_config, the_ca
@@ -285,11 +286,12 @@ def test_contexts_and_threads(tmp_path: Path) -> None:
         (tmp_path / f"{index}.pem").write_bytes(ca.pem())
     for seed in range(10):
         context = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)
+        find = engine_settings(context).find_verifier
         verifiers = interleave(
             [
-                partial(context._verifier, int(context.verify_flags), True),
+                partial(find, int(context.verify_flags), True, context.security_level),
                 partial(context.load_verify_locations, tmp_path / "0.pem"),
-                partial(context._verifier, int(context.verify_flags), True),
+                partial(find, int(context.verify_flags), True, context.security_level),
                 partial(context.load_verify_locations, tmp_path / "1.pem"),
             ],
             seed,

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from postshake.errors import UsageError
 from postshake.pki.hashed_folder import name_hash
 from postshake.pki.trust import TrustStore
+from postshake.ssl.engine_settings import engine_settings
 from tests.certs import CA
 from tests.sslmodule.ends import MODULES, Memory, authority, ours, server_context, standard
 
@@ -199,7 +200,7 @@ def test_with_one_variable_the_system_s_other_place_stays(module, environment, t
     roots = context.get_ca_certs(binary_form=True)
     assert len(roots) == len(anybody.get_ca_certs()) + 1
     if module is ours:
-        assert set(roots) <= set(context._trusted)
+        assert set(roots) <= set(engine_settings(context).trusted)
 
 
 def test_without_openssl_s_places_the_system_s_bundles_are_looked_for(

@@ -115,7 +115,7 @@ def test_nothing_ends_afterwards():
         thread.start()
         with client_context(ours).wrap_socket(other, server_hostname="localhost") as client:
             thread.join(PATIENCE)
-            server._sslobj._shake_until = time.monotonic() - 1
+            server._sslobj._handshake_until = time.monotonic() - 1
             client.sendall(b"late")
             assert server.recv(4) == b"late"
 

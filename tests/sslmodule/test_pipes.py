@@ -13,6 +13,7 @@ import pytest
 
 import postshake.ssl as ours
 from postshake.pki.hashed_folder import hashed_files
+from postshake.ssl.engine_settings import engine_settings
 from tests.sslmodule.ends import (
     MODULES,
     Memory,
@@ -149,7 +150,7 @@ def test_the_environment_may_name_one(module, pipe, monkeypatch, tmp_path):
     context = in_time(module.create_default_context)
     assert context.get_ca_certs(binary_form=True) == [authority().der]
     if module is ours:
-        assert context._trusted == [authority().der]
+        assert engine_settings(context).trusted == [authority().der]
 
 
 def test_a_folder_with_a_pipe_in_it_waits_for_nobody(tmp_path):

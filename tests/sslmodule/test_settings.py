@@ -15,6 +15,7 @@ import postshake.ssl as ours
 from postshake.constants import NamedGroup
 from postshake.crypto.groups import supported_groups
 from postshake.ssl.engine_config import config_for
+from postshake.ssl.engine_settings import engine_settings
 from tests.revoking import make_list
 from tests.sslmodule import versions
 from tests.sslmodule.differences import opposite
@@ -386,7 +387,7 @@ def test_ml_dsa_keys_are_loaded_whatever_openssl_is_below():
     for arguments in ((key,), (secret, PASSWORD), (secret, PASSWORD.decode()), (secret, password)):
         context = ours.SSLContext(ours.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, *arguments)
-        assert [each.chain for each in context._credentials] == [(CERTIFICATE,)]
+        assert [each.chain for each in engine_settings(context).credentials] == [(CERTIFICATE,)]
     assert asked == [1]
     with pytest.raises(standard.SSLError):
         ours.SSLContext(ours.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, secret, "wrong")

@@ -18,6 +18,7 @@ from postshake.errors import UnknownCA
 from postshake.pki.revocation import Defect, UnusableList
 from postshake.pki.revocation_search import RevocationLists
 from postshake.pki.trust import PeerChain
+from postshake.ssl.engine_settings import engine_settings
 from postshake.ssl.verifier import ContextVerifier
 from tests.certs import CA, DAY, NOW, Issued, key_usage
 from tests.pki.test_revocation_list import KEY, POINT, UNKNOWN, points, scope
@@ -194,9 +195,9 @@ def test_a_list_that_only_openssl_can_read(tmp_path: Path) -> None:
     told: list[UnusableList] = []
     client = ours.SSLContext(ours.PROTOCOL_TLS_CLIENT)
     client.unusable_list_callback = told.append
-    client._trust([], [b"\x30\x00", odd.public_bytes(Encoding.DER)])
+    engine_settings(client).trust([], [b"\x30\x00", odd.public_bytes(Encoding.DER)])
     assert [(each.defect, each.content) for each in told] == [(Defect.UNREADABLE, None)]
-    assert len(client._lists) == 1
+    assert len(engine_settings(client).lists) == 1
 
 
 def test_lists_that_come_later_count_for_connections_that_there_are() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import postshake.ssl as ours
+from postshake.ssl.engine_settings import engine_settings
 from postshake.web import Policy, StepUp, connection_of, reauth
 from postshake.web.wsgi import SENT_BY, reauth_handler
 from postshake.web.wsgi import StepUp as WSGIStepUp
@@ -90,7 +91,7 @@ def counting(port: int) -> Iterator[tuple[Wire, list[bytes]]]:
 
     def choose(owner, request):
         asked.append(request.context)
-        return context._credentials[0]
+        return engine_settings(context).credentials[0]
 
     context.reauth_callback = choose
     sock = socket.create_connection(("localhost", port), 60)

@@ -32,7 +32,7 @@ __all__ = [
     "NameBudget",
     "check_host_name",
     "check_name_constraints",
-    "check_names_below",
+    "check_names_against",
 ]
 
 COMMON_NAME = b"\x06\x03\x55\x04\x03"  # 2.5.4.3
@@ -110,7 +110,7 @@ def check_host_name(host: bytes, path: Sequence[Facts], budget: NameBudget) -> N
             _check(held, path[0], ca, *_subtrees(ca, budget), budget)
 
 
-def check_names_below(
+def check_names_against(
     facts: Facts, ca: Facts, budget: NameBudget, *, common_names: bool = False
 ) -> None:
     """Hold the names of one certificate against the constraints of one CA.

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import os
 import ssl
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,22 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from ..constants import CipherSuite, NamedGroup, ProtocolVersion, Role, SignatureScheme
+from ..constants import CipherSuite, ProtocolVersion, Role
 from ..crypto.suites import TLS13_SUITES
 from ..crypto.tls12.suites import TLS12_SUITES
 from ..errors import UnsupportedKey, UsageError
-from ..events import ReauthRequested
 from ..pki.credential import Credential, Signer
 from ..pki.private_key import ML_DSA
-from ..pki.revocation_list import Defect, ReportUnusable, UnusableList, UnusableListObserver
-from ..pki.revocation_search import RevocationLists
+from ..pki.revocation_list import ReportUnusable
 from ..pki.trust import TrustStore, Verifier
-from ..pki.trusted_certificate import TrustedUses, read_trusted_certificate
 from ..private_file import open_private
 from ..protocol.negotiate import groups12
 from ..recording.recording import Recording
-from ..resumption.session12 import SessionCache12
-from ..resumption.ticket_keys import TicketKeys
+from .adapters import KeyLogFile, PasswordCallback, PskCallback
 from .algorithms import (
     group_named,
     groups_listed,
@@ -40,26 +34,23 @@ from .algorithms import (
     suites_listed,
 )
 from .engine_config import CIPHERS, check_end, cipher_name, groups_of, versions_of
+from .engine_settings import EngineSettings, ReauthCallback, cut_off_uses
 from .errors import ssl_error, translate
-from .inputs import (
+from .patched import STANDARD_CONTEXT, check_not_patched_since, cooperative
+from .pem import (
     CERTIFICATES,
-    AskOnce,
-    KeyLog,
-    PskLookup,
     blocks_of,
     certificates_in,
     read_certificates,
     read_hashed,
     read_pipe,
 )
-from .patched import STANDARD_CONTEXT, check_not_patched_since, cooperative
 from .security_level import bits_of_level, strong_suites
 from .session import SSLSession
-from .session_cache import CAPACITY, LARGEST, SessionCache
 from .sockets import SSLObject, SSLSocket
 from .tls_object import TLSObject
 from .transports import BioTransport, SocketTransport
-from .verifier import POLICY_FLAGS, ContextVerifier
+from .verifier import POLICY_FLAGS
 
 if TYPE_CHECKING:
     import socket
@@ -67,28 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReauthCallback", "SSLContext"]
 
-ReauthCallback = Callable[[Any, ReauthRequested], Credential | None]
-"""Called with the SSLSocket or SSLObject and the server's request; chooses what to show.
-None declines."""
-
 MAX_HINT = 256  # as OpenSSL has it
-
-_COUNTERS = (
-    "number",
-    "connect",
-    "connect_good",
-    "connect_renegotiate",
-    "accept",
-    "accept_good",
-    "accept_renegotiate",
-    "hits",
-    "misses",
-    "timeouts",
-    "cache_full",
-)
-
-
-HANDSHAKE_TIMEOUT = 60.0  # seconds; asyncio's own
 
 
 class SSLContext(ssl.SSLContext):
@@ -115,39 +85,8 @@ class SSLContext(ssl.SSLContext):
     sslobject_class: ClassVar[type[ssl.SSLObject]] = SSLObject  # type: ignore[misc]
 
     # set in __new__, as the standard class has it: whoever derives may have an __init__
-    _credentials: list[Credential]
-    _trusted: list[bytes]
-    _from_folders: set[bytes]
-    """Of them those that the standard class does not list, because nothing was verified by them."""
-    _uses: dict[bytes, TrustedUses]
-    _unusable: UnusableListObserver
-    _lists: RevocationLists
-    _alpn: tuple[bytes, ...]
-    _groups: tuple[NamedGroup, ...] | None
-    _suites: tuple[CipherSuite, ...] | None
-    _client_schemes: tuple[SignatureScheme, ...] | None
-    _server_schemes: tuple[SignatureScheme, ...] | None
-    _sni_callback: Callable[..., Any] | None
+    _engine_settings: EngineSettings
     _keylog_path: str | None
-    _keylog: Callable[[str], None] | None
-    _psk_client: Callable[..., Any] | None
-    _psk_lookup: PskLookup | None
-    _psk_hint: bytes
-    _verifiers: dict[tuple[int, bool, int], ContextVerifier]
-    _own_verifier: Verifier | None
-    _reauth_callback: ReauthCallback | None
-    _forbidden: frozenset[bytes]
-    _ticket_keys: TicketKeys
-    _sessions: SessionCache
-    _sessions12: SessionCache12
-    _counters: dict[str, int]
-    _configs: dict[Any, Any]
-    certificate_compression: tuple[str, ...]
-    recorder: Callable[[Role], Recording] | None
-    handshake_timeout: float | None
-    _version: int
-    _serial: int
-    _lock: threading.Lock
 
     if TYPE_CHECKING:  # the standard class makes ours, by the two classes above
 
@@ -183,42 +122,13 @@ class SSLContext(ssl.SSLContext):
         if protocol is not None and protocol in _TOO_OLD:
             raise ValueError(f"{ssl._SSLMethod(protocol).name}: postshake speaks TLS 1.3 and 1.2")
         self = super().__new__(cls, protocol)
-        self._credentials = []
-        self._trusted = []
-        self._from_folders = set()
-        self._uses = {}
-        self._unusable = UnusableListObserver()
-        self._lists = RevocationLists(on_unusable=self._unusable)
-        self._alpn = ()
-        self._groups = None
-        self._suites = None
-        self._client_schemes = None
-        self._server_schemes = None
-        self._sni_callback = None
+        self._engine_settings = EngineSettings(_noting(self))
         self._keylog_path = None
-        self._keylog = None
-        self._psk_client = None
-        self._psk_lookup = None
-        self._psk_hint = b""
-        self._ticket_keys = TicketKeys()
-        self._sessions = SessionCache()
-        self._sessions12 = SessionCache12(CAPACITY, LARGEST)
-        self._counters = dict.fromkeys(_COUNTERS, 0)
-        self._configs = {}
-        self._verifiers = {}
-        self._own_verifier = None
-        self._reauth_callback = None
-        self._forbidden = frozenset({b"h2", b"h3"})
-        self.certificate_compression = ()
-        self.recorder = None
-        self.handshake_timeout = HANDSHAKE_TIMEOUT
-        self._version = 0  # counts changes of what is kept here
-        self._serial = next(_SERIALS)
-        self._lock = threading.Lock()
         return self
 
     def __repr__(self) -> str:
-        return f"<SSLContext of postshake, {len(self._credentials)} certificates of our own>"
+        ours = len(self._engine_settings.credentials)
+        return f"<SSLContext of postshake, {ours} certificates of our own>"
 
     # --- who we are
 
@@ -231,7 +141,7 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError, OSError: as there.
         """
-        secret = AskOnce(password)
+        secret = PasswordCallback(password)
         piped = self._read_pipes(certfile, keyfile)
         refused: ssl.SSLError | None = None
         try:
@@ -272,12 +182,7 @@ class SSLContext(ssl.SSLContext):
 
     def use_credential(self, credential: Credential) -> None:
         """Authenticate with this; another one for the same kind of key is replaced."""
-        kind = credential.leaf.public_key_algorithm_oid
-        with self._lock:
-            self._credentials = [
-                each for each in self._credentials if each.leaf.public_key_algorithm_oid != kind
-            ] + [credential]
-            self._changed()
+        self._engine_settings.use_credential(credential)
 
     def use_signer(
         self, certificates: Iterable[x509.Certificate], signer: Signer | PrivateKeyTypes
@@ -314,7 +219,7 @@ class SSLContext(ssl.SSLContext):
             found += blocks_of(Path(os.fsdecode(cafile)).read_bytes())
         if cadata is not None:
             found += blocks_of(cadata.encode("ascii") if isinstance(cadata, str) else bytes(cadata))
-        self._trust(
+        self._engine_settings.trust(
             [der for kind, der in found if kind in CERTIFICATES],
             [der for kind, der in found if kind == b"X509 CRL"],
         )
@@ -324,7 +229,7 @@ class SSLContext(ssl.SSLContext):
     def _list_piped(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """Give the standard class what came through a pipe, and return the blocks in it."""
         blocks = blocks_of(data, strict=False)
-        certificates = [_cut_off(der, {}) for kind, der in blocks if kind in CERTIFICATES]
+        certificates = [cut_off_uses(der, {}) for kind, der in blocks if kind in CERTIFICATES]
         if certificates:
             super().load_verify_locations(cadata=b"".join(certificates))
         elif not any(kind == b"X509 CRL" for kind, _ in blocks):
@@ -334,16 +239,17 @@ class SSLContext(ssl.SSLContext):
     def _trust_folders(self, places: str) -> bool:
         """Trust what directories have under hashed names; return whether there was anything."""
         certificates, lists = read_hashed(places)
-        self._from_folders.update(_cut_off(each, {}) for each in certificates)
+        self._engine_settings.from_folders.update(cut_off_uses(each, {}) for each in certificates)
         if certificates or lists:
-            self._trust(certificates, lists)
+            self._engine_settings.trust(certificates, lists)
         return bool(certificates)
 
     def _note_path(self, path: tuple[bytes, ...]) -> None:
         """Have the standard class list what verified a peer, as if it had looked it up by now."""
+        from_folders = self._engine_settings.from_folders
         for der in path:
-            if der in self._from_folders:
-                self._from_folders.discard(der)
+            if der in from_folders:
+                from_folders.discard(der)
                 with contextlib.suppress(ssl.SSLError):  # we may read what OpenSSL does not
                     super().load_verify_locations(cadata=der)
 
@@ -366,13 +272,15 @@ class SSLContext(ssl.SSLContext):
             super().set_default_verify_paths()
             found = read_certificates(places.openssl_cafile if cafile is None else cafile)
         if found:
-            self._trust(found)
+            self._engine_settings.trust(found)
         more = self._trust_folders(places.openssl_capath if capath is None else capath)
         if not found and not more and cafile is None and capath is None:
             with contextlib.suppress(UsageError):
                 found = list(TrustStore.system().ders())
-                self._from_folders.update(found)  # the standard class has not read them
-                self._trust(found)
+                self._engine_settings.from_folders.update(
+                    found
+                )  # the standard class has not read them
+                self._engine_settings.trust(found)
 
     @property  # type: ignore[override]
     def verify_flags(self) -> ssl.VerifyFlags:
@@ -392,54 +300,6 @@ class SSLContext(ssl.SSLContext):
                 raise ValueError(f"verify_flags: postshake has no flag {unknown:#x} of OpenSSL's")
         _set(self, "verify_flags", flags)
 
-    def _trust(self, certificates: list[bytes], lists: Iterable[bytes] = ()) -> None:
-        """Go by these as well, in connections that live already too.
-
-        What OpenSSL's own form says of a certificate's uses stands behind it.
-        """
-        found = []
-        for der in lists:
-            try:
-                found.append(x509.load_der_x509_crl(der))
-            except (ValueError, x509.InvalidVersion) as error:  # the standard class read it
-                self._unusable(UnusableList(None, Defect.UNREADABLE, str(error)[:200]))
-        with self._lock:
-            uses = dict(self._uses)
-            plain = [_cut_off(each, uses) for each in certificates]
-            trusted = list(dict.fromkeys((*self._trusted, *plain)))
-            self._lists.add(found)  # the verifiers have the same ones
-            try:
-                for verifier in self._verifiers.values():
-                    verifier.replace(trusted, uses)
-            except UsageError as error:
-                raise translate(error) from error
-            self._trusted, self._uses = trusted, uses
-            self._changed()
-
-    def _verifier(self, flags: int, common_names: bool, level: int | None = None) -> Verifier:
-        """Return who verifies by what is trusted now; paths that it verified stay known.
-
-        There is one for each way to verify that connections were made with. They are kept:
-        `_trust` has to reach them all.
-        """
-        if self._own_verifier is not None:
-            return self._own_verifier
-        level = self.security_level if level is None else level
-        key = (flags, common_names, level)
-        with self._lock:
-            verifier = self._verifiers.get(key)
-            if verifier is None:
-                verifier = self._verifiers[key] = ContextVerifier(
-                    self._trusted,
-                    self._lists,
-                    flags,
-                    common_names=common_names,
-                    security_level=level,
-                    used=_noting(self),
-                    uses=self._uses,
-                )
-        return verifier
-
     @property
     def verifier(self) -> Verifier | None:
         """Who judges peers instead of the trusted certificates; None for these.
@@ -447,12 +307,12 @@ class SSLContext(ssl.SSLContext):
         It sees the name to be checked, if check_hostname is on, and must hold the
         certificate against it.
         """
-        return self._own_verifier
+        return self._engine_settings.verifier
 
     @verifier.setter
     def verifier(self, verifier: Verifier | None) -> None:
-        self._own_verifier = verifier
-        self._changed()
+        self._engine_settings.verifier = verifier
+        self._engine_settings.changed()
 
     @property
     def unusable_list_callback(self) -> ReportUnusable | None:
@@ -462,32 +322,61 @@ class SSLContext(ssl.SSLContext):
         What it raises goes to whoever loads the list, or makes the peer refused that is
         looked up.
         """
-        return self._unusable.callback
+        return self._engine_settings.unusable.callback
 
     @unusable_list_callback.setter
     def unusable_list_callback(self, callback: ReportUnusable | None) -> None:
-        self._unusable.callback = callback
+        self._engine_settings.unusable.callback = callback
 
     # --- reauth
 
     @property
     def reauth_callback(self) -> ReauthCallback | None:
         """Client: chooses what to show when the server asks; None for the usual choice."""
-        return self._reauth_callback
+        return self._engine_settings.reauth_callback
 
     @reauth_callback.setter
     def reauth_callback(self, callback: ReauthCallback | None) -> None:
-        self._reauth_callback = callback
+        self._engine_settings.reauth_callback = callback
 
     @property
     def reauth_forbidden_alpn(self) -> frozenset[bytes]:
         """Application protocols in which reauth is refused: h2 and h3 (RFC 9113, 9.2.3)."""
-        return self._forbidden
+        return self._engine_settings.reauth_forbidden_alpn
 
     @reauth_forbidden_alpn.setter
     def reauth_forbidden_alpn(self, protocols: Iterable[bytes]) -> None:
-        self._forbidden = frozenset(protocols)
-        self._changed()
+        self._engine_settings.reauth_forbidden_alpn = frozenset(protocols)
+        self._engine_settings.changed()
+
+    # --- what the engine does besides
+
+    @property
+    def certificate_compression(self) -> tuple[str, ...]:
+        """What may make certificates shorter, favourites first; none (RFC 8879)."""
+        return self._engine_settings.certificate_compression
+
+    @certificate_compression.setter
+    def certificate_compression(self, names: tuple[str, ...]) -> None:
+        self._engine_settings.certificate_compression = names
+
+    @property
+    def handshake_timeout(self) -> float | None:
+        """Seconds in all for which a client may keep a server's socket from its handshake."""
+        return self._engine_settings.handshake_timeout
+
+    @handshake_timeout.setter
+    def handshake_timeout(self, seconds: float | None) -> None:
+        self._engine_settings.handshake_timeout = seconds
+
+    @property
+    def recorder(self) -> Callable[[Role], Recording] | None:
+        """Gives each connection its recording; None for none."""
+        return self._engine_settings.recorder
+
+    @recorder.setter
+    def recorder(self, recorder: Callable[[Role], Recording] | None) -> None:
+        self._engine_settings.recorder = recorder
 
     # --- what the standard class sets, too, but not where its name in `ssl` is another class's
 
@@ -535,7 +424,7 @@ class SSLContext(ssl.SSLContext):
         """Return what is left of the ciphers that are set, and that we have."""
         theirs: list[Any] = super().get_ciphers()
         found = {each["name"]: each for each in theirs if each["name"] in CIPHERS}
-        tls13 = self._suites
+        tls13 = self._engine_settings.suites
         if tls13 is None:
             tls13 = tuple(suite.code for suite in TLS13_SUITES.values() if str(suite) in found)
         bits = bits_of_level(self.security_level)
@@ -551,8 +440,8 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError: it leaves none that we have; the ciphers are those from before then.
         """
-        self._suites = suites_listed(ciphersuites)
-        self._changed()
+        self._engine_settings.suites = suites_listed(ciphersuites)
+        self._engine_settings.changed()
 
     def set_ciphers(self, ciphers: str) -> None:
         """Choose the ciphers of TLS 1.2, in OpenSSL's words.
@@ -565,7 +454,7 @@ class SSLContext(ssl.SSLContext):
         if not self._ciphers12():
             super().set_ciphers(before)
             raise ssl.SSLError("No cipher can be selected.")
-        self._changed()
+        self._engine_settings.changed()
 
     def _ciphers12(self) -> str:
         names = [each["name"] for each in self.get_ciphers()]
@@ -575,8 +464,8 @@ class SSLContext(ssl.SSLContext):
         """Name the application protocols that we speak, favourites first."""
         protocols = list(alpn_protocols)
         super().set_alpn_protocols(protocols)
-        self._alpn = tuple(each.encode("ascii") for each in protocols)
-        self._changed()
+        self._engine_settings.alpn_protocols = tuple(each.encode("ascii") for each in protocols)
+        self._engine_settings.changed()
 
     def set_groups(self, groups: str, /) -> None:
         """Choose the groups for key exchange, favourites first: ``"X25519MLKEM768:x25519"``.
@@ -585,8 +474,8 @@ class SSLContext(ssl.SSLContext):
             SSLError: a name is unknown, or it leaves none that we have; the groups are
                 those from before then.
         """
-        self._groups = groups_listed(groups)
-        self._changed()
+        self._engine_settings.groups = groups_listed(groups)
+        self._engine_settings.changed()
 
     def get_groups(self, *, include_aliases: bool = False) -> list[str]:
         """Return the groups that a connection may use, favourites first.
@@ -607,8 +496,8 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError: a name is unknown, or it leaves none that we have.
         """
-        self._client_schemes = schemes_listed(sigalgs)
-        self._changed()
+        self._engine_settings.client_schemes = schemes_listed(sigalgs)
+        self._engine_settings.changed()
 
     def set_server_sigalgs(self, sigalgs: str, /) -> None:
         """Choose by what a server may sign, and a client too unless it has its own choice.
@@ -616,16 +505,16 @@ class SSLContext(ssl.SSLContext):
         Raises:
             SSLError: a name is unknown, or it leaves none that we have.
         """
-        self._server_schemes = schemes_listed(sigalgs)
-        self._changed()
+        self._engine_settings.server_schemes = schemes_listed(sigalgs)
+        self._engine_settings.changed()
 
     def set_ecdh_curve(self, name: str | bytes) -> None:
         """Use this group alone."""
         text = name.decode() if isinstance(name, bytes) else name
         if not isinstance(text, str):
             raise TypeError(f"expected str, bytes, got {type(name).__name__}")
-        self._groups = (group_named(text),)
-        self._changed()
+        self._engine_settings.groups = (group_named(text),)
+        self._engine_settings.changed()
 
     @property
     def sni_callback(self) -> Callable[..., Any] | None:
@@ -635,7 +524,7 @@ class SSLContext(ssl.SSLContext):
         we trust: see `SSLSocket.context`. None goes on; a number is the alert that refuses.
         It is called for sessions that are resumed, too.
         """
-        return self._sni_callback
+        return self._engine_settings.sni_callback
 
     @sni_callback.setter
     def sni_callback(self, callback: Callable[..., Any] | None) -> None:
@@ -643,7 +532,7 @@ class SSLContext(ssl.SSLContext):
             raise ValueError("sni_callback cannot be set on TLS_CLIENT context")
         if callback is not None and not callable(callback):
             raise TypeError("not a callable object")
-        self._sni_callback = callback
+        self._engine_settings.sni_callback = callback
 
     @property  # type: ignore[override]
     def keylog_filename(self) -> str | None:
@@ -661,8 +550,8 @@ class SSLContext(ssl.SSLContext):
                 if file.seekable() and not file.tell():
                     file.write("# TLS secrets log file, written by postshake\n")
         self._keylog_path = path
-        self._keylog = KeyLog(path) if path is not None else None
-        self._changed()
+        self._engine_settings.keylog = KeyLogFile(path) if path is not None else None
+        self._engine_settings.changed()
 
     @keylog_filename.deleter
     def keylog_filename(self) -> None:
@@ -674,8 +563,8 @@ class SSLContext(ssl.SSLContext):
         The hint is None when the handshake begins. In TLS 1.2 a server may send one, and then
         the callback is asked again; it is what a stranger sent, and nothing is proven yet.
         """
-        self._psk_client = callback
-        self._changed()
+        self._engine_settings.psk_client = callback
+        self._engine_settings.changed()
 
     def set_psk_server_callback(
         self, callback: Callable[..., Any] | None, identity_hint: str | None = None
@@ -683,13 +572,13 @@ class SSLContext(ssl.SSLContext):
         """Server: ask this for an identity's key; it returns ``b""`` for an unknown one."""
         if identity_hint is not None and len(identity_hint.encode()) > MAX_HINT:
             raise ValueError(f"identity_hint has more than {MAX_HINT} bytes")
-        self._psk_lookup = PskLookup(callback) if callback is not None else None
-        self._psk_hint = (identity_hint or "").encode()
-        self._changed()
+        self._engine_settings.psk_lookup = PskCallback(callback) if callback is not None else None
+        self._engine_settings.psk_hint = (identity_hint or "").encode()
+        self._engine_settings.changed()
 
     def session_stats(self) -> dict[str, int]:
         """Return how many connections there were, and how many went on from an earlier one."""
-        return dict(self._counters)
+        return dict(self._engine_settings.counters)
 
     # --- connections
 
@@ -726,15 +615,6 @@ class SSLContext(ssl.SSLContext):
         transport = BioTransport(incoming, outgoing)
         return TLSObject(self, transport, server_side, server_hostname, owner, session)
 
-    def _count(self, server_side: bool, *, good: bool = False, resumed: bool = False) -> None:
-        name = "accept" if server_side else "connect"
-        with self._lock:
-            self._counters[f"{name}_good" if good else name] += 1
-            self._counters["hits"] += resumed
-
-    def _changed(self) -> None:
-        self._version += 1
-
 
 def _noting(context: SSLContext) -> Callable[[tuple[bytes, ...]], None]:
     """Return what tells a context of a path, without keeping it: its verifiers have this."""
@@ -767,19 +647,6 @@ def _describe(code: CipherSuite) -> dict[str, Any]:
     }
 
 
-def _cut_off(certificate: bytes, uses: dict[bytes, TrustedUses]) -> bytes:
-    """Return the certificate alone, and note what is said behind it of its uses."""
-    try:
-        der, told = read_trusted_certificate(certificate)
-    except ValueError:
-        return certificate
-    if told is not None:
-        before = uses.get(der)
-        uses[der] = told if before is None else before.and_also(told)
-    return der
-
-
-_SERIALS = itertools.count()
 _FLAGS = POLICY_FLAGS | functools.reduce(int.__or__, map(int, ssl.VerifyFlags.__members__.values()))
 
 _TOO_OLD = frozenset(

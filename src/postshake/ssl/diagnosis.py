@@ -24,7 +24,7 @@ from .._dataclass import dataclass
 from ..constants import Role
 from ..errors import CertificateError
 from ..pki import extensions as ext
-from ..pki.constraints import NameBudget, check_names_below
+from ..pki.constraints import NameBudget, check_names_against
 from ..pki.der import elements, object_identifier, tlv
 from ..pki.parsed_certificate import (
     MAXIMUM_EXPONENT_BITS,
@@ -319,13 +319,13 @@ class Diagnosis:
     def _check_constraints(self, path: list[_Reading]) -> VerifyCode | None:
         budget = NameBudget()
         for index in reversed(range(len(path))):
-            below = path[index].facts
-            if index and below.is_self_issued:
+            facts = path[index].facts
+            if index and facts.is_self_issued:
                 continue
             for ca in reversed(path[index + 1 :]):
                 if ext.NAME_CONSTRAINTS in ca.extensions:
                     counts = self._common_names and not index
-                    check_names_below(below, ca.facts, budget, common_names=counts)
+                    check_names_against(facts, ca.facts, budget, common_names=counts)
         return None
 
 

@@ -8,7 +8,7 @@ engine has it.
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..config import ClientAuth, ClientConfig, ServerConfig
 from ..constants import CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme
@@ -24,6 +24,7 @@ from ..pki.limited import limited
 from ..protocol.negotiate import groups12
 from ..resumption.external_psk import ExternalPsk
 from .algorithms import supported_schemes
+from .engine_settings import engine_settings
 from .errors import ssl_error, translate
 from .security_level import (
     allows_tickets,
@@ -34,9 +35,6 @@ from .security_level import (
     strong_suites,
 )
 from .verifier import POLICY_FLAGS, AnyPeer
-
-if TYPE_CHECKING:
-    from .context import SSLContext
 
 __all__ = [
     "CIPHERS",
@@ -113,7 +111,7 @@ def check_end(context: ssl.SSLContext, server_side: bool, name: str | None) -> N
 
 
 def config_for(
-    own: SSLContext, server_side: bool, shown: SSLContext | None = None
+    own: ssl.SSLContext, server_side: bool, shown: ssl.SSLContext | None = None
 ) -> ClientConfig | ServerConfig:
     """Make the configuration for a connection with these settings.
 
@@ -129,26 +127,28 @@ def config_for(
     if shown is None:
         shown = own
     key = _fingerprint(own, server_side)
+    settings = engine_settings(shown)
     if shown is not own:
-        key = (own._serial, *key, *_fingerprint(shown, server_side))
-    kept: ClientConfig | ServerConfig | None = shown._configs.get(key)
+        key = (engine_settings(own).serial, *key, *_fingerprint(shown, server_side))
+    kept = settings.configs.get(key)
     if kept is None:
         try:
             kept = _server(own, shown) if server_side else _client(own, shown)
         except UsageError as error:
             raise translate(error) from error
-        if len(shown._configs) > 8:  # settings that change all the time are not worth keeping
-            shown._configs.clear()
-        shown._configs[key] = kept
-    if not server_side and shown._psk_client is not None:
+        if len(settings.configs) > 8:  # settings that change all the time are not worth keeping
+            settings.configs.clear()
+        settings.configs[key] = kept
+    if not server_side and settings.psk_client is not None:
         return _with_psk(shown, kept)
     return kept
 
 
-def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
+def _fingerprint(context: ssl.SSLContext, server_side: bool) -> tuple[Any, ...]:
+    settings = engine_settings(context)
     return (
         server_side,
-        context._version,
+        settings.version,
         context.verify_mode,
         context.check_hostname,
         context.verify_flags,
@@ -158,9 +158,9 @@ def _fingerprint(context: SSLContext, server_side: bool) -> tuple[Any, ...]:
         context.post_handshake_auth,
         context.hostname_checks_common_name,
         context.security_level,
-        tuple(context.certificate_compression),
+        tuple(settings.certificate_compression),
         context.num_tickets if server_side else 0,
-        context.sni_callback is not None,
+        settings.sni_callback is not None,
     )
 
 
@@ -179,7 +179,8 @@ def stricter_level(own: ssl.SSLContext, shown: ssl.SSLContext) -> int:
     return max(own.security_level, shown.security_level)
 
 
-def _common(own: SSLContext, shown: SSLContext, server_side: bool) -> dict[str, Any]:
+def _common(own: ssl.SSLContext, shown: ssl.SSLContext, server_side: bool) -> dict[str, Any]:
+    ours, theirs = engine_settings(own), engine_settings(shown)
     bits = bits_of_level(stricter_level(own, shown))
     found = [CIPHERS[each["name"]] for each in shown.get_ciphers()]  # favourites first
     strong = strong_suites(map(CipherSuite, found), bits)
@@ -205,28 +206,28 @@ def _common(own: SSLContext, shown: SSLContext, server_side: bool) -> dict[str, 
         "signature_algorithms12": schemes12 or handshake_schemes12(),
         "groups": groups,
         "credentials": credentials_of(shown, server_side, stricter_level(own, shown)),
-        "alpn_protocols": shown._alpn,
-        "keylog": shown._keylog,
-        "reauth_forbidden_alpn": own.reauth_forbidden_alpn | shown.reauth_forbidden_alpn,
-        "certificate_compression": compressors_named(shown.certificate_compression),
+        "alpn_protocols": theirs.alpn_protocols,
+        "keylog": theirs.keylog,
+        "reauth_forbidden_alpn": ours.reauth_forbidden_alpn | theirs.reauth_forbidden_alpn,
+        "certificate_compression": compressors_named(theirs.certificate_compression),
     }
 
 
-def _schemes_to_accept(context: SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
+def _schemes_to_accept(context: ssl.SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
     """Return by what the peer may sign: what a ClientHello or a CertificateRequest says."""
-    return _schemes(context, context._client_schemes if server_side else None)
+    return _schemes(context, engine_settings(context).client_schemes if server_side else None)
 
 
-def schemes_to_sign_by(context: SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
+def schemes_to_sign_by(context: ssl.SSLContext, server_side: bool) -> tuple[SignatureScheme, ...]:
     """Return by what we may sign.
 
     As in OpenSSL, what is set for servers is for clients too, unless these have their own.
     """
-    return _schemes(context, context._client_schemes if not server_side else None)
+    return _schemes(context, engine_settings(context).client_schemes if not server_side else None)
 
 
 def credentials_of(
-    context: SSLContext, server_side: bool, level: int | None = None
+    context: ssl.SSLContext, server_side: bool, level: int | None = None
 ) -> tuple[Credential, ...]:
     """Return what a context can authenticate with by what we may sign by now.
 
@@ -239,15 +240,16 @@ def credentials_of(
         server_side: whether we are the server.
         level: the security level; None for the context's.
     """
+    settings = engine_settings(context)
     bits = bits_of_level(context.security_level if level is None else level)
     signing = strong_schemes(schemes_to_sign_by(context, server_side), bits)
     able = (
         limited(credential, signing)
-        for credential in context._credentials
+        for credential in settings.credentials
         if not bits or has_strong_key(credential.leaf, bits)
     )
     usable = [credential for credential in able if credential is not None]
-    is_set = context._server_schemes or (context._client_schemes and not server_side)
+    is_set = settings.server_schemes or (settings.client_schemes and not server_side)
     place = {scheme: at for at, scheme in enumerate(signing if is_set else _FAVOURITES)}
 
     def first_scheme(credential: Credential) -> int:
@@ -270,31 +272,35 @@ _FAVOURITES = (
 
 
 def _schemes(
-    context: SSLContext, for_clients: tuple[SignatureScheme, ...] | None
+    context: ssl.SSLContext, for_clients: tuple[SignatureScheme, ...] | None
 ) -> tuple[SignatureScheme, ...]:
-    chosen = for_clients or context._server_schemes or supported_schemes()
+    chosen = for_clients or engine_settings(context).server_schemes or supported_schemes()
     return strong_schemes(chosen, bits_of_level(context.security_level))
 
 
-def groups_of(context: SSLContext) -> tuple[NamedGroup, ...]:
+def groups_of(context: ssl.SSLContext) -> tuple[NamedGroup, ...]:
     """Return the groups that a context allows, of those that we have."""
-    chosen = context._groups if context._groups is not None else supported_groups()
+    groups = engine_settings(context).groups
+    chosen = groups if groups is not None else supported_groups()
     return strong_groups(chosen, bits_of_level(context.security_level))
 
 
-def _client(own: SSLContext, shown: SSLContext) -> ClientConfig:
+def _client(own: ssl.SSLContext, shown: ssl.SSLContext) -> ClientConfig:
     judged = stricter_mode(own, shown) != ssl.CERT_NONE
     settings = _common(own, shown, server_side=False)
-    settings["alpn_protocols"] = own._alpn  # OpenSSL copies a client's at the beginning
+    settings["alpn_protocols"] = engine_settings(
+        own
+    ).alpn_protocols  # OpenSSL copies a client's at the beginning
     groups = settings["groups"]
     # whoever is older than the hybrids wants an ordinary share; asking for it is a round trip
     ordinary = [at for at, group in enumerate(groups) if "MLKEM" not in group.name]
     names = own.hostname_checks_common_name and shown.hostname_checks_common_name
     flags, level = stricter_flags(own, shown), stricter_level(own, shown)
+    find_verifier = engine_settings(shown).find_verifier
     return ClientConfig(
         **settings,
         key_shares=ordinary[0] + 1 if ordinary else 1,
-        verifier=shown._verifier(flags, names, level) if judged else AnyPeer(),
+        verifier=find_verifier(flags, names, level) if judged else AnyPeer(),
         check_server_name=judged and (own.check_hostname or shown.check_hostname),
         post_handshake_auth=own.post_handshake_auth,
         middlebox_compatibility=bool(own.options & OP_MIDDLEBOX),
@@ -302,7 +308,7 @@ def _client(own: SSLContext, shown: SSLContext) -> ClientConfig:
     )
 
 
-def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> ClientConfig:
+def _with_psk(context: ssl.SSLContext, config: ClientConfig | ServerConfig) -> ClientConfig:
     """Ask the callback which key to offer, for this one connection."""
     from dataclasses import replace
 
@@ -311,13 +317,13 @@ def _with_psk(context: SSLContext, config: ClientConfig | ServerConfig) -> Clien
     return replace(config, psks=(psk,)) if psk is not None else config
 
 
-def psk_for(context: SSLContext, hint: str | None) -> ExternalPsk | None:
+def psk_for(context: ssl.SSLContext, hint: str | None) -> ExternalPsk | None:
     """Ask a client's callback for an identity and a key.
 
     Raises:
         ValueError: it gave what cannot be used.
     """
-    identity, key = present(context._psk_client, "callback")(hint)
+    identity, key = present(engine_settings(context).psk_client, "callback")(hint)
     if not key:
         return None
     if identity is None:
@@ -335,7 +341,8 @@ _ASKS = {
 }
 
 
-def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
+def _server(own: ssl.SSLContext, shown: ssl.SSLContext) -> ServerConfig:
+    ours, theirs = engine_settings(own), engine_settings(shown)
     # what the handshake itself asks for: not what is left for later
     now = [each.verify_mode for each in (own, shown) if not each.post_handshake_auth]
     level = stricter_level(own, shown)
@@ -343,18 +350,18 @@ def _server(own: SSLContext, shown: SSLContext) -> ServerConfig:
     names = own.hostname_checks_common_name and shown.hostname_checks_common_name
     return ServerConfig(
         **_common(own, shown, server_side=True),
-        choose_config=own.sni_callback is not None,
+        choose_config=ours.sni_callback is not None,
         chosen_elsewhere=True,  # without any, the handshake fails: as with OpenSSL
-        verifier=shown._verifier(stricter_flags(own, shown), names, level),
+        verifier=theirs.find_verifier(stricter_flags(own, shown), names, level),
         client_auth=_ASKS[max(now, default=ssl.CERT_NONE)],
         client_auth12=_ASKS[stricter_mode(own, shown)],  # which knows no later
         tickets=own.num_tickets,
-        ticket_keys=own._ticket_keys,
-        ticket_database=None if tickets else own._sessions,
+        ticket_keys=ours.ticket_keys,
+        ticket_database=None if tickets else ours.sessions,
         tickets12=tickets,
-        sessions12=own._sessions12,
-        psk_lookup=shown._psk_lookup,
-        psk_identity_hint=shown._psk_hint,
+        sessions12=ours.sessions12,
+        psk_lookup=theirs.psk_lookup,
+        psk_identity_hint=theirs.psk_hint,
         prefer_client_suites=not own.options & ssl.OP_CIPHER_SERVER_PREFERENCE,
         alpn_mismatch_is_fatal=False,
     )

@@ -6,16 +6,14 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import Any, Literal, Self, overload
 
 from ..config import AuthRequest, ClientConfig, ServerConfig
 from ..pki.identity import Identity
 from ..recording.recording import Recording
 from .patched import check_importable, check_not_patched_since
 from .reauth import Authority, Reauth, auth_request
-
-if TYPE_CHECKING:
-    from .tls_object import TLSObject
+from .tls_object import TLSObject
 
 __all__ = ["SSLObject", "SSLSocket"]
 
@@ -89,7 +87,7 @@ class _Reauthenticating:
         policy = auth_request(
             authorities, within=within, require=require, policies=policies, request=request
         )
-        return self._channel().reauth(policy).result()
+        return self._tls_object().reauth(policy).result()
 
     def start_reauth(
         self,
@@ -108,20 +106,20 @@ class _Reauthenticating:
         policy = auth_request(
             authorities, within=within, require=require, policies=policies, request=request
         )
-        return self._channel().start_reauth(policy)
+        return self._tls_object().start_reauth(policy)
 
     def check_deadlines(self) -> None:
         """Settle the requests whose time is up."""
-        self._channel().check_deadlines()
+        self._tls_object().check_deadlines()
 
     def finish_reauth(self, reauth: Reauth) -> Identity | None:
         """Wait for the answer to a request that `start_reauth` made; see `reauth`."""
-        self._channel().finish(reauth)
+        self._tls_object().finish(reauth)
         return reauth.result()
 
     def cancel_reauth(self, reauth: Reauth) -> None:
         """Give a request up, unless it is settled: a late answer is read and ignored."""
-        self._channel().cancel_reauth(reauth)
+        self._tls_object().cancel_reauth(reauth)
 
     def group(self) -> str | None:
         """Return the name of the key exchange's group; None before the handshake."""
@@ -134,6 +132,16 @@ class _Reauthenticating:
     def server_sigalg(self) -> str | None:
         """Return by what the server signed; None if it did not, as when resuming."""
         return self._sslobj.server_sigalg() if self._sslobj is not None else None
+
+    @property
+    def cipher_code(self) -> int | None:
+        """The suite's number on the wire; None before the handshake."""
+        return self._sslobj.cipher_code if self._sslobj is not None else None
+
+    @property
+    def our_certificate(self) -> bytes | None:
+        """Our certificate of the handshake, DER; None if none was shown, as when resuming."""
+        return self._sslobj.our_certificate if self._sslobj is not None else None
 
     @property
     def unsent(self) -> bool:
@@ -156,7 +164,7 @@ class _Reauthenticating:
     @property
     def config(self) -> ClientConfig | ServerConfig:
         """How the engine behaves on this connection: its clock and its verifier among others."""
-        return self._channel().config
+        return self._tls_object().config
 
     @property
     def read_position(self) -> int:
@@ -180,13 +188,13 @@ class _Reauthenticating:
 
     def get_unverified_chain(self) -> list[bytes]:
         """Return the chain as the peer sent it, DER; it need not be a path to anything."""
-        return self._channel().get_unverified_chain()
+        return self._tls_object().get_unverified_chain()
 
     def get_verified_chain(self) -> list[bytes]:
         """Return the path to a trusted certificate, DER; empty if nothing was verified."""
-        return self._channel().get_verified_chain()
+        return self._tls_object().get_verified_chain()
 
-    def _channel(self) -> TLSObject:
+    def _tls_object(self) -> TLSObject:
         if self._sslobj is None:
             raise ValueError(f"No SSL wrapper around {self}")
         return self._sslobj

@@ -12,9 +12,11 @@ raises that it wants to read or write. Whatever arrives is settled in the call t
 it: key updates, tickets, a server's requests, a client's answers.
 
 *Threads.* One may read while another writes, as programs do it with OpenSSL. The engine
-is used under one lock, which nobody holds while waiting for a socket; reading and writing
-have one each, so that bytes stay in order. Who waits for something that another thread
-may read for it, data or an answer, is told of each step that this thread makes.
+is used under one lock, `_state`, which nobody holds while waiting for a socket; reading and
+writing have one each, `_reading` and `_writing`, so that bytes stay in order. Each may be taken
+again by the thread that has it, for callbacks are called while it reads, and may ask the TLS
+object, or begin another request. Who waits for something that another thread may read for it,
+data or an answer, is told of each step that this thread makes.
 
 *Reading does not wait to write.* What reading brings about, tickets, key updates, answers,
 is sent if the socket takes it. If not, whoever reads on waits for both; a writer that is at
@@ -29,32 +31,49 @@ an exception keeps its callers' variables.
 from __future__ import annotations
 
 import contextlib
+import logging
 import ssl
 import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._dataclass import replace
-from ..config import AuthRequest, ClientConfig, Refusal, ServerConfig
+from ..config import AuthRequest, ClientConfig, Config, Refusal, ServerConfig
 from ..connection import Connection
-from ..constants import ProtocolVersion
-from ..errors import AlertReceived, PostshakeError, UsageError
-from .engine_config import stricter_flags, stricter_level
-from .errors import failure, ssl_error, translate
+from ..constants import AlertDescription, ProtocolVersion, Role, SignatureScheme
+from ..drive.answers import find_answer_now
+from ..errors import AlertReceived, PostshakeError, TLSError, UsageError, present
+from ..events import Established, ReauthCompleted, ReauthRequested
+from ..pki.credential import Credential
+from ..pki.identity import Identity
+from ..protocol.negotiate import choose_version
+from ..questions import ChooseConfig, ChoosePsk, Question, Sign
+from ..recording.recording import Recording
+from .callbacks import ContextCallbacks, report_unraisable
+from .constants import CHANNEL_BINDING_TYPES
+from .engine_config import (
+    cipher_name,
+    config_for,
+    credentials_of,
+    stricter_flags,
+    stricter_level,
+    stricter_mode,
+)
+from .engine_settings import engine_settings
+from .errors import alerting, failure, ssl_error, translate
+from .peercert import certificate_dict
 from .read_lock import ReadLock
 from .reauth import Reauth
 from .session import SSLSession
-from .settling import Settling
 from .transports import BioTransport, Transport, check_is_tls
 from .unusual_names import without_unusual_name
 
-if TYPE_CHECKING:
-    from .context import SSLContext
-
 __all__ = ["TLSObject"]
+
+log = logging.getLogger("postshake.ssl")
 
 PIECE = 64 * 1024  # of what is written to a socket: sealed and sent in turn
 IGNORE_UNEXPECTED_EOF = 1 << 7
@@ -62,7 +81,10 @@ STALL = 5.0  # seconds for which a reauth waits for another thread to read on; a
 GLANCE = 0.05  # seconds between looks, should two threads wait for one to have read
 
 
-class TLSObject(Settling):
+_VERSIONS = {ProtocolVersion.TLS13: "TLSv1.3", ProtocolVersion.TLS12: "TLSv1.2"}
+
+
+class TLSObject:
     """The TLS under one SSLSocket or SSLObject.
 
     Args:
@@ -73,11 +95,50 @@ class TLSObject(Settling):
         owner: the SSLSocket or SSLObject, which callbacks get.
         session: client: what to resume.
         wrapped: the socket, if it is one, that `shutdown` gives back.
+
+    Raises:
+        TypeError: the context is none of ours, or the session is none.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_began",
+        "_callbacks",
+        "_config",
+        "_configured",
+        "_connection",
+        "_cut",
+        "_foreign",
+        "_handshake_until",
+        "_open",
+        "_options",
+        "_own",
+        "_own_scheme",
+        "_owner",
+        "_piece",
+        "_reader",
+        "_reading",
+        "_reauths",
+        "_room",
+        "_session",
+        "_settings",
+        "_shown",
+        "_state",
+        "_taken",
+        "_transport",
+        "_unsent",
+        "_verify_mode",
+        "_wrapped",
+        "_writing",
+        "recording",
+        "server_hostname",
+        "server_side",
+    )
 
     def __init__(
         self,
-        context: SSLContext,
+        context: ssl.SSLContext,
         transport: Transport,
         server_side: bool,
         server_hostname: str | None,
@@ -85,11 +146,23 @@ class TLSObject(Settling):
         session: SSLSession | None,
         wrapped: Any = None,
     ) -> None:
-        super().__init__(context, server_side, server_hostname)
+        self._own = context  # versions, options, tickets and callbacks
+        self._shown = context  # certificates and trust
+        self._settings = engine_settings(context)
+        self.server_side = server_side
+        self.server_hostname = server_hostname
+        self.recording: Recording | None = None
+        """What happens on the connection, where the context has it written down."""
+        if self._settings.recorder is not None:
+            self.recording = self._settings.recorder(Role.server if server_side else Role.client)
         self._owner = weakref.ref(owner) if owner is not None else None
+        self._callbacks = ContextCallbacks(context, self._owner or weakref.ref(self))
         self._wrapped = weakref.ref(wrapped) if wrapped is not None else None
         self._transport = transport
         self._piece = 2**62 if isinstance(transport, BioTransport) else PIECE
+        self._connection: Connection | None = None
+        self._options = int(context.options)
+        self._configure()
         self._session: SSLSession | None = None
         if session is not None:
             self.session = session
@@ -100,12 +173,54 @@ class TLSObject(Settling):
         self._began = False
         self._cut = False  # whether the stream ended, and OP_IGNORE_UNEXPECTED_EOF lets it
         self._foreign = b""  # what began the stream, if it was no TLS: no later call goes on
-        self._shake_until: float | None = None  # on `monotonic`
+        self._handshake_until: float | None = None  # on `monotonic`
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
+        self._own_scheme: SignatureScheme | None = None  # by which we signed last
         self._asked: tuple[AuthRequest, Reauth] | None = None
         self._reader: int | None = None  # the thread that waited last for data to read
         self._room: threading.Event | None = None  # that somebody has read, for who waits for it
+
+    # --- whose settings hold
+
+    @property
+    def owner(self) -> Any:
+        """The SSLSocket or SSLObject, which has us and is not kept alive by us."""
+        return self._owner() if self._owner is not None else None
+
+    @owner.setter
+    def owner(self, owner: Any) -> None:
+        self._owner = weakref.ref(owner)
+        self._callbacks = ContextCallbacks(self._own, self._owner)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context; another one may be set, before the handshake or in an sni_callback.
+
+        It brings its certificates, whom it trusts, its application protocols (a server's), its
+        ciphers and signature algorithms; versions, groups, options and tickets stay those of
+        the context that made this object. What the peer must prove is the stricter of both, in
+        verify_mode, check_hostname, verify_flags and security level. After the handshake, it
+        holds for post-handshake authentication.
+        """
+        return self._shown
+
+    @context.setter
+    def context(self, context: ssl.SSLContext) -> None:
+        engine_settings(context)  # or it is none of ours
+        self._shown = context
+        if self._connection is None:
+            self._configure()
+
+    def _configure(self) -> None:
+        """Go by the settings of the two contexts, as they are now."""
+        own, shown = self._own, self._shown
+        config = config_for(own, self.server_side, shown)
+        if self.recording is not None:
+            config = replace(config, trace=self.recording.trace)
+        self._config = config
+        self._configured = shown  # the context that the configuration goes by
+        self._verify_mode = stricter_mode(own, shown)
 
     # --- the session
 
@@ -115,13 +230,13 @@ class TLSObject(Settling):
         connection = self._connection
         if connection is None or connection.established is None:
             return self._session
-        return SSLSession(self._own_context, connection.session)
+        return SSLSession(self._own, connection.session)
 
     @session.setter
     def session(self, session: SSLSession) -> None:
         if not isinstance(session, SSLSession):
             raise TypeError("Value is not a SSLSession.")
-        if session.context is not self._own_context:
+        if session.context is not self._own:
             raise ValueError("Session refers to a different SSLContext.")
         if self.server_side:
             raise ValueError("Cannot set session for server-side SSLSocket.")
@@ -134,23 +249,23 @@ class TLSObject(Settling):
     def do_handshake(self) -> None:
         """Shake hands; again, nothing."""
         try:
-            self._shake(self._transport.limit())
+            self._handshake(self._transport.limit())
         except TimeoutError as error:
             raise TimeoutError("The handshake operation timed out") from error
         self._check()  # it may have failed since
 
-    def _shake(self, limit: float | None) -> Connection:
+    def _handshake(self, limit: float | None) -> Connection:
         if self._open is not None:
             return self._open
         connection = self._connection
         if connection is None:
             connection = self._connect()
-        limit, strict = self._until_shaken(limit)
+        limit, strict = self._handshake_deadline(limit)
         self._check()
         self._step(connection.start)
         while connection.established is None:
             self._flush_or_hear(limit, strict=strict)
-            self._take_turn(self._has_shaken, limit, strict=strict)
+            self._take_turn(self._handshake_is_over, limit, strict=strict)
             self._check()  # it takes nothing more once it has failed, and says nothing
         if not self.server_side or connection.established.version != ProtocolVersion.TLS13:
             self._flush_or_hear(limit)
@@ -159,26 +274,26 @@ class TLSObject(Settling):
         with self._state:
             first, self._open = self._open is None, connection
         if first:
-            self._own_context._count(self.server_side, good=True, resumed=self.session_reused)
+            self._settings.count(self.server_side, good=True, resumed=self.session_reused)
         return connection
 
-    def _has_shaken(self) -> bool:
+    def _handshake_is_over(self) -> bool:
         connection = self._connected()
         return connection.established is not None or connection.failure is not None
 
-    def _until_shaken(self, limit: float | None) -> tuple[float | None, bool]:
+    def _handshake_deadline(self, limit: float | None) -> tuple[float | None, bool]:
         """When a handshake must be over at the latest; and whether that is our own deadline."""
-        seconds = self._own_context.handshake_timeout
+        seconds = self._settings.handshake_timeout
         if not self.server_side or seconds is None:
             return limit, False
-        if self._shake_until is None:
-            self._shake_until = monotonic() + seconds
-        if limit is not None and limit < self._shake_until:
+        if self._handshake_until is None:
+            self._handshake_until = monotonic() + seconds
+        if limit is not None and limit < self._handshake_until:
             return limit, False
-        return self._shake_until, True
+        return self._handshake_until, True
 
     def _connect(self) -> Connection:
-        self._own_context._count(self.server_side)
+        self._settings.count(self.server_side)
         session = self._session.kept if self._session is not None else None
         config, name = self._config, self.server_hostname
         if isinstance(config, ClientConfig):
@@ -188,7 +303,7 @@ class TLSObject(Settling):
                 raise translate(error, name) from error
         if session is not None and session.server_name != name:
             session = None
-        asks = self.server_side and self._own_context.sni_callback is not None
+        asks = self.server_side and self._settings.sni_callback is not None
         if asks and isinstance(config, ServerConfig) and not config.choose_config:
             config = replace(config, choose_config=True)  # the callback was set since
         try:
@@ -218,7 +333,7 @@ class TLSObject(Settling):
                     return self._read_now(size)
         self._reader = threading.get_ident()
         limit = self._transport.limit()
-        connection = self._open or self._shake(limit)
+        connection = self._open or self._handshake(limit)
         while True:
             # in this order: another thread may bring both at once
             over = self._peer_is_done() or connection.failure is not None
@@ -267,7 +382,7 @@ class TLSObject(Settling):
     def _write(self, data: bytes | memoryview) -> int:
         size = len(data)
         limit = self._transport.limit()
-        connection = self._open or self._shake(limit)
+        connection = self._open or self._handshake(limit)
         self._acquire_writing(limit)
         try:
             if connection.failure is not None:
@@ -372,12 +487,14 @@ class TLSObject(Settling):
         if connection.sent_close:
             raise ssl_error("PROTOCOL_IS_SHUTDOWN")
         request = policy
-        if policy.verifier is None and self._context is not self._configured:
+        if policy.verifier is None and self._shown is not self._configured:
             # a context that was set after the handshake judges what comes after it
-            flags = stricter_flags(self._own_context, self._context)
-            names = self._context.hostname_checks_common_name
-            level = stricter_level(self._own_context, self._context)
-            request = replace(policy, verifier=self._context._verifier(flags, names, level))
+            flags = stricter_flags(self._own, self._shown)
+            names = self._shown.hostname_checks_common_name
+            level = stricter_level(self._own, self._shown)
+            request = replace(
+                policy, verifier=engine_settings(self._shown).find_verifier(flags, names, level)
+            )
         with self._state:
             try:
                 context = connection.request_auth(request)
@@ -547,7 +664,7 @@ class TLSObject(Settling):
                     call(*arguments)
                 finally:
                     if self._connected().has_news:
-                        self._settle()
+                        self._handle_events()
         except PostshakeError as error:
             raise self._failed(error) from error
         finally:
@@ -645,6 +762,230 @@ class TLSObject(Settling):
         failure = self._connected().failure
         if failure is not None:
             raise translate(failure, self.server_hostname)
+
+    # --- questions and events, with `_state` held
+
+    def _handle_events(self) -> None:
+        connection = self._connected()
+        while True:
+            if (question := connection.next_question()) is not None:
+                self._answer(question)
+            elif (event := connection.next_event()) is not None:
+                if self.recording is not None:
+                    self.recording.event(event)
+                if isinstance(event, ReauthCompleted):
+                    reauth = self._reauths.pop(event.context, None)
+                    if reauth is not None:
+                        reauth.settle(event)
+                elif isinstance(event, ReauthRequested):
+                    self._answer_request(event)
+            else:
+                return
+
+    def _answer(self, question: Question) -> None:
+        connection = self._connected()
+        subject = question.subject
+        if isinstance(subject, ChooseConfig):
+            found: object = self._choose_config(subject)
+        elif isinstance(subject, ChoosePsk) and subject.hint:
+            found = self._callbacks.choose_psk(self._shown, subject.hint.decode())
+        else:
+            if isinstance(subject, Sign):
+                self._own_scheme = subject.scheme
+            found = find_answer_now(subject)
+        try:
+            connection.answer(question.id, found)
+            if not isinstance(subject, Sign) or connection.failure is not None:
+                return
+            if isinstance(found, Exception):
+                log.error("a request was declined: the key could not sign", exc_info=found)
+                for context in connection.open_requests if not self.server_side else ():
+                    connection.answer_auth(context, None)
+        finally:
+            del found  # an exception's traceback has this frame
+
+    def _choose_config(self, subject: ChooseConfig) -> Config | Exception | None:
+        """Call the sni_callback, and go by the context that is set then."""
+        try:
+            choose_version(subject.config, subject.client_hello)
+        except TLSError:
+            return None  # it ends here, whatever is chosen: nobody is asked, as in OpenSSL
+        refusal = self._callbacks.call_sni_callback(subject.server_name)
+        if refusal is not None:
+            return refusal
+        if self._shown is self._configured:
+            return None
+        try:
+            self._configure()
+        except (OSError, ValueError) as error:  # the context cannot be used: fail closed
+            report_unraisable(error)
+            return alerting(AlertDescription.internal_error)
+        return self._config
+
+    def _answer_request(self, request: ReauthRequested) -> None:
+        connection = self._connected()
+        if connection.failure is None and not connection.sent_close:
+            credential = self._callbacks.choose_credential(request, self._credentials)
+            connection.answer_auth(request.context, credential)
+
+    def _credentials(self) -> tuple[Credential, ...]:
+        """Client: what to choose from after the handshake."""
+        if self._shown is self._configured:
+            return self._config.credentials
+        return credentials_of(self._shown, server_side=False)  # set after the handshake
+
+    # --- what was agreed on, and with whom
+
+    @property
+    def session_reused(self) -> bool:
+        """Whether an earlier session was resumed."""
+        connection = self._connection
+        if connection is None or connection.established is None:
+            return False
+        return connection.established.resumed
+
+    def version(self) -> str | None:
+        """Return ``"TLSv1.3"`` or ``"TLSv1.2"``; None before the handshake."""
+        established = self._established
+        return _VERSIONS[established.version] if established is not None else None
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Return the suite's name, its protocol and its strength in bits."""
+        established = self._established
+        if established is None:
+            return None
+        suite = established.suite
+        return cipher_name(suite.code), _VERSIONS[established.version], suite.key_length * 8
+
+    def shared_ciphers(self) -> list[tuple[str, str, int]] | None:
+        """Return the suites that a server and its client both have."""
+        if not self.server_side or self._established is None:
+            return None
+        # what the client offered besides is not kept
+        cipher = self.cipher()
+        return [cipher] if cipher is not None else None
+
+    def compression(self) -> None:
+        """Return None: there never is compression (RFC 7525)."""
+
+    def selected_alpn_protocol(self) -> str | None:
+        """Return the application protocol that was agreed on."""
+        established = self._established
+        if established is None or established.alpn_protocol is None:
+            return None
+        return established.alpn_protocol.decode("ascii")
+
+    def group(self) -> str | None:
+        """Return the name of the key exchange's group."""
+        established = self._established
+        return established.group.name if established is not None and established.group else None
+
+    def client_sigalg(self) -> str | None:
+        """Return by what the client signed last to authenticate; None if it did not."""
+        return self._signed_by(self.server_side)
+
+    def server_sigalg(self) -> str | None:
+        """Return by what the server signed; None if it did not, as when resuming."""
+        return self._signed_by(not self.server_side)
+
+    def _signed_by(self, the_peer: bool) -> str | None:
+        if self._established is None:
+            return None
+        scheme = self._own_scheme
+        if the_peer:
+            scheme = self.identity.signature_scheme if self.identity is not None else None
+        return scheme.name if scheme is not None else None
+
+    def get_channel_binding(self, kind: str = "tls-unique") -> bytes | None:
+        """Return what names this connection to a protocol above it.
+
+        Args:
+            kind: one of `CHANNEL_BINDING_TYPES`; or tls-unique, in TLS 1.2.
+
+        Returns:
+            None before the handshake.
+
+        Raises:
+            ValueError: the kind is unknown, or this connection has none of it: tls-unique in
+                TLS 1.3 (RFC 9266 section 3), and what `Connection.channel_binding` says.
+        """
+        if kind not in (*CHANNEL_BINDING_TYPES, "tls-unique"):
+            raise ValueError(f"{kind!r} channel binding type not implemented")
+        if self._connection is None or self._established is None:
+            return None
+        try:
+            return self._connection.channel_binding(kind)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def cipher_code(self) -> int | None:
+        """The suite's number on the wire."""
+        return int(self._established.suite.code) if self._established is not None else None
+
+    @property
+    def our_certificate(self) -> bytes | None:
+        """Our certificate of the handshake, DER; None if none was shown, as when resuming."""
+        established = self._established
+        credential = established.our_credential if established is not None else None
+        return credential.chain[0] if credential is not None else None
+
+    # --- the peer
+
+    @property
+    def config(self) -> ClientConfig | ServerConfig:
+        """How the engine behaves on this connection."""
+        return self._connection.config if self._connection is not None else self._config
+
+    @property
+    def identity(self) -> Identity | None:
+        """Whom the peer has proven to be, as of now."""
+        return self._connection.peer_identity if self._connection is not None else None
+
+    @property
+    def read_identity(self) -> Identity | None:
+        """Whom the peer had proven to be when it sent the next byte to be read."""
+        return self._connection.read_identity if self._connection is not None else None
+
+    @property
+    def read_position(self) -> int:
+        """How many bytes of application data were read so far."""
+        return self._connection.read_position if self._connection is not None else 0
+
+    def identity_at(self, position: int) -> Identity | None:
+        """Return whom the peer had proven to be when the byte at this position came."""
+        if self._connection is None:
+            return None
+        history = self._connection.identity_history
+        return next(identity for start, identity in reversed(history) if start <= position)
+
+    def getpeercert(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """Return the peer's certificate; an empty dictionary if it was not verified."""
+        if self._established is None:
+            raise ValueError("handshake not done yet")
+        identity = self.identity
+        if identity is None:
+            return None
+        if binary_form:
+            return identity.chain[0]
+        if self._shown is not self._own and self._shown.verify_mode == ssl.CERT_NONE:
+            return {}  # as the standard library has it: this context promises nothing
+        return certificate_dict(identity.chain[0]) if identity.verified else {}
+
+    def get_unverified_chain(self) -> list[bytes]:
+        """Return the chain as the peer sent it, DER."""
+        return list(self.identity.chain) if self.identity is not None else []
+
+    def get_verified_chain(self) -> list[bytes]:
+        """Return the path to a trusted certificate, DER; empty if nothing was verified."""
+        return list(self.identity.verified_chain) if self.identity is not None else []
+
+    @property
+    def _established(self) -> Established | None:
+        return self._connection.established if self._connection is not None else None
+
+    def _connected(self) -> Connection:
+        return present(self._connection, "connection")
 
 
 def _data_waiting() -> ssl.SSLError:

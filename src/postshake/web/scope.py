@@ -86,8 +86,7 @@ def tls_extension(
         identity: whom its client has proven to be.
         error: why that is nobody.
     """
-    channel = tls._channel()
-    ours = channel.our_certificate
+    ours = tls.our_certificate
     return {
         "server_cert": ssl.DER_cert_to_PEM_cert(ours) if ours is not None else None,
         "client_cert_chain": [
@@ -96,5 +95,5 @@ def tls_extension(
         "client_cert_name": identity.subject if identity is not None else None,
         "client_cert_error": error,
         "tls_version": {"TLSv1.3": 0x0304, "TLSv1.2": 0x0303}.get(tls.version() or ""),
-        "cipher_suite": channel.cipher_code,
+        "cipher_suite": tls.cipher_code,
     }

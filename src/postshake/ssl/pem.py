@@ -1,26 +1,19 @@
-"""What a context is told with: files of certificates, passwords, callbacks."""
+"""Certificates and revocation lists in the files that a context is told of: PEM and DER."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..pki.der import certificate_fields, list_issuer
 from ..pki.hashed_folder import hashed_files, name_hash
 from ..pki.pem import pem_blocks
-from ..private_file import open_private
-from ..resumption.external_psk import ExternalPsk
 
 __all__ = [
     "CERTIFICATES",
-    "AskOnce",
-    "KeyLog",
-    "PskLookup",
     "blocks_of",
     "certificates_in",
     "read_certificates",
@@ -30,56 +23,7 @@ __all__ = [
 ]
 
 CERTIFICATES = (b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE")
-
-
-class AskOnce:
-    """A password, or who to ask for it: once, however often it is needed."""
-
-    def __init__(self, password: Any) -> None:
-        self._password = password
-        self.value: Any = password if not callable(password) else None
-        if isinstance(self.value, bytearray):
-            self.value = bytes(self.value)
-
-    def __call__(self) -> Any:
-        """Ask."""
-        self.value = self._password()
-        if isinstance(self.value, bytearray):
-            self.value = bytes(self.value)
-        return self.value
-
-    def once(self) -> Any:
-        """Return the password, asking only if nobody did so far."""
-        return self() if self.value is None and callable(self._password) else self.value
-
-
-class KeyLog:
-    """Appends lines to a file, one at a time."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-
-    def __call__(self, line: str) -> None:
-        """Append a line."""
-        with self._lock, open_private(self._path, "a", encoding="ascii") as file:
-            file.write(f"{line}\n")
-
-
-class PskLookup:
-    """Finds keys by asking a callback."""
-
-    def __init__(self, callback: Callable[..., Any]) -> None:
-        self._callback = callback
-
-    def find(self, identity: bytes) -> ExternalPsk | None:
-        """Find the key of an identity; only text can be one."""
-        try:
-            name = identity.decode()
-        except UnicodeDecodeError:
-            return None
-        key = self._callback(name)
-        return ExternalPsk(identity, bytes(key)) if key else None
+"""The labels of certificates."""
 
 
 def read_pipe(path: Any) -> bytes | None:
