@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -212,13 +212,17 @@ def _called(node: ast.Call) -> str:
 
 
 def test_the_source_keeps_to_its_floors():
-    sources = {
-        path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8")
-        for path in SOURCE.rglob("*.py")
-    }
+    sources = read_sources()
     assert sources, f"nothing found in {SOURCE}"
     found = violations(sources)
     assert not found, "\n" + "\n".join(found)
+
+
+def read_sources() -> dict[str, str]:
+    return {
+        path.relative_to(SOURCE).as_posix(): path.read_text(encoding="utf-8")
+        for path in SOURCE.rglob("*.py")
+    }
 
 
 HEADER = '"""A module."""\n__all__ = ["x"]\n'
@@ -314,3 +318,333 @@ def test_what_is_allowed_passes(path, source):
 )
 def test_docstring_and_all_are_asked_for(source, complaint):
     assert [line for line in violations({"wire/codec.py": source}) if complaint in line]
+
+
+# --- no circles, versions apart, no towers, no reaching into privates, no retired words
+
+
+def module_name(path: str) -> str:
+    parts = [PACKAGE, *path.removesuffix(".py").split("/")]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which files each file imports, inside functions and for type checkers too."""
+    modules = {module_name(path): path for path in sources}
+    graph: dict[str, set[str]] = {}
+    for path, text in sources.items():
+        graph[path] = set()
+        package = [PACKAGE, *path.split("/")[:-1]]
+        for node in ast.walk(ast.parse(text)):
+            named: list[str] = []
+            if isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    kept = package[: len(package) - node.level + 1]
+                    base = ".".join([*kept, *filter(None, [node.module])])
+                named = [
+                    each if (each := f"{base}.{alias.name}") in modules else base
+                    for alias in node.names
+                ]
+            graph[path] |= {modules[name] for name in named if name in modules}
+        graph[path].discard(path)
+    return graph
+
+
+def circles(sources: Mapping[str, str]) -> list[list[str]]:
+    """Files that import each other, by whatever way round (Tarjan's components)."""
+    graph = imports(sources)
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(path: str) -> None:
+        number[path] = lowest[path] = len(number)
+        stack.append(path)
+        for other in graph[path]:
+            if other not in number:
+                visit(other)
+                lowest[path] = min(lowest[path], lowest[other])
+            elif other in stack:
+                lowest[path] = min(lowest[path], number[other])
+        if lowest[path] == number[path]:
+            at = stack.index(path)
+            component, stack[at:] = stack[at:], []
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for path in graph:
+        if path not in number:
+            visit(path)
+    return found
+
+
+VERSIONS = ("tls12", "tls13")
+ABOVE_VERSIONS = frozenset(
+    {"protocol/handshake.py", "protocol/post_handshake.py", "protocol/engine.py"}
+)
+"""Who knows both."""
+
+
+def mixed_versions(sources: Mapping[str, str]) -> list[str]:
+    """Imports from one version's folder into the other's, or from what both share."""
+
+    def version(path: str) -> str | None:
+        parts = path.split("/")
+        if parts[0] != "protocol" or len(parts) < 3:
+            return None
+        return parts[1] if parts[1] in VERSIONS else None
+
+    found = []
+    for path, others in imports(sources).items():
+        if not path.startswith("protocol/") or path in ABOVE_VERSIONS:
+            continue
+        found += [
+            f"{path} imports {other}"
+            for other in others
+            if (of := version(other)) is not None and of != version(path)
+        ]
+    return found
+
+
+class Classes:
+    """The classes of all sources, and which of them are the bases of which."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self.defined: dict[str, list[tuple[str, ast.ClassDef]]] = {}
+        for path, text in sources.items():
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.ClassDef):
+                    self.defined.setdefault(node.name, []).append((path, node))
+
+    def bases(self, path: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef]]:
+        """Those that are ours; of several of one name that of the same file."""
+        for base in node.bases:
+            name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
+            same = [each for each in self.defined.get(name, ()) if each[1] is not node]
+            here = [each for each in same if each[0] == path]
+            # `ssl.SSLSocket` is another's, and the name of one of ours
+            if here or (same and not isinstance(base, ast.Attribute)):
+                yield (here or same)[0]
+
+
+TOWERS = {
+    # they take the place of the other two in one record layer, which shares what these share
+    "record/tls12.py Inbound12",
+    "record/tls12.py Outbound12",
+}
+
+
+def towers(sources: Mapping[str, str]) -> list[str]:
+    """Classes with a base of ours that has a base of ours; exceptions are exempt."""
+    classes = Classes(sources)
+    found = set()
+    for path, node in (each for same in classes.defined.values() for each in same):
+        for base_path, base in classes.bases(path, node):
+            if any(classes.bases(base_path, base)) and not _is_exception(classes, path, node):
+                found.add(f"{path} {node.name}")
+    return sorted(found)
+
+
+def _is_exception(classes: Classes, path: str, node: ast.ClassDef) -> bool:
+    names = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+    if any(name.endswith(("Error", "Exception")) for name in names):
+        return True
+    return any(_is_exception(classes, *base) for base in classes.bases(path, node))
+
+
+FOREIGN = {
+    # asyncio's, which has no public way to what a StreamReader holds
+    "drive/asyncio/streams.py reader._buffer",
+}
+
+
+def private_reaches(sources: Mapping[str, str]) -> list[str]:
+    """`x._name`, where `_name` is an attribute that a class of another file defines."""
+    defines: dict[str, set[str]] = {}
+    for path, text in sources.items():
+        defines[path] = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                defines[path] |= set(_attributes(node))
+    found = set()
+    for path, text in sources.items():
+        others = set().union(*(names for other, names in defines.items() if other != path))
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Attribute) or not _is_private(node.attr):
+                continue
+            if isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}:
+                continue
+            if node.attr in others - defines[path]:
+                found.add(f"{path} {ast.unparse(node)}")
+    return sorted(found)
+
+
+def _attributes(node: ast.ClassDef) -> Iterator[str]:
+    for each in ast.walk(node):
+        name = ""
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = each.name
+        elif (
+            isinstance(each, ast.Attribute)
+            and isinstance(each.ctx, ast.Store)
+            and ast.unparse(each.value) == "self"
+        ):
+            name = each.attr
+        if _is_private(name):
+            yield name
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+# pictures; the words of the field took their places. Some are words of the field elsewhere, as the
+# inputs of path validation are, and are retired as names of files and classes alone.
+# fmt: off
+RETIRED = frozenset({
+    "desk", "afterwards", "joint", "chores", "errands", "carrier", "owner", "teller", "shaking",
+    "settling", "visit", "spool", "machine", "bear", "texts", "saved", "inputs", "below",
+    "overstream", "talk",
+})
+# fmt: on
+ELSEWHERE = frozenset({"owner", "saved", "inputs", "below"})
+INPUTS = frozenset({"inputs"})  # RFC 5280's, as a class; as a file's name it said nothing
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+
+
+def retired_words(sources: Mapping[str, str]) -> list[str]:
+    """Identifiers and file names with a retired word in them; "owner" only as a class."""
+    found = set()
+    for path, text in sources.items():
+        names = set(path.removesuffix(".py").split("/"))
+        classes = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                classes.add(node.name)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Name):
+                names.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.arg):
+                names.add(node.arg)
+        for name in names | classes:
+            words = {word.lower() for word in WORD.findall(name)}
+            narrow = name not in classes and name not in path.removesuffix(".py").split("/")
+            if words & (RETIRED - ELSEWHERE if narrow else RETIRED - INPUTS):
+                found.add(f"{path} {name}")
+        if re.search(r"(?<!/tls)(?<!/pkcs)12\.py$", path) and not path.startswith("resumption/"):
+            found.add(f"{path}: which version it is of is for its folder to say")
+    return sorted(found)
+
+
+def test_no_files_import_each_other():
+    assert circles(read_sources()) == []
+
+
+def test_the_versions_of_tls_are_apart():
+    assert mixed_versions(read_sources()) == []
+
+
+def test_no_class_is_cut_into_a_chain_of_bases():
+    assert set(towers(read_sources())) == TOWERS
+
+
+def test_nobody_reaches_into_another_s_privates():
+    assert set(private_reaches(read_sources())) == FOREIGN
+
+
+def test_no_retired_words():
+    assert retired_words(read_sources()) == []
+
+
+FAULTS: list[tuple[Callable[[Mapping[str, str]], Sequence[object]], dict[str, str], str]] = [
+    (circles, {"a.py": "from . import b", "b.py": "from .a import x"}, "['a.py', 'b.py']"),
+    (
+        circles,
+        {
+            "a.py": "def f():\n    from .b import x",
+            "b.py": "import postshake.c.d",
+            "c/d.py": "if TYPE_CHECKING:\n    from ..a import f",
+        },
+        "['a.py', 'b.py', 'c/d.py']",
+    ),
+    (
+        mixed_versions,
+        {"protocol/tls12/a.py": "from ..tls13 import b", "protocol/tls13/b.py": ""},
+        "protocol/tls12/a.py imports protocol/tls13/b.py",
+    ),
+    (
+        mixed_versions,
+        {"protocol/link.py": "from .tls13.b import x", "protocol/tls13/b.py": ""},
+        "protocol/link.py imports protocol/tls13/b.py",
+    ),
+    (
+        towers,
+        {"a.py": "class A: pass\nclass B(A): pass", "b.py": "class C(B): pass"},
+        "b.py C",
+    ),
+    (
+        private_reaches,
+        {"a.py": "class A:\n    def __init__(self):\n        self._x = 1", "b.py": "a._x"},
+        "b.py a._x",
+    ),
+    (private_reaches, {"a.py": "class A:\n    def _f(self): pass", "b.py": "a._f()"}, "b.py a._f"),
+    (retired_words, {"a.py": "class Desk: pass"}, "a.py Desk"),
+    (retired_words, {"a.py": "self._machine = 1"}, "a.py _machine"),
+    (retired_words, {"session/saved.py": ""}, "session/saved.py saved"),
+    (retired_words, {"protocol/client12.py": ""}, "protocol/client12.py"),
+]
+
+
+@pytest.mark.parametrize(("check", "sources", "complaint"), FAULTS)
+def test_a_fault_of_the_house_is_found(check, sources, complaint):
+    found = [str(each) for each in check(sources)]
+    assert any(complaint in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"a.py": "from . import b", "b.py": "from .c import x", "c.py": "import a"},
+        {"protocol/handshake.py": "from .tls12 import x", "protocol/tls12/x.py": "import y"},
+        {"a.py": "class A: pass\nclass B(A): pass", "b.py": "class C(Exception): pass"},
+        {"a.py": "class A(Exception): pass\nclass B(A): pass\nclass C(B): pass"},
+        {"a.py": "class A:\n    _x = 1\n    def f(self):\n        return self._x"},
+        {"resumption/session12.py": "owner = 1", "wire/tls12.py": "believe = 1"},
+    ],
+)
+def test_a_tree_in_order_passes(sources):
+    for check in (circles, mixed_versions, towers, private_reaches, retired_words):
+        assert list(check(sources)) == []
+
+
+# --- the map
+
+
+def mapped_files() -> dict[str, str]:
+    """The files that ARCHITECTURE.md's code map names, and what it says of each."""
+    text = (SOURCE.parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = text.partition("## Code map")[2].partition("\n## ")[0]
+    folder = ""
+    found: dict[str, str] = {}
+    for line in section.splitlines():
+        if heading := re.fullmatch(r"### `(.*)`", line):
+            folder = heading[1].removeprefix(f"{PACKAGE}/")
+        elif entry := re.fullmatch(r"- `([a-z0-9_]+\.py)`: (.*)", line):
+            assert folder + entry[1] not in found
+            found[folder + entry[1]] = entry[2]
+    return found
+
+
+def test_the_code_map_says_what_each_file_says_of_itself():
+    assert mapped_files() == {
+        path: (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+        for path, text in read_sources().items()
+        if not path.endswith("__init__.py")
+    }
