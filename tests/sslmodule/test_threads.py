@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from postshake.config import AuthRequest
+from postshake.ssl import Reauth
 from tests.sslmodule.ends import client_context, ours, over_sockets, server_context, standard
 from tests.waiting import PATIENCE, wait_until
 
@@ -292,3 +294,58 @@ def test_what_is_queued_while_a_writer_leaves_is_sent(call):
         assert not connection.has_data_to_send
         tls.sendall(b"y")
         assert client.recv(10).startswith(b"x" if call == "write" else b"y")
+
+
+def test_a_callback_may_ask_again_while_another_thread_writes():
+    """It runs with no lock held that the writer waits for."""
+    with connected(ours) as (tls, client):
+        left, settled, enough = [20], [0], threading.Event()
+
+        def upload() -> None:
+            while not enough.is_set():
+                tls.sendall(bytes(200_000))
+
+        def again(reauth: Any) -> None:
+            settled[0] += reauth.result() is not None
+            left[0] -= 1
+            if left[0]:
+                tls.start_reauth().add_done_callback(again)
+            else:
+                enough.set()
+
+        def download() -> None:
+            with contextlib.suppress(OSError):
+                while client.recv(65536):
+                    pass
+
+        def listen() -> None:
+            with contextlib.suppress(OSError):
+                tls.recv(1)
+
+        Doing(download)
+        writer = Doing(upload)
+        tls.start_reauth().add_done_callback(again)
+        Doing(listen)
+        assert enough.wait(PATIENCE), f"{left[0]} requests left"
+        assert settled[0] == 20
+        assert writer.result() is None
+
+
+def test_a_callback_that_comes_while_the_request_is_settled_is_called():
+    """Whoever looks first, and however the two threads take turns, once."""
+    for _ in range(200):
+        told: list[Reauth] = []
+        reauth = Reauth(AuthRequest(), b"context")
+        start = threading.Barrier(2)
+
+        def settle(reauth: Reauth = reauth, start: threading.Barrier = start) -> None:
+            start.wait(PATIENCE)
+            reauth.fail(ValueError)
+            reauth.tell()
+
+        thread = Doing(settle)
+        start.wait(PATIENCE)
+        reauth.add_done_callback(told.append)
+        thread.result()
+        assert told == [reauth]
+    Doing.running.clear()

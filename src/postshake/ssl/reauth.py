@@ -121,18 +121,19 @@ class Reauth:
         raise error
 
     def add_done_callback(self, callback: Callable[[Reauth], object]) -> None:
-        """Call this once it is settled, from whatever call was reading; at once if it is."""
-        if self.done:
-            callback(self)
-        else:
-            self._callbacks.append(callback)
+        """Call this once it is settled, from whatever call was reading; at once if it is.
+
+        It may ask again and write; what it raises comes out of the call that was reading.
+        """
+        self._callbacks.append(callback)
+        if self.done:  # by now; whoever settled it may have looked before
+            self.tell()
 
     # --- for the TLS object
 
     def settle(self, completed: ReauthCompleted) -> None:
         """Note the outcome."""
         self._completed = completed
-        self._tell()
 
     def fail(self, failure: Callable[[], Exception]) -> None:
         """Note that there will be none: the connection is over.
@@ -142,9 +143,12 @@ class Reauth:
         """
         if not self.done:
             self._failure = failure
-            self._tell()
 
-    def _tell(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+    def tell(self) -> None:
+        """Call whoever wants to know, each once, with no lock held: it is their code."""
+        while self._callbacks:
+            try:
+                callback = self._callbacks.pop(0)
+            except IndexError:  # another thread tells, too
+                return
             callback(self)

@@ -123,6 +123,7 @@ class TLSObject:
         "_room",
         "_session",
         "_settings",
+        "_settled",
         "_shown",
         "_state",
         "_taken",
@@ -176,6 +177,7 @@ class TLSObject:
         self._handshake_until: float | None = None  # on `monotonic`
         self._open: Connection | None = None  # once it has shaken hands
         self._reauths: dict[bytes, Reauth] = {}
+        self._settled: list[Reauth] = []  # of which those who wait are not told yet
         self._own_scheme: SignatureScheme | None = None  # by which we signed last
         self._asked: tuple[AuthRequest, Reauth] | None = None
         self._reader: int | None = None  # the thread that waited last for data to read
@@ -671,6 +673,7 @@ class TLSObject:
             self._reading.tell()
         if self._connection is not None and self._connection.has_data_to_send:
             self._send_now()
+        self._tell_settled()
 
     def _send_now(self) -> bool:
         """Send what the socket takes at once; return whether anything is left for us to send.
@@ -718,7 +721,21 @@ class TLSObject:
         with self._state:
             for reauth in self._reauths.values():
                 reauth.fail(failure)
+                self._settled.append(reauth)
             self._reauths.clear()
+        self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        """Tell those who wait for answers that are there, once no lock of ours is held.
+
+        They may ask again, and so wait for whoever writes, who waits for `_state`.
+        """
+        while self._settled:
+            try:
+                reauth = self._settled.pop(0)
+            except IndexError:  # another thread tells, too
+                return
+            reauth.tell()
 
     def _flush(self, limit: float | None, *, wait: bool = True, strict: bool = False) -> None:
         """Send what waits; unless `wait`, leave it to who is writing already."""
@@ -777,6 +794,7 @@ class TLSObject:
                     reauth = self._reauths.pop(event.context, None)
                     if reauth is not None:
                         reauth.settle(event)
+                        self._settled.append(reauth)
                 elif isinstance(event, ReauthRequested):
                     self._answer_request(event)
             else:
