@@ -563,6 +563,42 @@ def test_no_retired_words():
     assert retired_words(read_sources()) == []
 
 
+def kept_errors(sources: Mapping[str, str]) -> list[str]:
+    """Raised variables of functions that do not let go of them.
+
+    The exception's traceback has the frame, and the frame the exception: both keep what the
+    callers have, a socket, say, until the collector comes by. ``except … as`` lets go by itself.
+    """
+    found = []
+    for path, text in sources.items():
+        for function in ast.walk(ast.parse(text)):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            arguments = function.args.args + function.args.kwonlyargs
+            bound = {argument.arg for argument in arguments}
+            deleted = set()
+            for node in ast.walk(function):
+                names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+                if isinstance(node, ast.Assign):
+                    bound |= {each.id for each in node.targets if isinstance(each, ast.Name)}
+                elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                    bound.add(node.target.id)
+                elif isinstance(node, ast.Delete):
+                    deleted |= names
+            found += [
+                f"{path} {function.name} raises {node.exc.id}"
+                for node in ast.walk(function)
+                if isinstance(node, ast.Raise)
+                and isinstance(node.exc, ast.Name)
+                and node.exc.id in bound - deleted
+            ]
+    return found
+
+
+def test_who_raises_a_variable_lets_go_of_it():
+    assert kept_errors(read_sources()) == []
+
+
 FAULTS: list[tuple[Callable[[Mapping[str, str]], Sequence[object]], dict[str, str], str]] = [
     (circles, {"a.py": "from . import b", "b.py": "from .a import x"}, "['a.py', 'b.py']"),
     (
@@ -595,6 +631,8 @@ FAULTS: list[tuple[Callable[[Mapping[str, str]], Sequence[object]], dict[str, st
         "b.py a._x",
     ),
     (private_reaches, {"a.py": "class A:\n    def _f(self): pass", "b.py": "a._f()"}, "b.py a._f"),
+    (kept_errors, {"a.py": "def f():\n    e = E()\n    raise e from None"}, "a.py f raises e"),
+    (kept_errors, {"a.py": "def f(e):\n    e.x = 1\n    raise e"}, "a.py f raises e"),
     (retired_words, {"a.py": "class Desk: pass"}, "a.py Desk"),
     (retired_words, {"a.py": "self._machine = 1"}, "a.py _machine"),
     (retired_words, {"session/saved.py": ""}, "session/saved.py saved"),
@@ -617,10 +655,12 @@ def test_a_fault_of_the_house_is_found(check, sources, complaint):
         {"a.py": "class A(Exception): pass\nclass B(A): pass\nclass C(B): pass"},
         {"a.py": "class A:\n    _x = 1\n    def f(self):\n        return self._x"},
         {"resumption/session12.py": "owner = 1", "wire/tls12.py": "believe = 1"},
+        {"a.py": "def f():\n    try:\n        g()\n    except E as e:\n        raise e"},
+        {"a.py": "def f(e):\n    try:\n        raise e\n    finally:\n        del e"},
     ],
 )
 def test_a_tree_in_order_passes(sources):
-    for check in (circles, mixed_versions, towers, private_reaches, retired_words):
+    for check in (circles, mixed_versions, towers, private_reaches, retired_words, kept_errors):
         assert list(check(sources)) == []
 
 

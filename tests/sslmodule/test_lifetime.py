@@ -18,6 +18,9 @@ from typing import Any
 import pytest
 
 from postshake import Credential
+from postshake.config import AuthRequest
+from postshake.errors import CertificateRequired
+from postshake.events import Outcome, ReauthCompleted
 from tests.certs import CA, key_usage
 from tests.sslmodule.ends import (
     Memory,
@@ -217,6 +220,24 @@ def test_a_key_that_fails_keeps_nothing_of_its_callers():
     failed, there = shake(pair.server, ours)
     assert failed
     assert there() is None
+
+
+class Held:
+    """What a caller has in a variable."""
+
+
+def test_a_refused_reauth_keeps_nothing_of_its_callers():
+    reauth = ours.Reauth(AuthRequest(), b"context")
+    declined = CertificateRequired("expected a certificate, got none")
+    reauth.settle(ReauthCompleted(0, b"context", Outcome.DECLINED, None, declined))
+
+    def ask() -> weakref.ref[Held]:
+        held = Held()
+        with contextlib.suppress(ours.SSLError):
+            reauth.result()
+        return weakref.ref(held)
+
+    assert ask()() is None
 
 
 @MODULES

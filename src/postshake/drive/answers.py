@@ -189,7 +189,10 @@ def judge_identity(
     context = identity.certificate_request_context
     verdict = find_answer_now(JudgePeer(peer, config.verifier, context, None, identity.proven_at))
     if isinstance(verdict, Exception):
-        raise verdict
+        try:
+            raise verdict
+        finally:
+            del verdict  # its traceback has this frame
     if not isinstance(verdict, VerifiedChain | Refused):
         raise InternalError(f"the verifier returned a {type(verdict).__name__}, no verdict")
     return _holding(verdict, policies)

@@ -233,4 +233,7 @@ def _translated() -> Iterator[None]:
         translated = translate(error)
         if translated.code == codes.E_INVALID_REQUEST:
             translated = SessionError(codes.E_CERTIFICATE_ERROR, str(error))
-        raise translated from error
+        try:
+            raise translated from error
+        finally:
+            del translated  # its traceback has this frame

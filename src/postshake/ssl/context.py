@@ -164,7 +164,10 @@ class SSLContext(ssl.SSLContext):
             raise (made if refused is None or unsupported else refused) from error
         kind = credential.leaf.public_key_algorithm_oid.dotted_string
         if refused is not None and kind not in ML_DSA:
-            raise refused
+            try:
+                raise refused
+            finally:
+                del refused  # its traceback has this frame
         self.use_credential(credential)
 
     @staticmethod

@@ -118,7 +118,10 @@ class Reauth:
                 error = refused(present(completed.error, "error"), None)
         if isinstance(completed.error, CertificateRequired):
             error.__cause__ = completed.error
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame, and those that hold the socket
 
     def add_done_callback(self, callback: Callable[[Reauth], object]) -> None:
         """Call this once it is settled, from whatever call was reading; at once if it is.

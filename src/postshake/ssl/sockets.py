@@ -248,7 +248,10 @@ def _refuse_data_of_who_is_gone(sock: socket.socket) -> None:
         refused = ssl.SSLError(errno.ENOTCONN, text)
         refused.reason = text
         refused.library = None  # type: ignore[assignment]
-        raise refused
+        try:
+            raise refused
+        finally:
+            del refused  # its traceback has this frame, which has the socket
 
 
 class SSLObject(_Reauthenticating, ssl.SSLObject):

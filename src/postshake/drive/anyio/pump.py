@@ -112,7 +112,10 @@ class StreamPump:
                     failure = error
                 group.cancel_scope.cancel()
             if failure is not None:
-                raise failure
+                try:
+                    raise failure
+                finally:
+                    del failure  # its traceback has this frame
         except OSError as error:
             raise self._gone(error) from error
         if not data:

@@ -213,7 +213,7 @@ class ReauthServer:
             outcome is Outcome.DECLINED and not request.policy.required
         )
         if request.policy.on_refusal is Refusal.CLOSE and not harmless:
-            raise error
+            raise error.without_traceback()  # the event has the other, which is to keep no frames
 
     def cancel(self, context: bytes) -> None:
         """Lose interest in a request; a late answer is read and dropped."""
