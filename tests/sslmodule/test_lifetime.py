@@ -222,10 +222,6 @@ def test_a_key_that_fails_keeps_nothing_of_its_callers():
     assert there() is None
 
 
-class Held:
-    """What a caller has in a variable."""
-
-
 def test_a_refused_reauth_keeps_nothing_of_its_callers():
     reauth = ours.Reauth(AuthRequest(), b"context")
     declined = CertificateRequired("expected a certificate, got none")
