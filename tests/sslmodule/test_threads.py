@@ -231,6 +231,23 @@ def test_who_waits_for_a_reader_keeps_its_timeout():
         assert isinstance(asking.result(), TimeoutError)
 
 
+def test_a_reader_that_has_ended_is_another_thread(monkeypatch):
+    """The system gives its number to the next one."""
+    monkeypatch.setattr("postshake.ssl.tls_object.STALL", 0.2)
+    with connected(standard) as (tls, client):
+        tls.settimeout(PATIENCE)
+        reading = begin_to_read(tls, lambda: tls.recv(1))
+        asked = tls.start_reauth(within=PATIENCE)
+        Doing(lambda: upload_and_answer(client))
+        assert reading.result() == b"\0"
+        limit = tls.config.limits.waiting_input
+        asking = Doing(lambda: tls.finish_reauth(asked))
+        wait_until(lambda: asking.done or tls._sslobj._connection.unread_size > limit)
+        began = time.monotonic()
+        assert asking.result().reason == "DATA_WAITING"
+        assert time.monotonic() - began > 0.1  # it waited for who had read
+
+
 def test_much_that_nobody_else_reads():
     with connected(standard) as (tls, client):
         asked = tls.start_reauth()

@@ -239,9 +239,12 @@ def _refuse_data_of_who_is_gone(sock: socket.socket) -> None:
     sock.setblocking(False)
     try:
         data = sock.recv(1)
-    except OSError:  # nothing to be read: it was never connected, or has nothing left
-        data = b""
-    sock.settimeout(timeout)
+    except OSError as error:
+        if error.errno not in (errno.ENOTCONN, errno.EINVAL, errno.EAGAIN):  # a reset, say
+            raise
+        data = b""  # it was never connected
+    finally:
+        sock.settimeout(timeout)
     if data:
         sock.close()
         text = "Closed before TLS handshake with data in recv buffer."

@@ -180,7 +180,8 @@ class TLSObject:
         self._settled: list[Reauth] = []  # of which those who wait are not told yet
         self._own_scheme: SignatureScheme | None = None  # by which we signed last
         self._asked: tuple[AuthRequest, Reauth] | None = None
-        self._reader: int | None = None  # the thread that waited last for data to read
+        # the thread that waited last for data to read; its number may be another's by now
+        self._reader: weakref.ref[threading.Thread] | None = None
         self._room: threading.Event | None = None  # that somebody has read, for who waits for it
 
     # --- whose settings hold
@@ -333,7 +334,7 @@ class TLSObject:
             with self._state:
                 if connection.readable:  # another thread may have been quicker
                     return self._read_now(size)
-        self._reader = threading.get_ident()
+        self._reader = weakref.ref(threading.current_thread())
         limit = self._transport.limit()
         connection = self._open or self._handshake(limit)
         while True:
@@ -550,7 +551,8 @@ class TLSObject:
             TimeoutError: the limit has passed.
         """
         connection = self._connected()
-        others = self._reader not in (None, threading.get_ident())
+        reader = self._reader
+        others = reader is not None and reader() is not threading.current_thread()
         if not self._transport.blocks or not (others or connection.read_position > begun):
             raise _data_waiting()
         if self._room is None:
