@@ -24,6 +24,7 @@ from tests.sslmodule.ends import (
     server_context,
     standard,
 )
+from tests.sslmodule.versions import BROKEN_PIPES_ARE_TOLD
 from tests.waiting import PATIENCE
 
 MODULES = pytest.mark.parametrize("module", [ours, standard], ids=["ours", "standard"])
@@ -64,7 +65,11 @@ def test_a_client_that_has_sent_and_gone_before_its_tickets(module, timeout):
         tls.settimeout(timeout)
         tls.do_handshake()
         assert tls.recv(100) == b"the message"
-        assert tls.recv(100) == b""
+        told = (
+            (BrokenPipeError,) if module is standard and BROKEN_PIPES_ARE_TOLD is not False else ()
+        )
+        with contextlib.suppress(*told):  # that its tickets could not be sent
+            assert tls.recv(100) == b""
         with pytest.raises(OSError):  # noqa: PT011 - whichever it is
             tls.sendall(b"an answer")
 
