@@ -19,7 +19,7 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidTag
 
 from ..constants import ContentType
-from ..crypto.suites import TAG_LENGTH
+from ..crypto.suites import TAG_LENGTH, Aead
 from ..crypto.tls12.suites import Suite12
 from ..errors import BadRecordMac, InternalError, RecordOverflow, UnexpectedMessage
 from .deframer import MAX_PLAINTEXT
@@ -42,14 +42,8 @@ class Outbound12(Outbound):
 
     def install12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Protect from now on with these keys; a ChangeCipherSpec went before."""
-        self._seal = suite.aead(key).encrypt
-        self._explicit = suite.explicit_nonce_length
-        self._salt = iv
+        self._seal = _begin(self, suite, key, iv).encrypt
         self._iv = int.from_bytes(iv, "big")
-        self.suite = suite
-        self.sequence = 0
-        self.protected = True
-        self.epoch = Epoch.application
 
     def update(self) -> None:
         """Refuse: TLS 1.2 has no key updates."""
@@ -103,14 +97,8 @@ class Inbound12(Inbound):
 
     def install12(self, suite: Suite12, key: bytes, iv: bytes) -> None:
         """Expect these keys from now on; a ChangeCipherSpec came before."""
-        self._open = suite.aead(key).decrypt
-        self._explicit = suite.explicit_nonce_length
-        self._salt = iv
+        self._open = _begin(self, suite, key, iv).decrypt
         self._iv = int.from_bytes(iv, "big")
-        self.suite = suite
-        self.sequence = 0
-        self.protected = True
-        self.epoch = Epoch.application
 
     def update(self) -> None:
         """Refuse: TLS 1.2 has no key updates."""
@@ -178,3 +166,14 @@ class Inbound12(Inbound):
                 section="RFC 5246, 6.2.1",
             )
         return header[0], content
+
+
+def _begin(direction: Outbound12 | Inbound12, suite: Suite12, key: bytes, iv: bytes) -> Aead:
+    """Have a direction begin with these keys; return the cipher with its key."""
+    direction._explicit = suite.explicit_nonce_length
+    direction._salt = iv
+    direction.suite = suite
+    direction.sequence = 0
+    direction.protected = True
+    direction.epoch = Epoch.application
+    return suite.aead(key)
